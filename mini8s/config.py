@@ -1,0 +1,72 @@
+"""Settings: each with its unit, its default and the reason for that default.
+
+A setting comes from a flag, else from the environment (`MINI8S_` and the flag's name), else from
+`config.yaml`, else from here. Names follow k3s. `cli/` makes the flags from these dataclasses, so that nothing is said twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+VERSION = "0.1.0"
+KUBERNETES_VERSION = f"v1.33.0+mini8s-{VERSION}"
+
+
+def setting(default: Any, help: str, *, many: bool = False, choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field that carries what `--help` says of it. `many`: the flag may be repeated."""
+    metadata = {"help": help, "many": many, "choices": choices}
+    if many:
+        return field(default=tuple(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What a host that runs pods needs; `mini8s server` takes these too unless it has --disable-agent."""
+
+    data_dir: str = setting("/var/lib/mini8s", "Folder of all state.")
+    node_name: str = setting("", "Name of this node; the host's name when empty.")
+    node_ip: str = setting("", "IPv4 address of this node for others; that of the default route when empty.")
+    node_label: tuple[str, ...] = setting((), "Label to register the node with, KEY=VALUE.", many=True)
+    node_taint: tuple[str, ...] = setting((), "Taint to register the node with, KEY=VALUE:EFFECT.", many=True)
+    docker_host: str = setting("unix:///var/run/docker.sock", "Address of the Docker engine.")
+    token: str = setting("", "Token to join with; made at first start on a server.")
+    token_file: str = setting("", "File that holds the token.")
+    network_backend: str = setting("host-gw", "How pods reach other hosts.", choices=("host-gw", "vxlan"))
+    log_level: str = setting("info", "Least level to log.", choices=("debug", "info", "warning", "error"))
+    config: str = setting(
+        "/etc/mini8s/config.yaml", "YAML file with settings; a missing default file is no error."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings(NodeSettings):
+    """`mini8s agent`."""
+
+    server: str = setting("", "URL of the server, such as https://server:6443.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings(NodeSettings):
+    """`mini8s server`."""
+
+    bind_address: str = setting("0.0.0.0", "Address the API listens on.")
+    https_listen_port: int = setting(6443, "Port the API listens on; 6443 is what kubectl users expect.")
+    advertise_address: str = setting("", "Address of the API for others; --node-ip when empty.")
+    tls_san: tuple[str, ...] = setting((), "Further name or address in the API's certificate.", many=True)
+    cluster_cidr: str = setting("10.42.0.0/16", "Addresses of pods; each node gets a /24 of it.")
+    service_cidr: str = setting("10.43.0.0/16", "Addresses of Services.")
+    service_node_port_range: str = setting("30000-32767", "Ports for NodePort Services.")
+    cluster_dns: str = setting("10.43.0.10", "Address of the DNS Service, inside --service-cidr.")
+    cluster_domain: str = setting("cluster.local", "Domain of the cluster's names.")
+    write_kubeconfig: str = setting("/etc/mini8s/mini8s.yaml", "Where the administrator's kubeconfig goes.")
+    write_kubeconfig_mode: str = setting("600", "Its file mode, octal.")
+    disable_agent: bool = setting(False, "Run no pods on this host.")
+    compact_minutes: int = setting(
+        10, "Minutes of history a watch or a paged list may go back; etcd's users keep 5."
+    )
+    compact_revisions: int = setting(20_000, "Revisions kept besides; about 40 MB of log with 2 KB objects.")
+    ephemeral_flush_seconds: int = setting(
+        300, "Longest that events and heartbeats wait for the disk, so that it can sleep."
+    )
