@@ -1,7 +1,8 @@
 """Settings: each with its unit, its default and the reason for that default.
 
 A setting comes from a flag, else from the environment (`MINI8S_` and the flag's name), else from
-`config.yaml`, else from here. Names follow k3s. `cli/` makes the flags from these dataclasses, so that nothing is said twice.
+`config.yaml`, else from here. Names follow k3s. `cli/` makes the flags from these dataclasses, so that
+nothing is said twice.
 """
 
 from __future__ import annotations

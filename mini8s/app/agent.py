@@ -1,0 +1,68 @@
+"""`mini8s agent`: joins the host if it hasn't, then watches over the one child that runs the node."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from mini8s.app import host
+from mini8s.app.layout import agent_files
+from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
+from mini8s.config import AgentSettings
+from mini8s.util.backoff import Backoff
+from mini8s.util.clock import SystemClock
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: AgentSettings) -> int:
+    """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
+    host.require_root("mini8s agent")
+    settings = complete(settings)
+    host.require_docker(settings.docker_host)
+    with host.lock(agent_files(settings.data_dir).root / "lock"):
+        in_child(functools.partial(join, settings))
+        return Supervisor([Child("agent", functools.partial(_node, settings))]).run()
+
+
+def complete(settings: AgentSettings) -> AgentSettings:
+    """The settings with what this host says about itself filled in. Raises HostError."""
+    if not settings.server:
+        raise host.HostError("no server to join: give --server https://HOST:6443")
+    return replace(
+        settings,
+        node_name=host.node_name(settings.node_name),
+        node_ip=host.node_ip(settings.node_ip),
+        token=settings.token or host.read_token(settings.token_file),
+        data_dir=str(Path(settings.data_dir).absolute()),
+    )
+
+
+def join(settings: AgentSettings) -> None:
+    """Join, or renew when due; a host that can start alone does not wait for its server. Raises
+    JoinRefused."""
+    from mini8s.app import (
+        join as joining,
+    )  # only in the short-lived child: cryptography stays out of the parent
+
+    files, now, backoff = agent_files(settings.data_dir), SystemClock().now(), Backoff(first=0.5, most=10.0)
+    alone = joining.joined(files, now)
+    while joining.due(files, now):
+        try:
+            joining.join(files, settings.server, settings.token, settings.node_name)
+        except joining.ServerAway as error:
+            if alone:
+                log.warning("certificate not renewed: %s", error)
+                return
+            wait = backoff.failed()
+            log.warning("not joined yet: %s; next try in %.1f s", error, wait)
+            time.sleep(wait)
+
+
+def _node(settings: AgentSettings, ready: Ready) -> int:
+    from mini8s.app import node
+
+    return node.run(settings, settings.server, ready)

@@ -1,0 +1,84 @@
+"""What this host is and has: its name, its address, whether root runs us, whether Docker answers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+from pathlib import Path
+from typing import IO
+
+
+class HostError(Exception):
+    """This host lacks something; the message says what, and what to do."""
+
+
+def require_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise HostError(f"{command} must run as root: it makes network interfaces and rules")
+
+
+def require_docker(address: str) -> None:
+    """Raises HostError unless a Docker engine answers at address."""
+    scheme, _, path = address.partition("://")
+    if scheme != "unix" or not path:
+        raise HostError(f"--docker-host {address} is not a unix:// address")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(5)
+            sock.connect(path)
+            sock.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = sock.recv(64)
+    except OSError as error:
+        hint = "is Docker installed and running?"
+        raise HostError(
+            f"no Docker engine answers at {address} ({error.strerror or error}): {hint}"
+        ) from error
+    if b" 200 " not in answer:
+        raise HostError(f"what answers at {address} is not a Docker engine")
+
+
+def node_name(wanted: str) -> str:
+    """The node's name: what was asked for, else the host's name made fit for a node. Raises HostError."""
+    name = wanted or socket.gethostname().lower().replace("_", "-")
+    if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
+        raise HostError(f"{name!r} can't name a node (lower case letters, digits, - and .): give --node-name")
+    return name
+
+
+def node_ip(wanted: str) -> str:
+    """The address others reach this host at: what was asked for, else the source address of the default
+    route."""
+    if wanted:
+        return wanted
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("198.51.100.1", 9))  # TEST-NET-2 (RFC 5737); a UDP connect only asks for the route
+        except OSError:
+            raise HostError(
+                "this host has no default route to take its address from: give --node-ip"
+            ) from None
+        return str(sock.getsockname()[0])
+
+
+def lock(path: Path) -> IO[bytes]:
+    """Hold a data folder for this process and its children. Raises HostError if another holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = path.open("ab")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        raise HostError(f"another mini8s uses the data folder {path.parent}") from None
+    return held
+
+
+def read_token(path: str) -> str:
+    """The token in a file, empty when no file is named. Raises HostError."""
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise HostError(f"the token file {path} can't be read: {error.strerror}") from error

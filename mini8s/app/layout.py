@@ -1,0 +1,112 @@
+"""Where things lie on disk: one place that knows the data folder's shape (DESIGN.md, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFiles:
+    """The server's share of the data folder."""
+
+    root: Path
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def tls(self) -> Path:
+        return self.root / "tls"
+
+    @property
+    def ca(self) -> Path:
+        return self.tls / "ca.crt"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.tls / "ca.key"
+
+    @property
+    def serving(self) -> Path:
+        return self.tls / "serving.crt"
+
+    @property
+    def serving_key(self) -> Path:
+        return self.tls / "serving.key"
+
+    @property
+    def admin(self) -> Path:
+        return self.root / "cred" / "admin.crt"
+
+    @property
+    def admin_key(self) -> Path:
+        return self.root / "cred" / "admin.key"
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        return self.root / "cred" / "admin.kubeconfig"
+
+    @property
+    def node_token(self) -> Path:
+        return self.root / "node-token"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "db" / "state.db"
+
+    @property
+    def manifests(self) -> Path:
+        return self.root / "manifests"
+
+    @property
+    def socket(self) -> Path:
+        return self.root / "api.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFiles:
+    """The agent's share of the data folder."""
+
+    root: Path
+
+    @property
+    def ca(self) -> Path:
+        return self.root / "ca.crt"
+
+    @property
+    def certificate(self) -> Path:
+        return self.root / "client.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "client.key"
+
+    @property
+    def cluster(self) -> Path:
+        """What the server said of the cluster when the host joined (JSON)."""
+        return self.root / "cluster.json"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+
+def server_files(data_dir: str) -> ServerFiles:
+    return ServerFiles(Path(data_dir) / "server")
+
+
+def agent_files(data_dir: str) -> AgentFiles:
+    return AgentFiles(Path(data_dir) / "agent")
+
+
+def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file that never exists half-written nor, for a moment, with wider rights than `mode`."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=mode)
+    draft.chmod(mode)
+    draft.write_bytes(data)
+    draft.replace(path)

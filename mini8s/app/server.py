@@ -1,0 +1,103 @@
+"""`mini8s server`: the parent that prepares the data folder and watches over api, control and agent."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from mini8s.app import host
+from mini8s.app.layout import agent_files, server_files, write_private
+from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
+from mini8s.config import ServerSettings
+from mini8s.util.clock import SystemClock
+
+
+def run(settings: ServerSettings) -> int:
+    """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
+    host.require_root("mini8s server")
+    settings = complete(settings)
+    if not settings.disable_agent:
+        host.require_docker(settings.docker_host)
+    with host.lock(server_files(settings.data_dir).lock):
+        in_child(functools.partial(prepare, settings))
+        return Supervisor(children(settings)).run()
+
+
+def complete(settings: ServerSettings) -> ServerSettings:
+    """The settings with what this host says about itself filled in."""
+    node_ip = host.node_ip(settings.node_ip)
+    return replace(
+        settings,
+        node_name=host.node_name(settings.node_name),
+        node_ip=node_ip,
+        advertise_address=settings.advertise_address or node_ip,
+        token=settings.token or host.read_token(settings.token_file),
+        data_dir=str(Path(settings.data_dir).absolute()),
+    )
+
+
+def prepare(settings: ServerSettings) -> None:
+    """Everything that must be on disk before the first child starts."""
+    from mini8s.app import bootstrap  # only in the short-lived child: cryptography stays out of the parent
+
+    os.umask(0o077)
+    addresses = (settings.advertise_address, settings.node_ip, *settings.tls_san)
+    plan = bootstrap.Plan(
+        names=bootstrap.serving_names(
+            node_name=settings.node_name,
+            addresses=addresses,
+            service_cidr=settings.service_cidr,
+            domain=settings.cluster_domain,
+        ),
+        server=f"https://{settings.advertise_address}:{settings.https_listen_port}",
+        token=settings.token,
+        node_name="" if settings.disable_agent else settings.node_name,
+        kubeconfig=Path(settings.write_kubeconfig),
+        kubeconfig_mode=int(settings.write_kubeconfig_mode, 8),
+    )
+    agent = agent_files(settings.data_dir)
+    bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, SystemClock().now())
+    if not settings.disable_agent:
+        write_private(agent.cluster, json.dumps(cluster_facts(settings)).encode())
+
+
+def cluster_facts(settings: ServerSettings) -> dict[str, str]:
+    """What a node must know of the cluster beside the API's address."""
+    return {
+        "clusterCIDR": settings.cluster_cidr,
+        "serviceCIDR": settings.service_cidr,
+        "clusterDNS": settings.cluster_dns,
+        "clusterDomain": settings.cluster_domain,
+    }
+
+
+def children(settings: ServerSettings) -> list[Child]:
+    """In order of start; each imports its own world in its own process."""
+    all_of_them = [
+        Child("api", functools.partial(_api, settings)),
+        Child("control", functools.partial(_control, settings)),
+    ]
+    if not settings.disable_agent:
+        all_of_them.append(Child("agent", functools.partial(_agent, settings)))
+    return all_of_them
+
+
+def _api(settings: ServerSettings, ready: Ready) -> int:
+    from mini8s.app import api
+
+    return api.run(settings, ready)
+
+
+def _control(settings: ServerSettings, ready: Ready) -> int:
+    from mini8s.app import control
+
+    return control.run(settings, ready)
+
+
+def _agent(settings: ServerSettings, ready: Ready) -> int:
+    from mini8s.app import node
+
+    return node.run(settings, f"https://127.0.0.1:{settings.https_listen_port}", ready)

@@ -1,0 +1,128 @@
+"""Settings put together: flags over environment over `config.yaml` over defaults.
+
+The file's keys are the flags' names without dashes in front, as in k3s. An unknown key, a wrong type or a
+value outside its choices is one sentence that names where it came from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from mini8s.config import NodeSettings, ServerSettings
+
+S = TypeVar("S", bound=NodeSettings)
+
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
+
+class SettingsError(Exception):
+    """A setting that can't be used; the message says which and where it was given."""
+
+
+def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> S:
+    """The settings of one command. `flags` holds only what was given. Raises SettingsError."""
+    items = {item.name: item for item in fields(cls)}
+    config = str(flags.get("config") or environ.get("MINI8S_CONFIG") or items["config"].default)
+    must_exist = config != items["config"].default
+    values = _from_file(Path(config), items, must_exist=must_exist)
+    values |= {
+        name: _from_text(item, environ[variable], f"${variable}")
+        for name, item in items.items()
+        if (variable := "MINI8S_" + name.upper()) in environ
+    }
+    values |= {name: _checked(items[name], value, _flag(name)) for name, value in flags.items()}
+    settings = cls(**values)
+    check(settings)
+    return settings
+
+
+def check(settings: NodeSettings) -> None:
+    """What must hold between settings. Raises SettingsError."""
+    if not isinstance(settings, ServerSettings):
+        return
+    service = _network(settings.service_cidr, "--service-cidr")
+    cluster = _network(settings.cluster_cidr, "--cluster-cidr")
+    if service.overlaps(cluster):
+        raise SettingsError("--service-cidr and --cluster-cidr overlap")
+    try:
+        inside = ipaddress.IPv4Address(settings.cluster_dns) in service
+    except ValueError:
+        inside = False
+    if not inside:
+        raise SettingsError(f"--cluster-dns {settings.cluster_dns} is not an address in {service}")
+    if cluster.prefixlen > 24:
+        raise SettingsError(f"--cluster-cidr {cluster} is smaller than the /24 that a node gets")
+    low, _, high = settings.service_node_port_range.partition("-")
+    if not (low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
+        raise SettingsError(f"--service-node-port-range {settings.service_node_port_range} is not LOW-HIGH")
+    if not 0 < settings.https_listen_port < 65536:
+        raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
+
+
+def _network(text: str, flag: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise SettingsError(f"{flag}: {error}") from error
+
+
+def _from_file(path: Path, items: Mapping[str, Field[Any]], *, must_exist: bool) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        if must_exist:
+            raise SettingsError(f"{path} does not exist") from None
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{path} is not a mapping of settings")
+    values = {}
+    for key, value in found.items():
+        name = str(key).replace("-", "_")
+        if name not in items:
+            raise SettingsError(f"{path}: there is no setting {key}")
+        values[name] = _checked(items[name], value, f"{path}: {key}")
+    return values
+
+
+def _from_text(item: Field[Any], text: str, where: str) -> Any:
+    if item.metadata["many"]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(item.default, bool):
+        if text.lower() not in _TRUE + _FALSE:
+            raise SettingsError(f"{where} is {text!r}, not true or false")
+        return text.lower() in _TRUE
+    if isinstance(item.default, int):
+        if not text.strip().isdigit():
+            raise SettingsError(f"{where} is {text!r}, not a whole number")
+        return int(text)
+    return _checked(item, text, where)
+
+
+def _checked(item: Field[Any], value: Any, where: str) -> Any:
+    if item.metadata["many"]:
+        values = value if isinstance(value, list | tuple) else [value]
+        return tuple(str(part) for part in values)
+    wanted: Callable[[Any], Any] = type(item.default)
+    if isinstance(item.default, str) and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if type(value) is not wanted:
+        raise SettingsError(f"{where} is {value!r}, not of type {type(item.default).__name__}")
+    if item.metadata["choices"] and value not in item.metadata["choices"]:
+        raise SettingsError(f"{where} is {value!r}, not one of {', '.join(item.metadata['choices'])}")
+    return value
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

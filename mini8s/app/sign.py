@@ -1,0 +1,32 @@
+"""A short-lived process that signs one node's request: `python -m mini8s.app.sign DATA_DIR NODE <
+request.pem`.
+
+The API server starts it for each join, so that `cryptography` and the authority's key stay out of its memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from mini8s.app.bootstrap import load_authority, node_leaf
+from mini8s.app.layout import server_files
+from mini8s.wire import tls
+
+
+def main() -> int:
+    data_dir, node_name = sys.argv[1:]
+    authority = load_authority(server_files(data_dir))
+    try:
+        certificate = tls.sign_request(
+            authority, sys.stdin.buffer.read(), node_leaf(node_name), datetime.now(UTC)
+        )
+    except tls.BadRequestForCertificate as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.buffer.write(certificate)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""The parent process: starts children, starts again what dies, ends them all when told to.
+
+The parent stays small and single-threaded, so that it can fork: children share its pages and need no
+hand-over of settings. It reacts to signals only through a pipe, and a child can't outlive it: the kernel
+kills the children of a parent that dies (prctl(2), PR_SET_PDEATHSIG), so that the next start finds no
+leftovers. Everything a child does must stand such an end anyway.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+import selectors
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mini8s.util.backoff import Backoff
+from mini8s.util.notify import notify
+
+log = logging.getLogger(__name__)
+
+FATAL = 78  # EX_CONFIG of sysexits(3): a child that ends so has said why, and another try is pointless
+STOP_SECONDS = 8.0  # children end within this or are killed: 10 s is what operators are promised
+STEADY_SECONDS = 60.0  # a child that lived as long starts again without a pause
+_PR_SET_PDEATHSIG = 1
+
+Ready = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Child:
+    """One process. `run` gets a function to call when it is ready, and returns its exit code."""
+
+    name: str
+    run: Callable[[Ready], int]
+    pid: int = 0
+    ready_fd: int = -1
+    ready: bool = False
+    started: float = 0.0
+    again_at: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, most=30.0))
+
+
+class Supervisor:
+    """Runs its children until SIGTERM or SIGINT, or until one of them says that it can't be.
+
+    The others wait until the first has been ready once, so that a start makes no vain tries.
+    """
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self._children = list(children)
+        self._selector = selectors.DefaultSelector()
+        self._wakeup = -1  # the pipe into which the interpreter writes each signal's number
+        self._stopping = False
+        self._exit_code = 0
+        self._announced = False
+
+    def run(self) -> int:
+        """The exit code for the whole process."""
+        self._catch_signals()
+        gc.freeze()  # the collector shall not touch, and so copy, pages that children share
+        while not self._stopping:
+            self._start_due(time.monotonic())
+            self._announce()
+            self._take(self._pause(time.monotonic()))
+        self._end_all()
+        return self._exit_code
+
+    def _catch_signals(self) -> None:
+        self._wakeup, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+
+    def _take(self, seconds: float | None) -> None:
+        """Wait for signals and children that say they are ready, and take what came."""
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                self._take_signals(os.read(self._wakeup, 64))
+            else:
+                self._take_ready(key.data)
+
+    def _start_due(self, now: float) -> None:
+        first = self._children[0]
+        for child in self._children:
+            if not child.pid and now >= child.again_at and (child is first or first.ready):
+                self._start(child, now)
+
+    def _start(self, child: Child, now: float) -> None:
+        read, write = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _become(child, parent, write)
+        os.close(write)
+        child.pid, child.started, child.ready_fd = pid, now, read
+        self._selector.register(read, selectors.EVENT_READ, child)
+        log.debug("started %s, pid %d", child.name, pid)
+
+    def _take_ready(self, child: Child) -> None:
+        if os.read(child.ready_fd, 1):
+            child.ready = True
+            log.info("%s is ready after %.1f s", child.name, time.monotonic() - child.started)
+        self._forget_pipe(child)
+
+    def _forget_pipe(self, child: Child) -> None:
+        if child.ready_fd >= 0:
+            self._selector.unregister(child.ready_fd)
+            os.close(child.ready_fd)
+            child.ready_fd = -1
+
+    def _announce(self) -> None:
+        if not self._announced and all(child.ready for child in self._children):
+            self._announced = True
+            notify("READY=1\nSTATUS=running: " + ", ".join(child.name for child in self._children))
+        elif self._announced:
+            notify("WATCHDOG=1")
+
+    def _take_signals(self, numbers: bytes) -> None:
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._stopping = True
+            notify("STOPPING=1")
+        if signal.SIGCHLD in numbers:
+            self._reap(time.monotonic())
+
+    def _reap(self, now: float) -> None:
+        for child in self._children:
+            if child.pid and (code := _exit_code(child.pid)) is not None:
+                child.pid = 0
+                self._forget_pipe(child)
+                self._ended(child, code, now)
+
+    def _ended(self, child: Child, code: int, now: float) -> None:
+        if self._stopping:
+            return
+        if code == FATAL:
+            self._stopping, self._exit_code = True, 1
+            return
+        if now - child.started > STEADY_SECONDS:
+            child.backoff.succeeded()
+        wait = child.backoff.failed()
+        child.again_at = now + wait
+        log.error("%s ended with %s, starts again in %.1f s", child.name, _how(code), wait)
+
+    def _pause(self, now: float) -> float | None:
+        """Seconds until something is due; None: only a signal or a pipe can bring work."""
+        first = self._children[0]
+        due = [c.again_at - now for c in self._children if not c.pid and (c is first or first.ready)]
+        watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
+        due += [watchdog] if watchdog and self._announced else []
+        return max(0.0, min(due)) if due else None
+
+    def _end_all(self) -> None:
+        """Ask all at once, last started first; kill who doesn't go in time."""
+        for child in reversed(self._children):
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(child.pid for child in self._children) and time.monotonic() < deadline:
+            self._take(0.2)
+        for child in self._children:
+            if child.pid:
+                log.warning("%s did not end in %.0f s and is killed", child.name, STOP_SECONDS)
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
+
+
+def _become(child: Child, parent: int, ready_fd: int) -> None:
+    """The forked child's whole life; never returns."""
+    code = 1
+    try:
+        _die_with(parent)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.environ.pop("NOTIFY_SOCKET", None)
+        code = child.run(lambda: _say_ready(ready_fd))
+    except BaseException:
+        log.exception("%s failed", child.name)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it ended before prctl
+
+
+def _say_ready(fd: int) -> None:
+    os.write(fd, b"r")
+    os.close(fd)
+
+
+def _exit_code(pid: int) -> int | None:
+    """The exit code of a child that has ended (negative: the signal), None while it lives."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _how(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+class ChildFailed(Exception):
+    """A short-lived child ended with an error; its sentence is the message."""
+
+
+def in_child(work: Callable[[], None]) -> None:
+    """Run work in a forked child and wait for it, so that what it imports leaves with it. Raises
+    ChildFailed."""
+    read, write = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _die_with(parent)
+        os.close(read)
+        os._exit(_work(work, write))
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        sentence = pipe.read().decode()
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise ChildFailed(sentence or f"the child ended with {_how(os.waitstatus_to_exitcode(status))}")
+
+
+def _work(work: Callable[[], None], pipe: int) -> int:
+    try:
+        work()
+    except Exception as error:
+        log.debug("the short-lived child failed", exc_info=True)
+        os.write(pipe, str(error).encode()[:4000])
+        return 1
+    return 0

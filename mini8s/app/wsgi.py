@@ -1,0 +1,220 @@
+"""gunicorn's pywsgi worker, run in this process without its arbiter.
+
+The arbiter would cost 12 MB and a process, and what it gives (restarts) the server's parent does already. So
+we lean on gunicorn's and gevent's inside: on purpose in this file only, and `tests/unit/test_app_wsgi.py`
+fails when a new version changes what is relied on.
+
+One worker serves two doors: TLS, where a client certificate is optional, and the unix socket, which file mode
+and SO_PEERCRED keep for root. `mini8s.app.hub.patch()` must have run first.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+import stat
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent import pywsgi
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler, PyWSGIServer
+
+from mini8s.api.connection import ENVIRON_KEY
+from mini8s.app.connection import ServedConnection
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS = 120  # Go's clients drop idle connections after 90: they must be the first to let go
+HANDSHAKE_SECONDS = 10  # a TLS client that says nothing holds a greenlet no longer than this
+HEADER_SECONDS = 15  # from the first byte of a request to the end of its headers
+BODY_SECONDS = 60  # 3 MiB at 50 kB/s
+DISCARD_SECONDS = 5  # reading on after an early refusal, so that the client can read our answer
+DRAIN_SECONDS = 5  # for requests under way at SIGTERM
+MAX_REQUEST_LINE = 1 << 20  # exec URLs carry the command
+MAX_CONNECTIONS = 20_000
+BACKLOG = 1024
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Paths of PEM files: the serving certificate and key, and the authority that client certificates need."""
+
+    certificate: str
+    key: str
+    client_ca: str
+
+
+class CannotListen(Exception):
+    """The address or the socket's path can't be had; the message is for the operator."""
+
+
+class Body(pywsgi.Input):  # type: ignore[misc]
+    """A request's body, with an end to patience."""
+
+    def read(self, length: int | None = None) -> bytes:
+        with gevent.Timeout(BODY_SECONDS, TimeoutError("the request's body took too long")):
+            return bytes(super().read(length))
+
+    def _discard(self) -> None:
+        with gevent.Timeout(DISCARD_SECONDS, False):
+            super()._discard()
+
+
+class Handler(PyWSGIHandler):  # type: ignore[misc]
+    """One connection. Adds the time limits that pywsgi lacks, and the taking over of the socket."""
+
+    connection: ServedConnection | None = None
+    busy = False
+
+    def handle(self) -> None:
+        self.greenlet = gevent.getcurrent()
+        self.connection = ServedConnection(self.socket)
+        self.server.handlers.add(self)
+        try:
+            super().handle()
+        finally:
+            self.server.handlers.discard(self)
+
+    def handle_one_request(self) -> Any:
+        if not self._first_byte():
+            return None
+        self.busy = True
+        try:
+            result = super().handle_one_request()
+        finally:
+            self.busy = False
+        return None if self.server.draining else result
+
+    def _first_byte(self) -> bool:
+        """Wait between requests; the socket's own timeout ends an idle connection."""
+        try:
+            return bool(self.rfile.peek(1))
+        except OSError:
+            return False
+
+    def read_requestline(self) -> str:
+        self.header_timeout = gevent.Timeout.start_new(HEADER_SECONDS, ValueError("headers took too long"))
+        try:
+            return str(super().read_requestline())
+        except ValueError:
+            return ""  # not a request at all: hang up
+
+    def read_request(self, raw_requestline: str) -> bool:
+        try:
+            return bool(super().read_request(raw_requestline))
+        finally:
+            self.header_timeout.close()
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        plain = self.wsgi_input
+        self.wsgi_input = Body(plain.rfile, plain.content_length, plain.socket, plain.chunked_input)
+        if environ["wsgi.input"] is plain:
+            environ["wsgi.input"] = self.wsgi_input
+        environ[ENVIRON_KEY] = self.connection
+        return environ
+
+    def run_application(self) -> None:
+        try:
+            self.result = self.application(self.environ, self.start_response)
+            if self.connection is not None and self.connection.taken:
+                self._leave()
+            else:
+                self.process_result()
+        finally:
+            close = getattr(self.result, "close", None)
+            self.result = None
+            if close is not None:
+                close()
+
+    def _leave(self) -> None:
+        """Whoever took the socket wrote the answer; pywsgi must add nothing."""
+        self.headers_sent = True
+        self.close_connection = True
+        self.wsgi_input.content_length = 0
+        self.wsgi_input.chunked_input = False
+
+    def log_request(self) -> None:
+        """The API's metrics count requests; a line for each would wear the disk."""
+
+    def log_error(self, msg: str, *args: Any) -> None:
+        """Only nonsense from clients comes here."""
+        log.debug(msg, *args)
+
+
+class Server(PyWSGIServer):  # type: ignore[misc]
+    """A listener: TLS unless it is the unix socket."""
+
+    def __init__(self, listener: Any, *args: Any, **options: Any) -> None:
+        if listener.family == socket.AF_UNIX:
+            options.pop("ssl_context", None)
+        self.handlers: set[Handler] = set()
+        self.draining = False
+        super().__init__(listener, *args, **options)
+
+    def handle(self, sock: Any, address: Any) -> None:
+        sock.settimeout(KEEPALIVE_SECONDS)
+        super().handle(sock, address)
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        client_socket.settimeout(HANDSHAKE_SECONDS)
+        try:
+            wrapped = self.wrap_socket(client_socket, **self.ssl_args)
+        except OSError as error:  # ssl.SSLError is one too: scanners, plain HTTP, an unknown authority
+            log.debug("TLS with %s failed: %s", address, error)
+            return
+        with wrapped:
+            self.handle(wrapped, address)
+
+    def idle_handlers(self) -> list[Handler]:
+        return [handler for handler in self.handlers if not handler.busy]
+
+
+class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
+    """The worker without an arbiter above it: signals, parent and end are its own business."""
+
+    server_class = Server
+    wsgi_handler = Handler
+
+    def patch(self) -> None:
+        """`hub.patch` did, and our sockets are gevent's from the start."""
+
+    def notify(self) -> None:
+        """Once a second from gunicorn's loop. Nobody watches its file; an orphan ends in good order."""
+        if self.ppid != os.getppid():
+            self.end()
+
+    def init_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self.end)
+
+    def end(self) -> None:
+        if self.alive:
+            self.alive = False
+            gevent.spawn(self._drain)
+
+    def _drain(self) -> None:
+        """End open watches, let requests finish, hang up on who is idle. gunicorn's loop then finds nobody."""
+        servers = [handler for handler in _servers(self)]
+        for server in servers:
+            server.draining = True
+            server.close()
+        self.app.on_stop()
+        until = time.monotonic() + DRAIN_SECONDS
+        while any(server.handlers for server in servers) and time.monotonic() < until:
+            for server in servers:
+                gevent.killall([handler.greenlet for handler in server.idle_handlers()], block=False)
+            gevent.sleep(0.05)
+        for server in servers:
+            gevent.killall([handler.greenlet for handler in server.handlers], block=False)

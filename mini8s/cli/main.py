@@ -1,0 +1,54 @@
+"""The `mini8s` command: one file a subcommand, imported only when it is called.
+
+An error that a person can act on ends as one sentence on stderr and exit code 1; click's own usage errors end
+with 2; anything else is a defect and shows its trace.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from mini8s.config import VERSION
+
+COMMANDS = {
+    "server": "Run the server: API, controllers, scheduler, and this host's node.",
+    "agent": "Run a node that joins a server.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands' names and one-line helps; loads a command's module when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"mini8s.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="mini8s")
+def cli() -> None:
+    """mini8s runs containers on a handful of small hosts and speaks the Kubernetes API."""
+
+
+class CommandError(Exception):
+    """What a person can act on; the message is the sentence to print."""
+
+
+def main() -> None:
+    try:
+        cli()
+    except CommandError as error:
+        click.echo(f"mini8s: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,37 @@
+"""Flags made from the settings' dataclasses, so that a setting is described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field, fields
+from typing import Any
+
+import click
+
+from mini8s.config import NodeSettings
+
+
+def settings_options(cls: type[NodeSettings]) -> Callable[[click.Command], click.Command]:
+    """Give a command one option for each setting; what isn't given on the command line stays unset (None)."""
+
+    def add(command: click.Command) -> click.Command:
+        command.params = [_option(item) for item in fields(cls)]
+        return command
+
+    return add
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what was given on the command line."""
+    return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+def _option(item: Field[Any]) -> click.Option:
+    flag, about = "--" + item.name.replace("_", "-"), item.metadata["help"]
+    if isinstance(item.default, bool):
+        return click.Option([flag], is_flag=True, default=None, help=about)
+    shown = f"{about}  [default: {item.default}]" if item.default not in ("", ()) else about
+    kind: Any = click.Choice(item.metadata["choices"]) if item.metadata["choices"] else type(item.default)
+    if item.metadata["many"]:
+        return click.Option([flag], multiple=True, type=str, help=f"{about}  [may be repeated]")
+    return click.Option([flag], type=kind, default=None, help=shown)

@@ -1,0 +1,178 @@
+"""Keys and certificates of the cluster: made, signed and read, as PEM.
+
+Only short-lived processes import this: `cryptography` costs 15 MB that a running server or agent need not
+keep. Identities are Kubernetes': the common name is the user, each organisation a group (Kubernetes
+documentation, "Authenticating: X.509 client certificates"). Keys are P-256 (fast on small boards, understood
+by every client).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+CA_DAYS = 3650
+LEAF_DAYS = 365
+BACKDATE = timedelta(hours=1)  # hosts' clocks differ, and a certificate must hold from its first second
+
+
+class BadRequestForCertificate(ValueError):
+    """A signing request that can't be read, isn't signed by its own key, or asks for another identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What a certificate says. `addresses` may hold names and IP addresses; with any, it also serves TLS."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+def new_ca(name: str, now: datetime) -> Pair:
+    """A self-signed authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    usage = _key_usage(sign_certificates=True)
+    certificate = (
+        _builder(subject, subject, key.public_key(), now, CA_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Pair(_pem(certificate), _key_pem(key))
+
+
+def issue(ca: Pair, leaf: Leaf, now: datetime) -> Pair:
+    """A new key and a certificate for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Pair(_sign(ca, leaf, key.public_key(), now), _key_pem(key))
+
+
+def new_request(leaf: Leaf) -> Pair:
+    """A new key and a signing request for it (in the certificate's place)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(_subject(leaf)).sign(key, hashes.SHA256())
+    return Pair(request.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def sign_request(ca: Pair, request_pem: bytes, leaf: Leaf, now: datetime) -> bytes:
+    """A certificate for the request's key, with the identity that the signer decided on.
+
+    Raises BadRequestForCertificate.
+    """
+    try:
+        request = x509.load_pem_x509_csr(request_pem)
+    except ValueError as error:
+        raise BadRequestForCertificate(f"not a PEM certificate signing request: {error}") from error
+    if not request.is_signature_valid:
+        raise BadRequestForCertificate("the signing request is not signed by its own key")
+    key = request.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise BadRequestForCertificate("the signing request's key is not an elliptic curve key")
+    if request.subject != _subject(leaf):
+        raise BadRequestForCertificate(f"the signing request asks for another identity than {leaf.user}")
+    return _sign(ca, leaf, key, now)
+
+
+def expires(certificate_pem: bytes) -> datetime:
+    return x509.load_pem_x509_certificate(certificate_pem).not_valid_after_utc
+
+
+def addresses(certificate_pem: bytes) -> set[str]:
+    """The names and addresses that a serving certificate covers."""
+    certificate = x509.load_pem_x509_certificate(certificate_pem)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names}
+
+
+def fingerprint(certificate_pem: bytes) -> str:
+    """SHA-256 of the PEM file as it stands, hex: what a join token carries (as k3s computes it)."""
+    return hashlib.sha256(certificate_pem).hexdigest()
+
+
+def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime) -> bytes:
+    authority = x509.load_pem_x509_certificate(ca.certificate)
+    authority_key = serialization.load_pem_private_key(ca.key, None)
+    if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the authority's key is not an elliptic curve key")
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.addresses else [ExtendedKeyUsageOID.CLIENT_AUTH]
+    builder = (
+        _builder(_subject(leaf), authority.subject, key, now, LEAF_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(sign_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    )
+    if leaf.addresses:
+        names = x509.SubjectAlternativeName([_general_name(address) for address in leaf.addresses])
+        builder = builder.add_extension(names, critical=False)
+    return _pem(builder.sign(authority_key, hashes.SHA256()))
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, days: int
+) -> x509.CertificateBuilder:
+    start = now.astimezone(UTC) - BACKDATE
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+    )
+
+
+def _subject(leaf: Leaf) -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in leaf.groups]
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, leaf.user)])
+
+
+def _general_name(address: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)
+
+
+def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,0 +1,144 @@
+"""The parent and its children as real processes: restarts, ends, and who outlives whom."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import os, signal, sys, time, logging
+from pathlib import Path
+from mini8s.app.supervisor import FATAL, Child, Supervisor
+logging.basicConfig(level="INFO")
+folder = Path(sys.argv[1])
+
+def note(name):
+    with (folder / name).open("a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+def steady(name):
+    def run(ready):
+        note(name)
+        ready()
+        while True:
+            time.sleep(60)
+    return run
+
+def stubborn(ready):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return steady("stubborn")(ready)
+
+def fatal(ready):
+    return FATAL
+
+def slow(ready):
+    note("slow-started")
+    time.sleep(0.5)
+    note("slow")
+    ready()
+    time.sleep(60)
+    return 0
+
+def after_slow(ready):
+    assert (folder / "slow").exists()
+    return steady("after")(ready)
+
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def go(children: str) -> subprocess.Popen[bytes]:
+        program = textwrap.dedent(PROGRAM) + f"sys.exit(Supervisor([{children}]).run())\n"
+        started.append(subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]))
+        return started[-1]
+
+    yield go
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def pids(folder: Path, name: str, count: int) -> list[int]:
+    """The pids that a child noted, once there are `count` of them."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        file = folder / name
+        found = [int(line) for line in file.read_text().split()] if file.exists() else []
+        if len(found) >= count:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{name} did not start {count} times")
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_child_that_dies_is_started_again(start: Callable[[str], object], tmp_path: Path) -> None:
+    start('Child("a", steady("a"))')
+    os.kill(pids(tmp_path, "a", 1)[0], signal.SIGKILL)
+    first, second = pids(tmp_path, "a", 2)
+    assert first != second
+
+
+def test_sigterm_ends_parent_and_children(
+    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    parent = start('Child("a", steady("a")), Child("b", steady("b"))')
+    children = pids(tmp_path, "a", 1) + pids(tmp_path, "b", 1)
+    parent.terminate()
+    assert parent.wait(5) == 0
+    assert all(gone(pid) for pid in children)
+
+
+def test_a_child_that_ignores_sigterm_is_killed_in_time(
+    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    parent = start('Child("s", stubborn)')
+    child = pids(tmp_path, "stubborn", 1)[0]
+    parent.terminate()
+    assert parent.wait(10) == 0
+    assert gone(child)
+
+
+def test_no_child_outlives_a_parent_that_is_killed(
+    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    parent = start('Child("a", steady("a"))')
+    child = pids(tmp_path, "a", 1)[0]
+    parent.kill()
+    parent.wait()
+    assert gone(child)
+
+
+def test_a_child_that_says_it_cant_be_ends_everything(
+    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    parent = start('Child("a", steady("a")), Child("f", fatal)')
+    assert parent.wait(10) == 1
+    assert gone(pids(tmp_path, "a", 1)[0])
+
+
+def test_the_others_wait_for_the_first_to_be_ready(start: Callable[[str], object], tmp_path: Path) -> None:
+    start('Child("slow", slow), Child("after", after_slow)')
+    assert len(pids(tmp_path, "after", 1)) == 1
