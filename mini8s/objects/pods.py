@@ -1,0 +1,108 @@
+"""Facts about a pod that several rooms must judge alike: controllers, scheduler, kubelet, printer columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from mini8s.objects import conditions, quantity
+from mini8s.objects.kinds import Obj
+from mini8s.objects.time import parse_time
+
+
+def phase(pod: Obj) -> str:
+    return str((pod.get("status") or {}).get("phase") or "")
+
+
+def node_name(pod: Obj) -> str:
+    return str((pod.get("spec") or {}).get("nodeName") or "")
+
+
+def is_terminal(pod: Obj) -> bool:
+    """It ran to its end and never runs again."""
+    return phase(pod) in {"Succeeded", "Failed"}
+
+
+def is_active(pod: Obj) -> bool:
+    """It counts as a replica: neither at its end nor on its way out."""
+    return not is_terminal(pod) and not (pod.get("metadata") or {}).get("deletionTimestamp")
+
+
+def is_ready(pod: Obj) -> bool:
+    return conditions.is_true(pod, "Ready")
+
+
+def is_available(pod: Obj, min_ready_seconds: int, now: datetime) -> bool:
+    """Ready for at least so long."""
+    ready = conditions.get(pod, "Ready")
+    if ready is None or ready.get("status") != "True":
+        return False
+    if not min_ready_seconds:
+        return True
+    since = ready.get("lastTransitionTime")
+    return bool(since) and parse_time(str(since)) + timedelta(seconds=min_ready_seconds) <= now
+
+
+def is_sidecar(container: Obj) -> bool:
+    """An init container that stays: the next one starts when it has started."""
+    return container.get("restartPolicy") == "Always"
+
+
+def requests(spec: Obj) -> tuple[int, int]:
+    """cpu in millicores and memory in bytes, as the scheduler counts them for a pod's spec."""
+    return _needed(spec, "requests", "cpu"), _needed(spec, "requests", "memory")
+
+
+def limits(spec: Obj) -> tuple[int, int]:
+    """The same of the limits; a container without a limit counts as 0."""
+    return _needed(spec, "limits", "cpu"), _needed(spec, "limits", "memory")
+
+
+def qos_class(spec: Obj) -> str:
+    """Guaranteed, Burstable or BestEffort (`qos.ComputePodQOS`)."""
+    every = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    stated = [_positive(item, side) for item in every for side in ("requests", "limits")]
+    if not any(stated):
+        return "BestEffort"
+    return "Guaranteed" if all(map(_guaranteed, every)) else "Burstable"
+
+
+def _needed(spec: Obj, side: str, resource: str) -> int:
+    """Containers and sidecars together, or the hungriest moment of the init phase, and the overhead."""
+    running = sum(_amount(item, side, resource) for item in spec.get("containers") or ())
+    hungriest = _init_phase(spec.get("initContainers") or (), side, resource)
+    sidecars = sum(
+        _amount(item, side, resource) for item in spec.get("initContainers") or () if is_sidecar(item)
+    )
+    return max(running + sidecars, hungriest) + _number((spec.get("overhead") or {}).get(resource), resource)
+
+
+def _init_phase(containers: Iterable[Obj], side: str, resource: str) -> int:
+    beside = most = 0
+    for container in containers:
+        amount = _amount(container, side, resource)
+        most = max(most, beside + amount)
+        if is_sidecar(container):
+            beside += amount
+    return most
+
+
+def _amount(container: Obj, side: str, resource: str) -> int:
+    stated = (container.get("resources") or {}).get(side) or {}
+    return _number(stated.get(resource), resource)
+
+
+def _number(stated: str | float | None, resource: str) -> int:
+    if stated is None:
+        return 0
+    return quantity.milli(stated) if resource == "cpu" else quantity.value(stated)
+
+
+def _positive(container: Obj, side: str) -> dict[str, int]:
+    found = {resource: _amount(container, side, resource) for resource in ("cpu", "memory")}
+    return {resource: amount for resource, amount in found.items() if amount > 0}
+
+
+def _guaranteed(container: Obj) -> bool:
+    limit = _positive(container, "limits")
+    return len(limit) == 2 and (_positive(container, "requests") or limit) == limit
