@@ -1,0 +1,53 @@
+# What the scripts share: where things are, and how what is missing gets installed. Sourced, never run.
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=$ROOT/.venv
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+need_root() { [ "$(id -u)" = 0 ] || die "$1 needs root: run it with sudo"; }
+
+# Install Debian packages of which something is missing: PROGRAM:PACKAGE… (a program found on PATH or in sbin is not installed).
+install_packages() {
+  local pair missing=()
+  for pair in "$@"; do
+    PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "please install these first (no apt-get here): ${missing[*]}"
+  need_root "installing ${missing[*]}"
+  say "Installing Debian packages: ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null </dev/null
+}
+
+# The first Python that is new enough and can make virtual environments.
+find_python() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      command -v "$python"
+      return
+    fi
+  done
+  return 1
+}
+
+# The checkout's virtual environment with mini8s in it; $1 is the extra to install ("" or "test"). Nothing is fetched when
+# what setup.cfg asks for is there already.
+make_venv() {
+  local extra=$1 wanted stamp=$VENV/.mini8s-${1:-run}
+  if ! find_python >/dev/null; then
+    install_packages "mini8s-no-python:python3" "mini8s-no-venv:python3-venv"
+    find_python >/dev/null || die "Python 3.11 or newer is needed, with its venv module"
+  fi
+  wanted=$(cat "$ROOT/setup.cfg" "$ROOT/pyproject.toml" | sha256sum)
+  if [ -x "$VENV/bin/mini8s" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+  if [ ! -x "$VENV/bin/python" ]; then
+    say "Making a Python environment in .venv"
+    "$(find_python)" -m venv "$VENV"
+  fi
+  say "Installing mini8s${extra:+ with what its tests need} into .venv"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e "$ROOT${extra:+[$extra]}" </dev/null
+  "$VENV/bin/python" -m compileall -q "$ROOT/mini8s"   # an editable install leaves it to the first start
+  echo "$wanted" >"$stamp"
+}

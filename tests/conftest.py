@@ -1,0 +1,70 @@
+"""What all tests share: a marker per folder, hosts to run on, and a look at what was left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hosts import Host, Hosts
+from hosts.leftovers import Leftovers
+
+from scripts import images
+
+FOLDERS = ("unit", "contract", "integration", "e2e", "arch")
+NEEDS_MACHINE = ("contract", "integration", "e2e")
+_before = pytest.StashKey[Leftovers]()
+_left = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for folder in FOLDERS:
+        config.addinivalue_line("markers", f"{folder}: everything in tests/{folder}")
+    config.stash[_before] = Leftovers.of_machine()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its folder's name."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in FOLDERS:
+            item.add_marker(folder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run for what it left behind, even when every test passed."""
+    if not any(item.get_closest_marker(name) for item in session.items for name in NEEDS_MACHINE):
+        return
+    left = Leftovers.after(session.config.stash[_before], Hosts().place).lines()
+    session.config.stash[_left] = left
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(_left, []):
+        terminalreporter.write_line(f"LEFT BEHIND {line}", red=True)
+
+
+@pytest.fixture(scope="session")
+def hosts() -> Iterator[Hosts]:
+    """The run's hosts; `hosts.up(2)` makes as many as a test asks for, and the next test finds them up."""
+    with Hosts() as made:
+        made.down()  # of a run that was killed
+        yield made
+
+
+@pytest.fixture(scope="session")
+def image_archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """mini8s-hello:v1 and :v2 and mini8s-busybox:1 as files that `docker load` takes."""
+    return images.write(images.everything(), tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def engine_host(hosts: Hosts, image_archives: list[Path]) -> Host:
+    """One host whose engine has the test images."""
+    host = hosts.up(1)[0]
+    for path in image_archives:
+        host.docker("load", "--input", str(path))
+    return host
