@@ -1,0 +1,113 @@
+"""What the scheduler decides on: nodes and pods as facts, parsed once, and the plugins' two contracts.
+
+Everything here is immutable. A `NodeState` with one more pod is a new `NodeState`, so that a decision can be
+tried, taken back and tested without a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mini8s.objects.kinds import Obj
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """cpu in millicores, memory in bytes, pods as a count."""
+
+    cpu: int = 0
+    memory: int = 0
+    pods: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+
+
+HostPort = tuple[str, str, int]  # address ("" for all), protocol, port
+
+
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """What of a pod matters for where it goes. `owner` is the uid of its controller, "" for none."""
+
+    namespace: str
+    name: str
+    uid: str
+    requests: Resources
+    node_name: str = ""
+    owner: str = ""
+    priority: int = 0
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    node_affinity: Obj = field(default_factory=dict)  # spec.affinity.nodeAffinity
+    tolerations: Sequence[Obj] = ()
+    host_ports: frozenset[HostPort] = frozenset()
+    scheduler: str = "default-scheduler"
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node and what already counts against it. `owners` counts its pods by the controller they belong
+    to."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: Sequence[Obj] = ()
+    unschedulable: bool = False
+    allocatable: Resources = Resources()
+    requested: Resources = Resources()
+    host_ports: frozenset[HostPort] = frozenset()
+    owners: Mapping[str, int] = field(default_factory=dict)
+
+    def with_pod(self, pod: PodFacts) -> NodeState:
+        """This node after the pod was placed on it."""
+        owners = dict(self.owners)
+        if pod.owner:
+            owners[pod.owner] = owners.get(pod.owner, 0) + 1
+        return NodeState(
+            self.name,
+            self.labels,
+            self.taints,
+            self.unschedulable,
+            self.allocatable,
+            self.requested + pod.requests,
+            self.host_ports | pod.host_ports,
+            owners,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No node fits. `reasons` counts the nodes per cause, in the scheduler's own words."""
+
+    nodes: int
+    reasons: Mapping[str, int]
+
+    def __str__(self) -> str:
+        """The text of the FailedScheduling event, as kube-scheduler words it."""
+        if not self.nodes:
+            return "no nodes available to schedule pods"
+        causes = ", ".join(sorted(f"{count} {reason}" for reason, count in self.reasons.items()))
+        return f"0/{self.nodes} nodes are available: {causes}."
+
+
+class Filter(Protocol):
+    """Says why a pod can't run on a node; nothing said means that it can."""
+
+    def __call__(self, pod: PodFacts, node: NodeState) -> Sequence[str]: ...
+
+
+class Score(Protocol):
+    """How good a node is for a pod, from 0 to 100, among those that can run it."""
+
+    def __call__(self, pod: PodFacts, nodes: Sequence[NodeState]) -> Sequence[float]: ...
