@@ -2,8 +2,8 @@
 engine.
 
 The engine is the only record of what runs: a pod's identity is in its containers' names and labels, so that
-an agent which starts again reads the whole picture back from `pods()` and touches nothing that is still
-wanted.
+an agent which starts again reads the whole picture back and touches nothing that is still wanted. No call
+waits for a container to end: ending is a signal now and another one later, which the plan decides.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Mount:
     source: str
     target: str
     read_only: bool = False
+    propagation: str = ""  # rslave | rshared; empty is private
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which of the host's namespaces a pod uses, and whether its containers share one process tree."""
+
+    host_network: bool = False
+    host_pid: bool = False
+    host_ipc: bool = False
+    shared_pid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """What holds a pod's namespaces: made first, ended last."""
 
@@ -42,17 +53,21 @@ class SandboxSpec:
     attempt: int
     hostname: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    dns_servers: Sequence[str] = ()
-    dns_searches: Sequence[str] = ()
-    dns_options: Sequence[str] = ()
-    host_network: bool = False
+    namespaces: Namespaces = Namespaces()
     sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """A container that joins a sandbox. Times are seconds, ids numeric; empty means what the image says."""
+    """A container that joins a sandbox. Ids are numeric; empty means what the image says.
 
+    `namespace`, `pod` and `uid` say whose it is; `labels` are the kubelet's own notes and come back as they
+    were.
+    """
+
+    namespace: str
+    pod: str
+    uid: str
     name: str
     attempt: int
     image: str
@@ -62,6 +77,7 @@ class ContainerSpec:
     working_dir: str = ""
     mounts: Sequence[Mount] = ()
     resources: Resources = Resources()
+    namespaces: Namespaces = Namespaces()
     user: str = ""
     groups: Sequence[str] = ()
     privileged: bool = False
@@ -76,7 +92,10 @@ class ContainerSpec:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as the engine has it now. Times are RFC 3339 with nanoseconds, empty when not yet."""
+    """A container as the engine has it now. Times are RFC 3339 with nanoseconds, empty when not yet.
+
+    `created` with an `error` is one that could not be started; `created` without is one that nobody started.
+    """
 
     id: str
     name: str
@@ -90,7 +109,17 @@ class Container:
     exit_code: int = 0
     oom_killed: bool = False
     error: str = ""
+    sandbox_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def ended(self) -> bool:
+        """It ran or was to run, and never will again."""
+        return self.state == "exited" or bool(self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +141,20 @@ class RunningPod:
     namespace: str
     name: str
     uid: str
-    sandboxes: Sequence[Sandbox]
-    containers: Sequence[Container]
+    sandboxes: Sequence[Sandbox] = ()
+    containers: Sequence[Container] = ()
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """The newest sandbox if it runs."""
+        return self.sandboxes[0] if self.sandboxes and self.sandboxes[0].running else None
+
+    def newest(self, name: str) -> Container | None:
+        """The last attempt of the container called `name`."""
+        return next((one for one in self.containers if one.name == name), None)
+
+
+Trace = frozenset[tuple[str, str]]  # (id, state) of each container and sandbox of a pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +170,20 @@ class Image:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What a node says of its engine."""
+
+    name: str  # docker
+    version: str
+    cgroup_version: int
+
+
 class EngineError(Exception):
     """The root of what an engine's adapter raises; `reason` is Kubernetes' word for it (ErrImagePull,
     RunContainerError …)."""
 
     reason = "RunContainerError"
-    retry = True
 
 
 class EngineDown(EngineError):
@@ -165,37 +214,52 @@ class NoSuchContainer(EngineError):
     reason = "ContainerNotFound"
 
 
+class LogStream(Protocol):
+    """A container's output, piece by piece. `close` may be called by another thread and ends the
+    iteration."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def close(self) -> None: ...
+
+
 class Runtime(Protocol):
     """Every call may raise EngineDown. Calls block, threads may share the runtime."""
 
-    def version(self) -> str: ...
+    def info(self) -> EngineInfo: ...
 
-    def pods(self) -> Sequence[RunningPod]:
-        """Everything that carries our labels."""
+    def pods(self) -> Mapping[str, Trace]:
+        """UID and trace of every pod of which anything is here. Cheap: two traces differ when something
+        happened."""
 
-    def pod(self, uid: str) -> RunningPod | None: ...
+    def pod(self, uid: str) -> RunningPod | None:
+        """Everything of one pod, or None when nothing of it is here."""
 
     def changes(self) -> Iterator[str]:
         """UIDs of pods of which a container or sandbox changed, as it happens; ends when the engine's stream
-        ends."""
+        ends or the runtime is closed."""
 
     def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
         """Create and start. The network namespace is empty but for lo; plumbing is the network's."""
 
-    def stop_sandbox(self, sandbox_id: str) -> None: ...
-
-    def remove_sandbox(self, sandbox_id: str) -> None: ...
+    def remove_sandbox(self, sandbox_id: str) -> None:
+        """End it if it runs, and remove it. What is gone already is no error."""
 
     def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
-        """Create without starting; the new container's id. Raises ImageNotPresent, CreateFailed."""
+        """Create without starting; the new container's id. A leftover of the same name that doesn't run
+        gives way. Raises ImageNotPresent, CreateFailed."""
 
     def start_container(self, container_id: str) -> None:
-        """Raises StartFailed (command not found, mount refused …)."""
+        """Raises StartFailed (command not found, mount refused …); the container then stays as a record."""
 
-    def stop_container(self, container_id: str, grace_seconds: int) -> None:
-        """SIGTERM (or the image's stop signal), after the grace SIGKILL; returns when it has ended."""
+    def terminate_container(self, container_id: str) -> None:
+        """Send SIGTERM, or the stop signal that the image asks for. One that has ended is no error."""
 
-    def remove_container(self, container_id: str) -> None: ...
+    def kill_container(self, container_id: str) -> None:
+        """Send SIGKILL. One that has ended is no error."""
+
+    def remove_container(self, container_id: str) -> None:
+        """What is gone already is no error."""
 
     def exec(self, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
         """Run a command and take what it prints (at most 10 KiB). Raises TimeoutError."""
@@ -206,11 +270,11 @@ class Runtime(Protocol):
         *,
         follow: bool = False,
         tail: int | None = None,
-        since: str = "",
+        since: float = 0.0,
         timestamps: bool = False,
-    ) -> Iterator[bytes]:
-        """The container's output in pieces that end at line ends, stdout and stderr merged in order of
-        time."""
+    ) -> LogStream:
+        """The container's output, stdout and stderr merged in order of time; `since` is Unix time. Raises
+        NoSuchContainer."""
 
     def images(self) -> Sequence[Image]: ...
 
@@ -220,4 +284,8 @@ class Runtime(Protocol):
         """Raises ImagePullFailed."""
 
     def load(self, path: str) -> Sequence[str]:
-        """Load an image archive (docker save's format); the names it brought."""
+        """Load an image archive (docker save's format); the names it brought. Raises EngineError when it is
+        none."""
+
+    def close(self) -> None:
+        """End the streams that `changes` and `logs` hold open."""

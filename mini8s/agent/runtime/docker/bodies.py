@@ -1,0 +1,105 @@
+"""PURE: the bodies of the engine's create requests, made from the kubelet's specs.
+
+The Docker API's own field names, so that what is sent can be compared with `docker inspect`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini8s.agent.runtime.base import ContainerSpec, Mount, Namespaces, Resources, SandboxSpec
+from mini8s.agent.runtime.docker import names
+
+Body = dict[str, Any]
+CPU_PERIOD_US = 100_000
+LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}  # the kubelet's defaults
+
+
+def sandbox(spec: SandboxSpec, image: str) -> Body:
+    """A sandbox has an empty network namespace, unless it is the host's, and nothing to log."""
+    body: Body = {
+        "Image": image,
+        "Labels": names.sandbox_labels(spec),
+        "HostConfig": {
+            "NetworkMode": "host" if spec.namespaces.host_network else "none",
+            "IpcMode": "host" if spec.namespaces.host_ipc else "shareable",
+            "PidMode": "host" if spec.namespaces.host_pid else "",
+            "UTSMode": "host" if spec.namespaces.host_network else "",
+            "LogConfig": {"Type": "none"},
+            "Sysctls": dict(spec.sysctls),
+            "CpuShares": 2,
+        },
+    }
+    if not spec.namespaces.host_network:
+        body["Hostname"] = spec.hostname
+    return body
+
+
+def container(sandbox_id: str, spec: ContainerSpec) -> Body:
+    """A container joins its sandbox; the engine shares the sandbox's host name with it."""
+    body: Body = {
+        "Image": spec.image,
+        "Labels": names.container_labels(sandbox_id, spec),
+        "Env": [f"{name}={value}" for name, value in spec.env],
+        "Tty": spec.tty,
+        "OpenStdin": spec.stdin,
+        "HostConfig": _host_config(sandbox_id, spec),
+    }
+    if spec.command:
+        body["Entrypoint"] = list(spec.command)
+        body["Cmd"] = list(spec.args)
+    elif spec.args:
+        body["Cmd"] = list(spec.args)
+    if spec.working_dir:
+        body["WorkingDir"] = spec.working_dir
+    if spec.user:
+        body["User"] = spec.user
+    # an image's own health check costs an exec every so often, and Kubernetes doesn't know it
+    body["Healthcheck"] = {"Test": ["NONE"]}
+    return body
+
+
+def _host_config(sandbox_id: str, spec: ContainerSpec) -> Body:
+    join = f"container:{sandbox_id}"
+    return {
+        "NetworkMode": join,
+        "IpcMode": "host" if spec.namespaces.host_ipc else join,
+        "PidMode": _pid_mode(join, spec.namespaces),
+        "UTSMode": "host" if spec.namespaces.host_network else "",
+        "Binds": [_bind(mount) for mount in spec.mounts],
+        "Privileged": spec.privileged,
+        "ReadonlyRootfs": spec.read_only_root,
+        "CapAdd": list(spec.capabilities_add),
+        "CapDrop": list(spec.capabilities_drop),
+        "SecurityOpt": ["no-new-privileges"] if spec.no_new_privileges else [],
+        "GroupAdd": list(spec.groups),
+        "LogConfig": LOG_CONFIG,
+        **_limits(spec.resources),
+    }
+
+
+def _pid_mode(join: str, namespaces: Namespaces) -> str:
+    if namespaces.host_pid:
+        return "host"
+    return join if namespaces.shared_pid else ""
+
+
+def _bind(mount: Mount) -> str:
+    options = ["ro"] if mount.read_only else ["rw"]
+    if mount.propagation:
+        options.append(mount.propagation)
+    return f"{mount.source}:{mount.target}:{','.join(options)}"
+
+
+def _limits(resources: Resources) -> Body:
+    """Memory and swap together are limited to the memory: a pod never swaps, as the scheduler counted."""
+    limits: Body = {}
+    if resources.cpu_shares:
+        limits["CpuShares"] = resources.cpu_shares
+    if resources.cpu_quota_us:
+        limits |= {"CpuPeriod": CPU_PERIOD_US, "CpuQuota": resources.cpu_quota_us}
+    if resources.memory_bytes:
+        limits |= {"Memory": resources.memory_bytes, "MemorySwap": resources.memory_bytes}
+    if resources.pids:
+        limits["PidsLimit"] = resources.pids
+    return limits

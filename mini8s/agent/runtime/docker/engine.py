@@ -1,0 +1,238 @@
+"""The container engine over Docker's API, through the SDK's low-level client.
+
+Whatever the engine can say is asked of it anew; nothing is remembered here but open streams. The version of
+the API is negotiated at the first call, so a Docker that comes up after the agent is no error.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.api.client import APIClient
+from docker.utils import parse_repository_tag
+
+from mini8s.agent.runtime.base import (
+    ContainerSpec,
+    CreateFailed,
+    EngineError,
+    EngineInfo,
+    ExecResult,
+    Image,
+    ImageNotPresent,
+    ImagePullFailed,
+    LogStream,
+    NoSuchContainer,
+    RunningPod,
+    Sandbox,
+    SandboxSpec,
+    StartFailed,
+    Trace,
+)
+from mini8s.agent.runtime.docker import bodies, execs, facts, names, sandbox_image
+from mini8s.agent.runtime.docker.errors import NameTaken, translated
+from mini8s.agent.runtime.docker.streams import Stream
+
+CALL_SECONDS = 120.0  # the kubelet's --runtime-request-timeout: an SD card may take long over a create
+POOL = 16  # connections kept: workers, probes, log readers
+OURS = {"label": names.UID}
+TELLING = ["create", "start", "die", "destroy", "oom"]
+
+
+class DockerEngine:
+    """Fulfils Runtime."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._lock = threading.Lock()  # guards the client's creation and the open streams
+        self._made: Any = None
+        self._streams: set[Stream[Any]] = set()
+        self._closed = False
+
+    def info(self) -> EngineInfo:
+        with translated():
+            said = self._client.info()
+        return EngineInfo("docker", said["ServerVersion"], int(said.get("CgroupVersion") or 1))
+
+    def pods(self) -> Mapping[str, Trace]:
+        with translated():
+            return facts.traces(self._client.containers(all=True, filters=OURS))
+
+    def pod(self, uid: str) -> RunningPod | None:
+        label = {"label": f"{names.UID}={uid}"}
+        with translated():
+            ids = [one["Id"] for one in self._client.containers(all=True, filters=label)]
+        return facts.pod(uid, [said for said in map(self._inspect, ids) if said is not None])
+
+    def changes(self) -> Iterator[str]:
+        filters = {**OURS, "type": "container", "event": TELLING}
+        with translated():
+            stream = self._client.events(decode=True, filters=filters)
+        for event in self._open(stream):
+            yield event["Actor"]["Attributes"][names.UID]
+
+    def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
+        image = self._sandbox_image()
+        created = self._create(bodies.sandbox(spec, image), names.name_of_sandbox(spec))
+        with translated(CreateFailed):
+            self._client.start(created)
+            return facts.sandbox(self._client.inspect_container(created))
+
+    def remove_sandbox(self, sandbox_id: str) -> None:
+        self._remove(sandbox_id)
+
+    def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
+        return self._create(bodies.container(sandbox_id, spec), names.name_of_container(spec))
+
+    def start_container(self, container_id: str) -> None:
+        with translated(StartFailed):
+            self._client.start(container_id)
+
+    def terminate_container(self, container_id: str) -> None:
+        said = self._inspect(container_id)
+        if said is not None:
+            self._signal(container_id, said["Config"].get("StopSignal") or "SIGTERM")
+
+    def kill_container(self, container_id: str) -> None:
+        self._signal(container_id, "SIGKILL")
+
+    def remove_container(self, container_id: str) -> None:
+        self._remove(container_id)
+
+    def exec(self, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
+        return execs.run(self._client, container_id, command, timeout_seconds)
+
+    def logs(
+        self,
+        container_id: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float = 0.0,
+        timestamps: bool = False,
+    ) -> LogStream:
+        with translated():
+            stream = self._client.logs(
+                container_id,
+                stream=True,
+                follow=follow,
+                timestamps=timestamps,
+                tail="all" if tail is None else tail,
+                since=since or None,
+            )
+        return self._open(stream)
+
+    def images(self) -> Sequence[Image]:
+        with translated():
+            return [facts.image(said) for said in self._client.images()]
+
+    def image(self, name: str) -> Image | None:
+        try:
+            with translated():
+                return facts.image(self._client.inspect_image(name))
+        except ImageNotPresent:
+            return None
+
+    def pull(self, name: str) -> Image:
+        repository, tag = parse_repository_tag(name)
+        with translated(ImagePullFailed):
+            for said in self._client.pull(repository, tag or "latest", stream=True, decode=True):
+                if "error" in said:
+                    raise ImagePullFailed(said["error"])
+        image = self.image(name)
+        if image is None:
+            raise ImagePullFailed(f"{name} was pulled, but the engine doesn't have it")
+        return image
+
+    def load(self, path: str) -> Sequence[str]:
+        loaded = []
+        with Path(path).open("rb") as archive, translated():
+            for said in self._client.load_image(archive, quiet=True):
+                if "error" in said:
+                    raise EngineError(said["error"])
+                _, found, image = said.get("stream", "").strip().partition("Loaded image: ")
+                loaded += [image] if found else []
+        return loaded
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()
+
+    @property
+    def _client(self) -> Any:
+        """The SDK's client, once the engine has answered."""
+        with self._lock:
+            if self._made is None:
+                with translated():
+                    self._made = APIClient(
+                        self._host,
+                        version="auto",
+                        timeout=CALL_SECONDS,
+                        max_pool_size=POOL,
+                        user_agent="mini8s",
+                    )
+            return self._made
+
+    def _open(self, stream: Any) -> Stream[Any]:
+        opened: Stream[Any] = Stream(stream, self._streams.discard)
+        with self._lock:
+            self._streams.add(opened)
+            closed = self._closed
+        if closed:
+            opened.close()
+        return opened
+
+    def _inspect(self, container_id: str) -> dict[str, Any] | None:
+        try:
+            with translated():
+                said: dict[str, Any] = self._client.inspect_container(container_id)
+                return said
+        except NoSuchContainer:
+            return None
+
+    def _create(self, body: bodies.Body, name: str) -> str:
+        """Create; a leftover of an agent that was killed in mid-start holds the name and is cleared away."""
+        try:
+            with translated(CreateFailed):
+                return self._create_once(body, name)
+        except NameTaken:
+            holder = self._inspect(name)
+        if holder is not None and holder["State"].get("Running"):
+            raise CreateFailed(f"the name {name} is taken by a container that runs")
+        self._remove(name)
+        with translated(CreateFailed):
+            return self._create_once(body, name)
+
+    def _create_once(self, body: bodies.Body, name: str) -> str:
+        return str(self._client.create_container_from_config(body, name)["Id"])
+
+    def _sandbox_image(self) -> str:
+        machine = platform.machine()
+        image = sandbox_image.name(machine)
+        if self.image(image) is None:
+            repository, _, tag = image.rpartition(":")
+            with translated(CreateFailed):
+                self._client.import_image_from_data(
+                    sandbox_image.archive(machine), repository, tag, changes=['ENTRYPOINT ["/pause"]']
+                )
+        return image
+
+    def _signal(self, container_id: str, signal: str) -> None:
+        said = self._inspect(container_id)
+        if said is None or not said["State"].get("Running"):
+            return
+        with translated():
+            self._client.kill(container_id, signal)
+
+    def _remove(self, container_id: str) -> None:
+        try:
+            with translated():
+                self._client.remove_container(container_id, force=True, v=True)
+        except NoSuchContainer:
+            return
