@@ -2,11 +2,15 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
 
+# PROGRAM:PACKAGE, a program that tells whether the Debian package is there
+RUN_PACKAGES=(dockerd:docker.io containerd:containerd nft:nftables busybox:busybox-static ip:iproute2 curl:curl)
+TEST_PACKAGES=(kubectl:kubernetes-client sysctl:procps nsenter:util-linux conntrack:conntrack dig:dnsutils)
+
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 need_root() { [ "$(id -u)" = 0 ] || die "$1 needs root: run it with sudo"; }
 
-# Install Debian packages of which something is missing: PROGRAM:PACKAGE… (a program found on PATH or in sbin is not installed).
+# Install the Debian packages among PROGRAM:PACKAGE… whose program is missing; asks apt for nothing when none is.
 install_packages() {
   local pair missing=()
   for pair in "$@"; do
