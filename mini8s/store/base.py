@@ -1,12 +1,13 @@
 """The store's contract: etcd's in miniature, over bytes and revisions.
 
-A store knows nothing of kinds. A revision is global, rises by one with every change and is never given twice.
-A value is final when it is stored: whoever writes hands in a function that makes the bytes from the revision
+A store knows nothing of kinds. A revision is global, rises with every change and is never given twice; an
+empty store is at revision 1. Where a write failed or a crash took ephemeral changes, numbers stay unused. A
+value is final when it is stored: whoever writes hands in a function that makes the bytes from the revision
 that the change gets, so that a value can carry its own revision and is never encoded again.
 
-Reads answer from memory: they don't block and may be called from the loop's thread. `put` and `delete` wait
-until the change is as durable as its class asks, then return. All callbacks run on the loop's thread, in
-order of revision.
+Reads of the present and the recent past answer from memory: they don't block and may be called from the
+loop's thread; an older revision is read from disk. `put`, `delete`, `compact`, `snapshot` and `close` wait,
+so the loop's thread must not call them. All callbacks run on the loop's thread, in order of revision.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-Encode = Callable[[int], bytes]  # revision -> the value's final bytes
+Encode = Callable[[int], bytes]  # revision -> the value's final bytes; quick, and no business of the store's
 
 
 class Durability(Enum):
-    """What a crash may take: nothing, or the newest few minutes."""
+    """What a crash may take: nothing, or the newest few minutes. It is a put's, not a key's.
+
+    The history of a family of keys (all that start with the same `/segment/`) that has ever seen an ephemeral
+    put is kept in memory only: after a restart older lists and watches of it get Compacted, so that nobody
+    misses what was lost."""
 
     LASTING = "lasting"
     EPHEMERAL = "ephemeral"

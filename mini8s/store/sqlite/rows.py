@@ -1,0 +1,120 @@
+"""The statements that the writer needs: insert, load, and the few numbers that outlive a start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import apsw
+
+from mini8s.store.base import Row, StoreError, Ticket
+from mini8s.store.sqlite.file import select
+
+# apsw lets the interpreter lock go at each statement, and a busy program is slow to give it back: so a
+# statement carries many rows. Few sizes, so that each stays prepared.
+SIZES = (64, 16, 4, 1)
+INSERTS = {size: "insert into log values " + ",".join(["(?,?,?,?,?,?)"] * size) for size in SIZES}  # noqa: S608
+
+
+@dataclass(slots=True, eq=False)
+class Write:
+    """One change on its way from its caller to the disk and to readers. `error` is set where it failed;
+    `tickets` are those who wait for the outcome."""
+
+    row: Row
+    previous_revision: int
+    deleted: bool
+    lasting: bool
+    tickets: list[Ticket]
+    error: StoreError | None = field(default=None)
+
+    @property
+    def revision(self) -> int:
+        return self.row.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file held when it was opened. `revision` is above every revision that was ever given."""
+
+    rows: Sequence[Row]
+    tombstones: dict[str, int]
+    ephemeral: frozenset[str]
+    revision: int
+    ceiling: int
+    compacted: int
+    swept: int
+
+
+@contextmanager
+def transaction(db: apsw.Connection) -> Iterator[None]:
+    """All or nothing. The lock is taken first: there is one writer, who must not fail half-way for it."""
+    db.execute("begin immediate")
+    try:
+        yield
+        db.execute("commit")
+    except BaseException:
+        if db.in_transaction:  # some errors have rolled back already
+            db.execute("rollback")
+        raise
+
+
+def insert(db: apsw.Connection, writes: Sequence[Write]) -> None:
+    at = 0
+    while at < len(writes):
+        size = next(size for size in SIZES if size <= len(writes) - at)
+        values: list[int | str | bytes] = []
+        for write in writes[at : at + size]:
+            row = write.row
+            values += (
+                row.revision,
+                row.key,
+                int(write.deleted),
+                row.created_revision,
+                write.previous_revision,
+                row.value,
+            )
+        db.execute(INSERTS[size], values)
+        at += size
+
+
+def set_meta(db: apsw.Connection, name: str, value: int) -> None:
+    db.execute("insert or replace into meta values (?,?)", (name, value))
+
+
+def get_meta(db: apsw.Connection, name: str, default: int = 0) -> int:
+    found = select(db, "select value from meta where name = ?", (name,))
+    return int(found[0][0]) if found else default
+
+
+def add_ephemeral(db: apsw.Connection, prefixes: Iterable[str]) -> None:
+    db.executemany("insert or ignore into ephemeral values (?)", [(prefix,) for prefix in prefixes])
+
+
+def load(db: apsw.Connection) -> Loaded:
+    """Everything that is current."""
+    rows: list[Row] = []
+    tombstones: dict[str, int] = {}
+    for key, revision, created, deleted, value in select(db, _NEWEST):
+        if deleted:
+            tombstones[key] = revision
+        else:
+            rows.append(Row(key, value, revision, created))
+    ceiling = get_meta(db, "ceiling", 1)
+    ((newest,),) = select(db, "select max(revision) from log")
+    return Loaded(
+        rows=rows,
+        tombstones=tombstones,
+        ephemeral=frozenset(prefix for (prefix,) in select(db, "select prefix from ephemeral")),
+        revision=max(ceiling, newest or 0),
+        ceiling=ceiling,
+        compacted=get_meta(db, "compacted"),
+        swept=get_meta(db, "swept"),
+    )
+
+
+_NEWEST = """
+    select log.key, log.revision, log.created_revision, log.deleted, iif(log.deleted, x'', log.value)
+    from (select max(revision) as revision from log group by key) join log using (revision)
+"""

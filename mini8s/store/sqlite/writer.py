@@ -1,0 +1,236 @@
+"""The one native thread that writes: what has queued up while it was busy becomes one transaction.
+
+It owns the connection, and what has been put off: ephemeral changes wait here until they are due, the newest
+of each key only. It takes no lock and calls nobody but through the loop, so it may be a thread that the
+program's own threading knows nothing of.
+
+Ephemeral revisions are safe to show because a ceiling above them is on disk before: a start begins there, so
+that none is given twice.
+"""
+
+from __future__ import annotations
+
+from _queue import Empty, SimpleQueue
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from mini8s.store import keys
+from mini8s.store.base import StoreError, Ticket, Unavailable
+from mini8s.store.sqlite import rows
+from mini8s.store.sqlite.checkpoint import Checkpointer
+from mini8s.store.sqlite.compaction import Sweep
+from mini8s.store.sqlite.rows import Loaded, Write
+from mini8s.util.clock import Clock
+
+MOST_WRITES = 512  # in one transaction: a writer waits for at most two of these
+BLOCK = 10_000  # revisions reserved at once: one small write for hours of heartbeats
+RETRY_SECONDS = 30.0  # after the disk refused what was put off
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """Other work between two batches. `run` says whether it wants another turn; `then` is called on the
+    loop's thread when it has succeeded."""
+
+    run: Callable[[], bool]
+    ticket: Ticket
+    then: Callable[[], None] | None = None
+    error: StoreError | None = None
+
+    def outcome(self) -> None:
+        """Wait for the end; raises what went wrong."""
+        self.ticket.wait()
+        if self.error:
+            raise self.error
+
+
+@dataclass(slots=True)
+class Figures:
+    commits: int = 0
+    written_bytes: int = 0
+    wal_pages: int = 0
+
+
+class Writer:
+    def __init__(
+        self,
+        db: apsw.Connection,
+        loaded: Loaded,
+        checkpointer: Checkpointer,
+        *,
+        landed: Callable[[Sequence[Write]], None],
+        finished: Callable[[Task], None],
+        report: Callable[[str, Exception], None],
+        flush_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self.figures = Figures()
+        self.queue: SimpleQueue[Write | Task] = SimpleQueue()
+        self.db = db
+        self._checkpointer = checkpointer
+        self._landed = landed
+        self._finished = finished
+        self._report = report
+        self._flush_seconds = flush_seconds
+        self._clock = clock
+        self._ceiling = loaded.ceiling
+        self._newest = loaded.revision
+        self._families = set(loaded.ephemeral)
+        self._put_off: dict[str, Write] = {}
+        self._flush_at = 0.0
+        self._running = True
+        self._page_bytes = 4096 + 24  # with the frame's header
+        db.set_wal_hook(self._count_pages)
+
+    def run(self) -> None:
+        """The thread's body."""
+        while self._running:
+            writes, task = self._gather()
+            if writes:
+                self._commit(writes)
+                self._landed(writes)
+            if self._put_off and self._clock.monotonic() >= self._flush_at:
+                self._try_flush()
+            if task:
+                self._turn(task)
+        self._abandon()
+
+    def flush(self) -> bool:
+        """Write what was put off; a task. Nothing is synced for it: the next lasting write's sync covers
+        it."""
+        if not self._put_off:
+            return False
+        self.db.execute("pragma synchronous=normal")
+        try:
+            with rows.transaction(self.db):
+                rows.insert(self.db, sorted(self._put_off.values(), key=lambda write: write.revision))
+        finally:
+            self.db.execute("pragma synchronous=full")
+        self._committed()
+        self._put_off.clear()
+        return False
+
+    def sweep(self, upto: int) -> bool:
+        """A slice of a compaction; a task. What was put off goes first, or its old rows would be missed."""
+        self.flush()
+        more = Sweep(upto).step(self.db)
+        self._committed()
+        return more
+
+    def stop(self) -> bool:
+        """Write what was put off and leave no block reserved; a task, and the last one."""
+        self._running = False
+        try:
+            self.flush()
+            with rows.transaction(self.db):
+                rows.set_meta(self.db, "ceiling", self._newest)
+            self._committed()
+        finally:
+            self._checkpointer.stop()
+            self.db.close(True)
+        return False
+
+    def _gather(self) -> tuple[list[Write], Task | None]:
+        """What is queued, up to the first task; waits for something unless a flush falls due."""
+        writes: list[Write] = []
+        try:
+            item = self.queue.get(timeout=self._patience())
+            while isinstance(item, Write):
+                writes.append(item)
+                if len(writes) == MOST_WRITES:
+                    return writes, None
+                item = self.queue.get_nowait()
+            return writes, item
+        except Empty:
+            return writes, None
+
+    def _patience(self) -> float | None:
+        return max(0.0, self._flush_at - self._clock.monotonic()) if self._put_off else None
+
+    def _commit(self, writes: Sequence[Write]) -> None:
+        self._newest = writes[-1].revision
+        urgent = [write for write in writes if self._needs_disk(write)]
+        if urgent:
+            self._store(urgent)
+        for write in writes:
+            if write.error is None:
+                self._sort_in(write)
+
+    def _needs_disk(self, write: Write) -> bool:
+        return (
+            write.lasting
+            or write.revision > self._ceiling
+            or keys.family(write.row.key) not in self._families
+        )
+
+    def _store(self, urgent: Sequence[Write]) -> None:
+        """Commit the lasting ones, and what makes it safe to show the others."""
+        families = {keys.family(write.row.key) for write in urgent if not write.lasting} - self._families
+        ceiling = self._ceiling
+        if ceiling < self._newest + BLOCK // 2:
+            ceiling = self._newest + BLOCK
+        try:
+            with rows.transaction(self.db):
+                rows.insert(self.db, [write for write in urgent if write.lasting])
+                rows.add_ephemeral(self.db, families)
+                if ceiling != self._ceiling:
+                    rows.set_meta(self.db, "ceiling", ceiling)
+        except Exception as error:  # whatever it was, each of these writers must hear of it
+            for write in urgent:
+                write.error = refused(error)
+            return
+        self._ceiling = ceiling
+        self._families |= families
+        self._committed()
+
+    def _sort_in(self, write: Write) -> None:
+        if write.lasting:
+            self._put_off.pop(write.row.key, None)
+            return
+        if not self._put_off:
+            self._flush_at = self._clock.monotonic() + self._flush_seconds
+        self._put_off[write.row.key] = write
+
+    def _try_flush(self) -> None:
+        try:
+            self.flush()
+        except Exception as error:
+            self._flush_at = self._clock.monotonic() + RETRY_SECONDS
+            self._report("events and heartbeats cannot be written yet", error)
+
+    def _turn(self, task: Task) -> None:
+        try:
+            again = task.run()
+        except Exception as error:
+            task.error = refused(error)
+            again = False
+        if again and self._running:
+            self.queue.put(task)
+        else:
+            self._finished(task)
+
+    def _abandon(self) -> None:
+        """A compaction's next turn may have queued up behind the stop; the next start takes it up."""
+        while not self.queue.empty():
+            task = self.queue.get()
+            if isinstance(task, Task):
+                task.error = Unavailable("the store is closed")
+                self._finished(task)
+
+    def _committed(self) -> None:
+        self.figures.commits += 1
+        self._checkpointer.kick(self.figures.wal_pages, self.db)
+
+    def _count_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        grown = pages - self.figures.wal_pages
+        self.figures.written_bytes += (grown if grown > 0 else pages) * self._page_bytes
+        self.figures.wal_pages = pages
+        return apsw.SQLITE_OK
+
+
+def refused(error: Exception) -> Unavailable:
+    refusal = Unavailable(f"the disk refused the write: {error}")
+    refusal.__cause__ = error
+    return refusal
