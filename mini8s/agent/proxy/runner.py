@@ -1,0 +1,181 @@
+"""The proxy's loop: informers say which Services changed, a round plans them and programs the kernel.
+
+Changes that come while a round runs are the next round's. The first round, and the first after a failure,
+replaces all that the kernel holds; connections that exist live in the kernel's connection table and don't
+notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from mini8s.agent.proxy import model
+from mini8s.agent.proxy.base import Kernel
+from mini8s.agent.proxy.layout import ENDPOINTS, FRONTS, NODE_PORTS
+from mini8s.agent.proxy.plan import Book
+from mini8s.agent.proxy.table import Table
+from mini8s.client.informer import Informers
+from mini8s.objects import meta
+from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES, Obj
+from mini8s.util.backoff import Backoff
+from mini8s.util.log import OnChange
+from mini8s.util.workers import Stop, Worker
+
+log = logging.getLogger(__name__)
+
+OWNER = "proxy-service"  # index of EndpointSlices by the Service they belong to
+IDLE_SECONDS = 1.0  # how soon a stop is seen
+CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
+
+
+def _by_owner(piece: Obj) -> list[str]:
+    owner = model.owner(piece)
+    return [owner] if owner else []
+
+
+class Proxy:
+    """Keeps Services' addresses and ports true on this host."""
+
+    def __init__(
+        self,
+        *,
+        informers: Informers,
+        node_name: str,
+        service_cidr: str,
+        cluster_cidr: str,
+        stop: Stop,
+        kernel: Kernel | None = None,
+    ) -> None:
+        self._node = node_name
+        self._stop = stop
+        self._kernel = kernel or Table(service_cidr, cluster_cidr)
+        self._services = informers.of(SERVICES)
+        self._slices = informers.of(ENDPOINTSLICES, indexers={OWNER: _by_owner})
+        self._book: Book | None = None  # None: what the kernel holds is unknown
+        self._lock = threading.Lock()  # guards the set of changed Services
+        self._changed: set[str] = set()
+        self._wake = threading.Event()
+        self._checked = 0.0
+        self._said = OnChange(log)
+        self._counters = dict.fromkeys(("rounds", "replaced", "failed", "elements", "seconds"), 0.0)
+        self._worker = Worker("proxy", self.step, stop, backoff=Backoff(first=0.1, most=5.0))
+        self._started = False
+
+    @property
+    def sentence(self) -> str:
+        """What the proxy says of itself."""
+        return self._said.sentence
+
+    def start(self) -> None:
+        self._services.subscribe(self._service_changed)
+        self._slices.subscribe(self._slice_changed)
+        self._started = True
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End the loop; what is programmed stays and goes on working."""
+        self._stop.set()
+        self._wake.set()
+        if self._started:
+            self._worker.join(5.0)
+
+    def metrics(self) -> Mapping[str, float]:
+        """Counters since the start: rounds, whole replacements, failures, elements written, seconds spent."""
+        return dict(self._counters)
+
+    def step(self) -> float | None:
+        """Wait for changes, then one round."""
+        if not (self._services.synced.is_set() and self._slices.synced.is_set()):
+            self._stop.wait(0.05)
+            return None
+        if self._book is not None:
+            self._wake.wait(IDLE_SECONDS)
+            self._check()
+        keys = self._take()
+        began = time.monotonic()
+        try:
+            if self._book is None:
+                self._replace()
+            elif keys:
+                self._change(self._book, keys)
+        except Exception:
+            self._book = None
+            self._counters["failed"] += 1
+            raise
+        self._counters["seconds"] += time.monotonic() - began
+        return None
+
+    def _replace(self) -> None:
+        book = Book()
+        wanted = {key: self._wanted(key) for key in map(meta.key, self._services.cache.list())}
+        delta = book.change(wanted)
+        self._kernel.replace(book.elements, delta.largest)
+        self._kernel.forget_others(book.flows)
+        self._book, self._checked = book, time.monotonic()
+        self._counters["replaced"] += 1
+        self._count(len(delta.add))
+
+    def _change(self, book: Book, keys: set[str]) -> None:
+        delta = book.change({key: self._wanted(key) for key in keys})
+        if delta.again:
+            self._mark(delta.again)
+        if not delta:
+            return
+        if self._kernel.has_room(delta.largest):
+            self._kernel.change(delta)
+        else:
+            self._kernel.replace(book.elements, delta.largest)
+        self._kernel.forget(delta)
+        self._count(len(delta.add) + len(delta.remove))
+
+    def _count(self, elements: int) -> None:
+        self._counters["rounds"] += 1
+        self._counters["elements"] += elements
+        if self._book is not None:
+            self._said.say(summary(self._book))
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        if now - self._checked < CHECK_SECONDS:
+            return
+        self._checked = now
+        if not self._kernel.intact():
+            log.warning("the proxy's nftables table was removed or changed by somebody: making it again")
+            self._book = None
+
+    def _wanted(self, key: str) -> model.Service | None:
+        namespace, _, name = key.partition("/")
+        obj = self._services.cache.get(namespace, name)
+        if obj is None:
+            return None
+        return model.service(obj, self._slices.cache.index(OWNER, key), self._node)
+
+    def _take(self) -> set[str]:
+        with self._lock:
+            keys, self._changed = self._changed, set()
+            self._wake.clear()
+        return keys
+
+    def _mark(self, keys: set[str]) -> None:
+        with self._lock:
+            self._changed |= keys
+            self._wake.set()
+
+    def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
+        self._mark({meta.key(obj) for obj in (old, new) if obj})
+
+    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+        self._mark({owner for owner in (model.owner(obj) for obj in (old, new) if obj) if owner})
+
+
+def summary(book: Book) -> str:
+    """What is programmed, as one sentence."""
+    fronts = book.size[FRONTS] + book.size[NODE_PORTS]
+    endpoints = book.size[ENDPOINTS]
+    text = f"{len(book.services)} Services with {fronts} fronts and {endpoints} endpoints are programmed"
+    if book.waiting:
+        text += f"; {len(book.waiting)} addresses or ports are wanted by more than one Service"
+    return text
