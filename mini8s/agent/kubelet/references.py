@@ -1,0 +1,119 @@
+"""The ConfigMaps and Secrets that this node's pods speak of, each followed by a watch of its own.
+
+Only those: a node has no business with other people's Secrets, and a watch of all would cost memory in
+proportion to the cluster. A watch begins when the first pod needs its object and ends with the last.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from mini8s.agent.kubelet.lookup import WORDS, NotYetKnown
+from mini8s.client.base import Api
+from mini8s.client.informer import Informer
+from mini8s.objects import meta
+from mini8s.objects.kinds import CONFIGMAPS, SECRETS, Kind, Obj
+from mini8s.util.workers import Stop
+
+Reference = tuple[Kind, str, str]  # kind, namespace, name
+SYNC_SECONDS = 5.0  # how long a pod's start waits for the first answer before it is tried again later
+
+
+@dataclass(slots=True)
+class _Followed:
+    informer: Informer
+    stop: Stop
+    users: set[str] = field(default_factory=set)  # uids of pods
+
+
+class References:
+    """`changed` is called with the uid of each pod whose object changed."""
+
+    def __init__(self, api: Api, changed: Callable[[str], None]) -> None:
+        self._api = api
+        self._changed = changed
+        self._lock = threading.Lock()  # guards the table; held for dictionary work only
+        self._followed: dict[Reference, _Followed] = {}
+
+    def follow(self, pod: Obj) -> None:
+        """Follow what the pod refers to now, and nothing else for it."""
+        uid, wanted = meta.uid(pod), set(references_of(pod))
+        with self._lock:
+            new = [(key, self._followed[key]) for key in wanted if self._add(key, uid)]
+        for key, followed in new:
+            followed.informer.subscribe(lambda _old, _new, key=key: self._tell(key))  # type: ignore[misc]
+            followed.informer.start()
+        self._drop(uid, wanted)
+
+    def forget(self, uid: str) -> None:
+        self._drop(uid, set())
+
+    def lookup(self, kind: Kind, namespace: str, name: str) -> Obj | None:
+        """A Lookup. Raises NotYetKnown while the server has not answered."""
+        with self._lock:
+            followed = self._followed.get((kind, namespace, name))
+        if followed is None or not followed.informer.synced.wait(SYNC_SECONDS):
+            raise NotYetKnown(f"failed to sync {WORDS[kind]} cache: timed out waiting for the condition")
+        return followed.informer.cache.get(namespace, name)
+
+    def close(self) -> None:
+        with self._lock:
+            everything, self._followed = list(self._followed.values()), {}
+        for followed in everything:
+            _end(followed)
+
+    def _add(self, key: Reference, uid: str) -> bool:
+        """Under the lock: note a user; whether the watch is new."""
+        known = key in self._followed
+        if not known:
+            kind, namespace, name = key
+            stop = Stop()
+            informer = Informer(self._api, kind, stop, namespace=namespace, fields=f"metadata.name={name}")
+            self._followed[key] = _Followed(informer, stop)
+        self._followed[key].users.add(uid)
+        return not known
+
+    def _drop(self, uid: str, wanted: set[Reference]) -> None:
+        with self._lock:
+            for key, followed in self._followed.items():
+                if key not in wanted:
+                    followed.users.discard(uid)
+            unused = [key for key, followed in self._followed.items() if not followed.users]
+            dropped = [self._followed.pop(key) for key in unused]
+        for followed in dropped:
+            _end(followed)
+
+    def _tell(self, key: Reference) -> None:
+        with self._lock:
+            followed = self._followed.get(key)
+            users = list(followed.users) if followed else []
+        for uid in users:
+            self._changed(uid)
+
+
+def references_of(pod: Obj) -> Iterable[Reference]:
+    """Everything the containers' environment and the volumes name."""
+    namespace, spec = meta.namespace(pod), pod["spec"]
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        for source in container.get("envFrom") or ():
+            yield from _named(namespace, source, "configMapRef", "secretRef")
+        for variable in container.get("env") or ():
+            yield from _named(namespace, variable.get("valueFrom") or {}, "configMapKeyRef", "secretKeyRef")
+    for volume in spec.get("volumes") or ():
+        yield from _named(namespace, volume, "configMap", "secret")
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            yield from _named(namespace, source, "configMap", "secret")
+
+
+def _named(namespace: str, source: Obj, config: str, secret: str) -> Iterable[Reference]:
+    if reference := source.get(config):
+        yield CONFIGMAPS, namespace, reference["name"]
+    if reference := source.get(secret):
+        yield SECRETS, namespace, reference.get("secretName") or reference["name"]
+
+
+def _end(followed: _Followed) -> None:
+    followed.stop.set()
+    followed.informer.close()

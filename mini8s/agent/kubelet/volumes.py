@@ -1,0 +1,126 @@
+"""A pod's volumes on the host, brought up to date whenever they are asked for.
+
+Memory-backed where the kernel lets us: Secrets always, emptyDir on demand. Where it doesn't, a Secret's folder
+is for root alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini8s.agent.kubelet import atomic, host_path, tmpfs
+from mini8s.agent.kubelet.downward import Placed
+from mini8s.agent.kubelet.env import expand
+from mini8s.agent.kubelet.lookup import Lookup, Missing
+from mini8s.agent.kubelet.payload import KEYS, payload
+from mini8s.agent.kubelet.pod_folder import PodFolder
+from mini8s.agent.runtime.base import Mount
+from mini8s.objects import quantity
+from mini8s.objects.kinds import Obj
+
+log = logging.getLogger(__name__)
+
+
+class MountFailed(Exception):
+    """A volume isn't ready; the message is the FailedMount event's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """`sources` are host paths by volume name."""
+
+    sources: Mapping[str, str]
+
+
+def prepare(placed: Placed, folder: PodFolder, lookup: Lookup) -> Volumes:
+    """Make and refresh all volumes. Raises MountFailed for the first that can't be."""
+    sources = {}
+    for volume in placed.pod["spec"].get("volumes") or ():
+        name = volume["name"]
+        try:
+            sources[name] = _prepare_one(placed, folder.volume(name), volume, lookup)
+        except (Missing, OSError, ValueError) as error:
+            raise MountFailed(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+    return Volumes(sources)
+
+
+def mounts(volumes: Volumes, container: Obj, env: Mapping[str, str]) -> list[Mount]:
+    """A container's volumeMounts. Raises Missing."""
+    return [_mount(volumes, mount, env) for mount in container.get("volumeMounts") or ()]
+
+
+def has_files(pod: Obj) -> bool:
+    """Whether the pod has volumes whose files follow objects of the API."""
+    return any(key in volume for volume in pod["spec"].get("volumes") or () for key in KEYS)
+
+
+def _prepare_one(placed: Placed, path: Path, volume: Obj, lookup: Lookup) -> str:
+    group = (placed.pod["spec"].get("securityContext") or {}).get("fsGroup")
+    if "hostPath" in volume:
+        return host_path.source(volume["hostPath"])
+    if "emptyDir" in volume:
+        _empty_dir(path, volume["emptyDir"] or {}, group)
+        return str(path)
+    if not any(key in volume for key in KEYS):
+        kind = next((key for key in volume if key != "name"), "without a source")
+        raise Missing(f"no volume plugin matched: {kind}")
+    files = payload(placed, volume, lookup)
+    if not path.exists():
+        path.mkdir(parents=True)
+        if "secret" in volume or "projected" in volume:
+            _hide(path)
+    atomic.write(path, files, stamp=lambda: uuid.uuid4().hex, group=group)
+    return str(path)
+
+
+def _empty_dir(path: Path, source: Obj, group: int | None) -> None:
+    if path.exists():
+        return
+    path.mkdir(parents=True)
+    if source.get("medium") == "Memory":
+        tmpfs.mount(path, size_bytes=quantity.value(source.get("sizeLimit") or "0"), mode=0o777)
+    path.chmod(0o777)
+    if group is not None:
+        _give(path, group)
+
+
+def _give(path: Path, group: int) -> None:
+    """New files take the group of the folder."""
+    os.chown(path, -1, group)
+    path.chmod(0o2777)
+
+
+def _hide(path: Path) -> None:
+    try:
+        tmpfs.mount(path)
+    except PermissionError as error:
+        log.warning("secrets of %s lie on disk: %s", path, error)
+
+
+def _mount(volumes: Volumes, mount: Obj, env: Mapping[str, str]) -> Mount:
+    source = volumes.sources.get(mount["name"])
+    if source is None:
+        raise Missing(f'cannot find volume "{mount["name"]}" to mount into container')
+    below = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
+    propagation = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+    return Mount(
+        _below(Path(source), below) if below else source,
+        mount["mountPath"],
+        bool(mount.get("readOnly")),
+        propagation.get(mount.get("mountPropagation") or "", ""),
+    )
+
+
+def _below(volume: Path, path: str) -> str:
+    """A subPath: what is missing becomes a folder; a link must not lead out of the volume."""
+    target, root = (volume / path).resolve(), volume.resolve()
+    if not target.is_relative_to(root):
+        raise Missing(f"subPath {path} leads out of its volume")
+    if not target.exists():
+        target.mkdir(parents=True, mode=0o750)
+    return str(target)
