@@ -11,11 +11,23 @@ import sys
 
 import click
 
+from mini8s.cli.errors import CommandError
 from mini8s.config import VERSION
+from mini8s.objects.errors import ApiError
 
 COMMANDS = {
     "server": "Run the server: API, controllers, scheduler, and this host's node.",
     "agent": "Run a node that joins a server.",
+    "get": "Show objects.",
+    "describe": "Show everything about objects, and the events about them.",
+    "apply": "Create or change objects so that they are as in files.",
+    "delete": "Delete objects.",
+    "logs": "Print the logs of a container.",
+    "scale": "Set how many replicas a Deployment keeps.",
+    "rollout": "Follow, inspect, undo, restart, pause and resume rollouts.",
+    "status": "Say how the cluster is, in a screen.",
+    "token": "Print the token with which other hosts join.",
+    "kubeconfig": "Print the administrator's kubeconfig.",
 }
 
 
@@ -42,13 +54,9 @@ def cli() -> None:
     """mini8s runs containers on a handful of small hosts and speaks the Kubernetes API."""
 
 
-class CommandError(Exception):
-    """What a person can act on; the message is the sentence to print."""
-
-
 def main() -> None:
     try:
         cli()
-    except CommandError as error:
+    except (CommandError, ApiError) as error:
         click.echo(f"mini8s: {error}", err=True)
         sys.exit(1)

@@ -12,7 +12,7 @@ from mini8s.app import server as process
 from mini8s.app.host import HostError
 from mini8s.app.settings import SettingsError, load
 from mini8s.app.supervisor import ChildFailed
-from mini8s.cli.main import CommandError
+from mini8s.cli.errors import CommandError
 from mini8s.cli.options import given, settings_options
 from mini8s.config import ServerSettings
 from mini8s.util import log

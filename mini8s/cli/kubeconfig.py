@@ -1,0 +1,27 @@
+"""`mini8s kubeconfig`: the administrator's kubeconfig, for this host or another."""
+
+from __future__ import annotations
+
+import click
+import yaml
+
+from mini8s.app.layout import server_files
+from mini8s.cli.errors import CommandError
+from mini8s.config import ServerSettings
+
+
+@click.command("kubeconfig")
+@click.option("--data-dir", envvar="MINI8S_DATA_DIR", default=ServerSettings().data_dir, show_default=True)
+@click.option("--server", default="", help="Another URL for the server, such as https://shop.example:6443.")
+def command(data_dir: str, server: str) -> None:
+    """Print a kubeconfig with the administrator's certificate in it."""
+    path = server_files(data_dir).admin_kubeconfig
+    try:
+        config = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise CommandError(f"{path} does not exist: has a server been started here?") from None
+    except PermissionError:
+        raise CommandError(f"{path} is for root alone") from None
+    if server:
+        config["clusters"][0]["cluster"]["server"] = server
+    click.echo(yaml.safe_dump(config, sort_keys=False), nl=False)

@@ -1,0 +1,60 @@
+"""How results are printed: kubectl's -o formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from mini8s.cli.errors import CommandError
+from mini8s.cli.jsonpath import BadTemplate, render
+from mini8s.cli.resources import kind_of_object, title
+from mini8s.objects import meta
+from mini8s.objects.kinds import Obj
+from mini8s.wire import codec, table
+
+TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+def output_option(command: Callable[..., None]) -> Callable[..., None]:
+    about = "json, yaml, name, wide or jsonpath=TEMPLATE."
+    return click.option("-o", "--output", default="", callback=_checked, help=about)(command)
+
+
+def is_table(output: str) -> bool:
+    return output in ("", "wide")
+
+
+def echo_table(answer: Obj, output: str, *, no_headers: bool = False, with_namespace: bool = False) -> None:
+    shown = table.with_namespace(answer) if with_namespace else answer
+    click.echo(table.text(shown, wide=output == "wide", no_headers=no_headers), nl=False)
+
+
+def echo(objects: Sequence[Obj], output: str, *, as_list: bool) -> None:
+    """Print objects in one of the formats that are no table; several make a List."""
+    if output == "name":
+        for obj in objects:
+            click.echo(title(kind_of_object(obj), meta.name(obj)))
+        return
+    whole: Any = (
+        {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(objects)}
+        if as_list
+        else objects[0]
+    )
+    if output == "yaml":
+        click.echo(codec.encode_yaml(whole).decode(), nl=False)
+    elif output == "json":
+        click.echo(json.dumps(whole, indent=4))
+    else:
+        try:
+            click.echo(render(output.removeprefix("jsonpath="), whole))
+        except BadTemplate as error:
+            raise CommandError(f"jsonpath: {error}") from error
+
+
+def _checked(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if value in ("", "json", "yaml", "name", "wide") or value.startswith("jsonpath="):
+        return value
+    raise click.BadParameter(f"{value!r} is not json, yaml, name, wide or jsonpath=TEMPLATE")
