@@ -1,4 +1,5 @@
-"""The objects every cluster has: its namespaces, and the Services behind which the API and the resolver answer.
+"""The objects every cluster has: its namespaces, and the Services behind which the API and the resolver
+answer.
 
 Applied at every start of the API server, straight into the registry. What exists is left alone, but for the
 address of the API, which follows the server's.
@@ -22,7 +23,9 @@ log = logging.getLogger(__name__)
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
-def ensure(registry: Registry, context: Callable[[], Context], settings: ServerSettings, first_ip: str) -> None:
+def ensure(
+    registry: Registry, context: Callable[[], Context], settings: ServerSettings, first_ip: str
+) -> None:
     """Create what is missing; point `kubernetes` at the server's address."""
     for name in NAMESPACES:
         _create(registry, context(), kinds.NAMESPACES, "", {"metadata": {"name": name}})

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from mini8s.app.layout import server_files
 from mini8s.cli.errors import CommandError
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, ServerSettings
+from mini8s.objects.errors import BadRequest
+from mini8s.wire import codec
 
 _DEFAULTS = ServerSettings()
 
@@ -56,14 +57,14 @@ def _endpoint(kubeconfig: str, data_dir: str) -> Endpoint:
 def from_kubeconfig(path: Path) -> Endpoint:
     """The endpoint of a kubeconfig's current context. Raises CommandError."""
     try:
-        config = yaml.safe_load(path.read_text())
+        config = codec.decode_yaml(path.read_bytes())
         context = _named(config["contexts"], config["current-context"])["context"]
         cluster = _named(config["clusters"], context["cluster"])["cluster"]
         user = _named(config["users"], context["user"])["user"]
         url = cluster["server"]
     except OSError as error:
         raise CommandError(f"{path} can't be read: {error.strerror}") from error
-    except (yaml.YAMLError, KeyError, TypeError, StopIteration) as error:
+    except (BadRequest, KeyError, TypeError, StopIteration) as error:
         raise CommandError(f"{path} is not a kubeconfig with a current context") from error
     return Endpoint(
         url=url,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import click
-import yaml
 
 from mini8s.app.layout import server_files
 from mini8s.cli.errors import CommandError
 from mini8s.config import ServerSettings
+from mini8s.wire import codec
 
 
 @click.command("kubeconfig")
@@ -17,11 +17,11 @@ def command(data_dir: str, server: str) -> None:
     """Print a kubeconfig with the administrator's certificate in it."""
     path = server_files(data_dir).admin_kubeconfig
     try:
-        config = yaml.safe_load(path.read_text())
+        config = codec.decode_yaml(path.read_bytes())
     except FileNotFoundError:
         raise CommandError(f"{path} does not exist: has a server been started here?") from None
     except PermissionError:
         raise CommandError(f"{path} is for root alone") from None
     if server:
         config["clusters"][0]["cluster"]["server"] = server
-    click.echo(yaml.safe_dump(config, sort_keys=False), nl=False)
+    click.echo(codec.encode_yaml(config).decode(), nl=False)

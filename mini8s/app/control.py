@@ -1,0 +1,46 @@
+"""The control process: controllers and scheduler on one set of informers, over root's own socket."""
+
+from __future__ import annotations
+
+from mini8s.app.layout import server_files
+from mini8s.app.process import limit_arenas, stop_on_sigterm
+from mini8s.app.supervisor import Ready
+from mini8s.client.events import Recorder
+from mini8s.client.informer import Informers
+from mini8s.client.rest import Endpoint, Rest
+from mini8s.config import VERSION, ServerSettings
+from mini8s.controllers.manager import Manager
+from mini8s.scheduler.runner import NAME, Scheduler
+from mini8s.util.clock import SystemClock
+
+STOP_SECONDS = 5.0
+
+
+def run(settings: ServerSettings, ready: Ready) -> int:
+    """Run until told to stop; the exit code."""
+    limit_arenas()
+    stop, clock = stop_on_sigterm(), SystemClock()
+    socket = str(server_files(settings.data_dir).socket)
+    rest = Rest(Endpoint(unix_socket=socket), user_agent=f"mini8s-control/{VERSION}")
+    informers = Informers(rest, stop)
+    manager = Manager(
+        rest, informers, clock=clock, stop=stop, recorder=_recorder(rest, settings, "controllers")
+    )
+    scheduler = Scheduler(
+        rest=rest, informers=informers, clock=clock, stop=stop, recorder=_recorder(rest, settings, NAME)
+    )
+    informers.start()
+    while not informers.wait_synced(1.0):
+        if stop:
+            return 0
+    manager.start()
+    scheduler.start()
+    ready()
+    stop.wait()
+    scheduler.stop(STOP_SECONDS)
+    informers.close(STOP_SECONDS)
+    return 0
+
+
+def _recorder(rest: Rest, settings: ServerSettings, component: str) -> Recorder:
+    return Recorder(rest, component, settings.node_name, SystemClock())
