@@ -7,7 +7,8 @@ that the change gets, so that a value can carry its own revision and is never en
 
 Reads of the present and the recent past answer from memory: they don't block and may be called from the
 loop's thread; an older revision is read from disk. `put`, `delete`, `compact`, `snapshot` and `close` wait,
-so the loop's thread must not call them. All callbacks run on the loop's thread, in order of revision.
+so the loop's thread must not call them. All callbacks run on the loop's thread, in order of revision. A
+change is shown to readers first, then to watches, and then its writer goes on.
 """
 
 from __future__ import annotations
