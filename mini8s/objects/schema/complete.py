@@ -1,0 +1,58 @@
+"""An object as it is kept: only what its kind knows, quantities in canonical form, and what nobody said put
+in.
+
+Decoding into types and encoding again does this upstream. Here it is one walk along the types; at each object
+the defaults of its type are put in, innermost first.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from mini8s.objects import quantity
+from mini8s.objects.kinds import Obj
+from mini8s.objects.schema.defaults import COMPUTED, CONSTANT
+from mini8s.objects.schema.types import Schema, Shape
+
+
+def complete(schema: Schema, value: Any) -> Any:
+    """A new value; the one given must have passed `check`."""
+    handle = _HANDLERS.get(schema.shape)
+    return handle(schema, value) if handle and value is not None else value
+
+
+def _object(schema: Schema, value: Any) -> Obj:
+    fields = schema.fields
+    made = {
+        name: complete(fields[name].schema, item)
+        for name, item in value.items()
+        if item is not None and name in fields
+    }
+    for name, default in CONSTANT.get(schema.name, {}).items():
+        if made.get(name, "") == "":
+            made[name] = copy.deepcopy(default)
+    if compute := COMPUTED.get(schema.name):
+        made |= compute(made)
+    return made
+
+
+def _map(schema: Schema, value: Any) -> Obj:
+    return {name: complete(schema.element, item) for name, item in value.items()}
+
+
+def _list(schema: Schema, value: Any) -> list[Any]:
+    return [complete(schema.element, item) for item in value]
+
+
+def _quantity(_: Schema, value: Any) -> str:
+    return quantity.canonical(value)
+
+
+_HANDLERS: dict[Shape, Callable[[Schema, Any], Any]] = {
+    Shape.OBJECT: _object,
+    Shape.MAP: _map,
+    Shape.LIST: _list,
+    Shape.QUANTITY: _quantity,
+}
