@@ -24,6 +24,7 @@ from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
+Keep = Callable[[Obj], Obj]  # what of an object goes into the cache
 Handler = Callable[[Obj | None, Obj | None], None]  # (old, new): None, X added; X, None deleted
 _RANDOM = SystemRandom().random
 WATCH_SECONDS = 300  # a watch is asked for this long and up to twice as long, so that not all end at once
@@ -41,6 +42,7 @@ class Informer:
         namespace: str = "",
         fields: str = "",
         labels: str = "",
+        keep: Keep | None = None,
         random: Callable[[], float] = _RANDOM,
     ) -> None:
         self.kind = kind
@@ -49,14 +51,21 @@ class Informer:
         self._api = api
         self._stop = stop
         self._namespace, self._fields, self._labels = namespace, fields, labels
+        self._keep = keep
         self._random = random
         self._lock = threading.RLock()  # a handler that joins sees each change once: guards list and calls
         self._handlers: list[Handler] = []
-        self._version = ""
+        self._version = ""  # where the next watch goes on; empty: list
+        self._seen = 0
         self._watch: Watch | None = None
         self._backoff = Backoff(first=0.2, most=15.0)
         self._said = OnChange(log)
         self._worker: Worker | None = None
+
+    @property
+    def version(self) -> int:
+        """The revision up to which the cache has seen all changes; 0 before the first list."""
+        return self._seen
 
     def subscribe(self, handler: Handler) -> None:
         """Call `handler(old, new)` for what is there and for every change; it must be quick and not raise."""
@@ -96,9 +105,7 @@ class Informer:
 
     def _list(self) -> None:
         listed = self._api.list(self.kind, self._namespace, labels=self._labels, fields=self._fields)
-        with self._lock:
-            self._replace(listed.items)
-        self._version = listed.resource_version
+        self._replace(listed.items, listed.resource_version)
         self._heard()
         self.synced.set()
 
@@ -126,20 +133,40 @@ class Informer:
 
     def _apply(self, change: str, obj: Obj) -> None:
         with self._lock:
-            if change == "DELETED":
-                self._tell(self.cache.remove(meta.namespace(obj), meta.name(obj)), None)
-            elif change != "BOOKMARK":
-                self._tell(self.cache.put(obj), obj)
-        self._version = obj["metadata"]["resourceVersion"]
+            version = obj["metadata"]["resourceVersion"]
+            if change == "BOOKMARK":
+                self._reached(version)
+            elif change == "DELETED":
+                old = self.cache.remove(meta.namespace(obj), meta.name(obj))
+                self._reached(version)
+                self._tell(old, None)
+            else:
+                kept = self._kept(obj)
+                old = self.cache.put(kept)
+                self._reached(version)
+                self._tell(old, kept)
 
-    def _replace(self, items: Sequence[Obj]) -> None:
+    def _replace(self, items: Sequence[Obj], version: str) -> None:
         """Make the cache what a list said, and tell the handlers the difference."""
-        present = {(meta.namespace(obj), meta.name(obj)) for obj in items}
-        for obj in self.cache.list():
-            if (meta.namespace(obj), meta.name(obj)) not in present:
-                self._tell(self.cache.remove(meta.namespace(obj), meta.name(obj)), None)
-        for obj in items:
-            self._tell(self.cache.put(obj), obj)
+        with self._lock:
+            present = {(meta.namespace(obj), meta.name(obj)) for obj in items}
+            changes: list[tuple[Obj | None, Obj | None]] = [
+                (self.cache.remove(meta.namespace(obj), meta.name(obj)), None)
+                for obj in self.cache.list()
+                if (meta.namespace(obj), meta.name(obj)) not in present
+            ]
+            changes += ((self.cache.put(kept), kept) for kept in map(self._kept, items))
+            self._reached(version)
+            for old, new in changes:
+                self._tell(old, new)
+
+    def _reached(self, version: str) -> None:
+        """Said before the handlers are told, so that who they wake finds it true."""
+        self._version = version
+        self._seen = int(version)
+
+    def _kept(self, obj: Obj) -> Obj:
+        return self._keep(obj) if self._keep else obj
 
     def _tell(self, old: Obj | None, new: Obj | None) -> None:
         if old and new and old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"]:
@@ -169,7 +196,7 @@ class Informers:
     def __init__(self, api: Api, stop: Stop) -> None:
         self._api = api
         self._stop = stop
-        self._informers: dict[tuple[str, str, str, str], Informer] = {}
+        self._informers: dict[tuple[str, str, str, str, Keep | None], Informer] = {}
 
     def of(
         self,
@@ -179,12 +206,17 @@ class Informers:
         fields: str = "",
         labels: str = "",
         indexers: Mapping[str, IndexFunction] | None = None,
+        keep: Keep | None = None,
     ) -> Informer:
-        """The shared informer of this selection. Indexers of the same name must be the same function."""
-        key = (kind.resource, namespace, fields, labels)
+        """The shared informer of this selection. Indexers of the same name must be the same function.
+
+        `keep` says what of each object is cached, to save memory; an informer that keeps all serves too."""
+        key = (kind.resource, namespace, fields, labels, keep)
+        if keep and (*key[:4], None) in self._informers:
+            key = (*key[:4], None)
         if key not in self._informers:
             self._informers[key] = Informer(
-                self._api, kind, self._stop, namespace=namespace, fields=fields, labels=labels
+                self._api, kind, self._stop, namespace=namespace, fields=fields, labels=labels, keep=keep
             )
         for name, function in (indexers or {}).items():
             self._informers[key].cache.add_index(name, function)

@@ -75,11 +75,14 @@ class Rest:
     def create(self, kind: Kind, obj: Obj, *, query: Mapping[str, str] = NO_QUERY) -> Obj:
         return self._object("POST", kind.path(meta.namespace(obj)), obj, query=query)
 
-    def update(self, kind: Kind, obj: Obj, *, query: Mapping[str, str] = NO_QUERY) -> Obj:
-        return self._object("PUT", kind.path(meta.namespace(obj), meta.name(obj)), obj, query=query)
+    def update(
+        self, kind: Kind, obj: Obj, *, subresource: str = "", query: Mapping[str, str] = NO_QUERY
+    ) -> Obj:
+        path = kind.path(meta.namespace(obj), meta.name(obj), subresource)
+        return self._object("PUT", path, obj, query=query)
 
     def update_status(self, kind: Kind, obj: Obj) -> Obj:
-        return self._object("PUT", kind.path(meta.namespace(obj), meta.name(obj), "status"), obj)
+        return self.update(kind, obj, subresource="status")
 
     def patch(
         self,

@@ -17,7 +17,7 @@ from mini8s.client.base import NO_QUERY, Listed
 from mini8s.objects import errors, meta
 from mini8s.objects import fields as field_selectors
 from mini8s.objects import labels as label_selectors
-from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.objects.kinds import NAMESPACES, PODS, Kind, Obj
 from mini8s.objects.time import format_time
 
 Selection = Callable[[Obj], bool]
@@ -108,15 +108,19 @@ class FakeApi:
                     name=metadata["name"],
                 )
             metadata |= {"uid": f"uid-{next(self._ids)}", "creationTimestamp": format_time(self.now())}
-            if "spec" in new:
+            if kind is NAMESPACES:
+                new |= {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+            elif "spec" in new:
                 metadata["generation"] = 1
             return self._store(kind, None, new)
 
-    def update(self, kind: Kind, obj: Obj, *, query: Mapping[str, str] = NO_QUERY) -> Obj:
-        return self._update("update", kind, obj, "")
+    def update(
+        self, kind: Kind, obj: Obj, *, subresource: str = "", query: Mapping[str, str] = NO_QUERY
+    ) -> Obj:
+        return self._update(kind, obj, subresource)
 
     def update_status(self, kind: Kind, obj: Obj) -> Obj:
-        return self._update("update_status", kind, obj, "status")
+        return self._update(kind, obj, "status")
 
     def patch(
         self,
@@ -133,6 +137,7 @@ class FakeApi:
         with self._enter("patch", kind):
             old = self._find(kind, namespace, name)
             self._note("patch", kind, old, patch, subresource)
+            self._check(kind, old, patch.get("metadata") or {})
             return self._change(kind, old, _merge(copy.deepcopy(old), patch), subresource)
 
     def patch_status(self, kind: Kind, namespace: str, name: str, patch: Any, *, type: str = "merge") -> Obj:
@@ -161,6 +166,10 @@ class FakeApi:
             if finalizer and finalizer not in meta.finalizers(new):
                 new["metadata"]["finalizers"] = [*meta.finalizers(new), finalizer]
             grace = self._grace(kind, new, grace_seconds)
+            if kind is NAMESPACES:
+                new["status"] = {**new["status"], "phase": "Terminating"}
+                new["metadata"].setdefault("deletionTimestamp", format_time(self.now()))
+                return self._store(kind, old, new)
             if not grace and not meta.finalizers(new):
                 return self._store(kind, old, None)
             new["metadata"].setdefault("deletionTimestamp", format_time(self.now()))
@@ -226,24 +235,28 @@ class FakeApi:
             )
         return found
 
-    def _update(self, verb: str, kind: Kind, obj: Obj, subresource: str) -> Obj:
-        with self._enter(verb, kind):
+    def _update(self, kind: Kind, obj: Obj, subresource: str) -> Obj:
+        with self._enter("update", kind):
             old = self._find(kind, meta.namespace(obj), meta.name(obj))
-            self._note(verb, kind, old, obj, subresource)
-            version = obj["metadata"].get("resourceVersion")
-            if (version and version != old["metadata"]["resourceVersion"]) or (
-                meta.uid(obj) and meta.uid(obj) != meta.uid(old)
-            ):
-                raise errors.Conflict(
-                    f'Operation cannot be fulfilled on {kind.resource} "{meta.name(obj)}": the object has '
-                    "been modified; please apply your changes to the latest version and try again"
-                )
+            self._note("update", kind, old, obj, subresource)
+            self._check(kind, old, obj["metadata"])
             return self._change(kind, old, copy.deepcopy(obj), subresource)
+
+    def _check(self, kind: Kind, old: Obj, metadata: Obj) -> None:
+        version, uid = metadata.get("resourceVersion"), metadata.get("uid")
+        if (version and version != old["metadata"]["resourceVersion"]) or (uid and uid != meta.uid(old)):
+            raise errors.Conflict(
+                f'Operation cannot be fulfilled on {kind.resource} "{meta.name(old)}": the object has '
+                "been modified; please apply your changes to the latest version and try again"
+            )
 
     def _change(self, kind: Kind, old: Obj, new: Obj, subresource: str, *, deletion: bool = False) -> Obj:
         """Store what the request may change of the object; nothing when that is nothing."""
         wanted = new
-        if subresource == "status":
+        if subresource == "finalize":
+            new = copy.deepcopy(old)
+            new["spec"] = wanted["spec"]
+        elif subresource == "status":
             new = copy.deepcopy(old)
             new["status"] = wanted.get("status", {})
         else:
@@ -264,6 +277,8 @@ class FakeApi:
         if new == old:
             return copy.deepcopy(old)
         gone = meta.deleting(new) and not meta.finalizers(new)
+        if kind is NAMESPACES and new["spec"].get("finalizers"):
+            gone = False
         if gone and not new["metadata"].get("deletionGracePeriodSeconds"):
             new = None
         return self._store(kind, old, new)

@@ -164,3 +164,31 @@ def follow_once(api: FakeApi, informer: Informer) -> None:
         informer.step()
     finally:
         api.watch = watch  # type: ignore[method-assign]
+
+
+def test_the_version_is_that_of_the_newest_change_when_a_handler_is_told(
+    api: FakeApi, informers: Informers
+) -> None:
+    versions: list[tuple[int, int]] = []
+    informer = informers.of(CONFIGMAPS)
+    informer.subscribe(lambda old, new: versions.append((informer.version, meta.revision(new or old or {}))))
+    api.create(CONFIGMAPS, config("x", "1"))
+    _, heard = follow(informers)
+    api.create(CONFIGMAPS, config("y", "1"))
+    heard.wait_for(("x", "", "1"), ("y", "", "1"))
+    assert all(seen >= changed for seen, changed in versions)
+
+
+def test_only_a_part_of_each_object_may_be_kept(api: FakeApi) -> None:
+    informer = Informer(api, CONFIGMAPS, Stop(), keep=lambda obj: {"metadata": obj["metadata"]})
+    api.create(CONFIGMAPS, config("x", "1"))
+    informer.step()
+    assert [list(obj) for obj in informer.cache.list()] == [["metadata"]]
+
+
+def test_an_informer_that_keeps_all_serves_those_that_need_less(informers: Informers) -> None:
+    def less(obj: Obj) -> Obj:
+        return {"metadata": obj["metadata"]}
+
+    assert informers.of(CONFIGMAPS) is informers.of(CONFIGMAPS, keep=less)
+    assert informers.of(CONFIGMAPS, namespace="a", keep=less) is not informers.of(CONFIGMAPS, namespace="a")
