@@ -32,6 +32,7 @@ from mini8s.api.connection import ENVIRON_KEY
 from mini8s.app.connection import ServedConnection
 
 log = logging.getLogger(__name__)
+pywsgi.MAX_REQUEST_LINE = 1 << 20  # exec URLs carry the command, and pywsgi has no setting for it
 
 KEEPALIVE_SECONDS = 120  # Go's clients drop idle connections after 90: they must be the first to let go
 HANDSHAKE_SECONDS = 10  # a TLS client that says nothing holds a greenlet no longer than this
@@ -39,7 +40,6 @@ HEADER_SECONDS = 15  # from the first byte of a request to the end of its header
 BODY_SECONDS = 60  # 3 MiB at 50 kB/s
 DISCARD_SECONDS = 5  # reading on after an early refusal, so that the client can read our answer
 DRAIN_SECONDS = 5  # for requests under way at SIGTERM
-MAX_REQUEST_LINE = 1 << 20  # exec URLs carry the command
 MAX_CONNECTIONS = 20_000
 BACKLOG = 1024
 
@@ -48,7 +48,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """Paths of PEM files: the serving certificate and key, and the authority that client certificates need."""
+    """Paths of PEM files: the serving certificate and key, and the authority of client certificates."""
 
     certificate: str
     key: str
@@ -76,6 +76,7 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 
     connection: ServedConnection | None = None
     busy = False
+    wsgi_input: Any
 
     def handle(self) -> None:
         self.greenlet = gevent.getcurrent()
@@ -90,10 +91,12 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
         if not self._first_byte():
             return None
         self.busy = True
+        self.header_timeout = gevent.Timeout.start_new(HEADER_SECONDS, ValueError("headers took too long"))
         try:
             result = super().handle_one_request()
         finally:
             self.busy = False
+            self.header_timeout.close()
         return None if self.server.draining else result
 
     def _first_byte(self) -> bool:
@@ -104,7 +107,6 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
             return False
 
     def read_requestline(self) -> str:
-        self.header_timeout = gevent.Timeout.start_new(HEADER_SECONDS, ValueError("headers took too long"))
         try:
             return str(super().read_requestline())
         except ValueError:
@@ -184,8 +186,18 @@ class Server(PyWSGIServer):  # type: ignore[misc]
 class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
     """The worker without an arbiter above it: signals, parent and end are its own business."""
 
-    server_class = Server
+    alive: bool
     wsgi_handler = Handler
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.servers: list[Server] = []
+        self.server_class = self._new_server  # gunicorn's loop keeps its servers to itself
+
+    def _new_server(self, *args: Any, **options: Any) -> Server:
+        server = Server(*args, **options)
+        self.servers.append(server)
+        return server
 
     def patch(self) -> None:
         """`hub.patch` did, and our sockets are gevent's from the start."""
@@ -205,16 +217,129 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
             gevent.spawn(self._drain)
 
     def _drain(self) -> None:
-        """End open watches, let requests finish, hang up on who is idle. gunicorn's loop then finds nobody."""
-        servers = [handler for handler in _servers(self)]
-        for server in servers:
+        """End open watches, let requests finish, hang up on who is idle: gunicorn then finds nobody."""
+        for server in self.servers:
             server.draining = True
             server.close()
         self.app.on_stop()
         until = time.monotonic() + DRAIN_SECONDS
-        while any(server.handlers for server in servers) and time.monotonic() < until:
-            for server in servers:
-                gevent.killall([handler.greenlet for handler in server.idle_handlers()], block=False)
+        while time.monotonic() < until and any(server.handlers for server in self.servers):
+            self._hang_up(Server.idle_handlers)
             gevent.sleep(0.05)
-        for server in servers:
-            gevent.killall([handler.greenlet for handler in server.handlers], block=False)
+        self._hang_up(lambda server: list(server.handlers))
+
+    def _hang_up(self, on: Callable[[Server], list[Handler]]) -> None:
+        for server in self.servers:
+            gevent.killall([handler.greenlet for handler in on(server)], block=False)
+
+
+class Application(BaseApplication):  # type: ignore[misc]
+    """gunicorn's settings for our worker. It reads no file, no environment and no command line."""
+
+    def __init__(self, app: Wsgi, options: dict[str, Any], on_stop: Callable[[], None]) -> None:
+        self._app = app
+        self._options = options
+        self.on_stop = on_stop
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Wsgi:
+        return self._app
+
+
+def serve(
+    app: Wsgi,
+    *,
+    bind_address: str,
+    port: int,
+    tls: TlsFiles,
+    unix_socket: str,
+    on_ready: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return.
+
+    `on_ready` is called once connections are taken, `on_stop` first thing at the end: it ends open watches.
+    Raises CannotListen before anything else happened.
+    """
+    sockets = [_listen_tcp(bind_address, port), _listen_unix(unix_socket)]
+    application = Application(app, _options(tls, on_ready), on_stop)
+    cfg = application.cfg
+    worker = Worker(0, os.getppid(), sockets, application, 0, cfg, cfg.logger_class(cfg))
+    try:
+        worker.init_process()
+    finally:
+        Path(unix_socket).unlink(missing_ok=True)
+
+
+def _options(tls: TlsFiles, on_ready: Callable[[], None]) -> dict[str, Any]:
+    shared_memory = Path("/dev/shm")  # noqa: S108  gunicorn's heartbeat file, which nobody reads
+    return {
+        "certfile": tls.certificate,
+        "keyfile": tls.key,
+        "ca_certs": tls.client_ca,
+        "cert_reqs": ssl.CERT_OPTIONAL,
+        "keepalive": KEEPALIVE_SECONDS,
+        "worker_connections": MAX_CONNECTIONS,
+        "graceful_timeout": DRAIN_SECONDS + 2,
+        "limit_request_line": 0,
+        "control_socket_disable": True,
+        "loglevel": "warning",
+        "worker_tmp_dir": str(shared_memory) if shared_memory.is_dir() else None,
+        "post_worker_init": lambda _worker: gevent.spawn(on_ready) and None,
+    }
+
+
+def _listen_tcp(address: str, port: int) -> Any:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((address, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise CannotListen(_why_not(f"{address}:{port}", error)) from error
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _why_not(where: str, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {where}: another program does"
+    return f"cannot listen on {where}: {getattr(error, 'strerror', None) or error}"
+
+
+def _listen_unix(path: str) -> Any:
+    """Nobody but this user may connect, from the first moment on: the mode comes with the bind."""
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(_why_not(path, error)) from error
+    finally:
+        os.umask(mask)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _remove_stale(path: str) -> None:
+    """A socket that nobody accepts on is left from a server that was killed."""
+    try:
+        if not stat.S_ISSOCK(Path(path).stat().st_mode):
+            raise CannotListen(f"cannot listen on {path}: something that is not a socket is there")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+            return
+    raise CannotListen(f"cannot listen on {path}: another server does")

@@ -1,0 +1,178 @@
+"""The API as one WSGI callable: the door that every request comes through.
+
+The door finds out who asks, sends plain resource requests the short way and all others through Flask's map,
+turns every error into a Status, and counts. Both ways end in the same functions (`api.resources`), so there
+is one set of semantics.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from werkzeug.exceptions import HTTPException
+
+from mini8s.api import query, routes
+from mini8s.api.answer import Answer, StartResponse, failure, send
+from mini8s.api.authn import Authenticate
+from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
+from mini8s.api.call import verb_of
+from mini8s.api.health import Check
+from mini8s.api.join import CA_PATH, PATH, Joining
+from mini8s.api.logs import Logs
+from mini8s.api.metrics import Metrics, Stats
+from mini8s.api.openapi import Documents
+from mini8s.api.pump import Pump
+from mini8s.api.representation import DEFAULT, Representation, negotiate
+from mini8s.api.resources import NOT_ALLOWED, Resources
+from mini8s.api.target import Target, parse
+from mini8s.api.tunnel import Tunnels
+from mini8s.api.verbs import Verbs
+from mini8s.api.watch import Watching
+from mini8s.objects.errors import (
+    ApiError,
+    BadRequest,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+)
+from mini8s.registry.base import Registry, User
+
+log = logging.getLogger(__name__)
+
+_FAST_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_UNKNOWN_MAY = frozenset({CA_PATH, PATH})
+_METRIC_VERBS = {"create": "POST", "update": "PUT"}
+
+
+class Api:
+    """Call it with a request; `close` ends what would keep a server from stopping."""
+
+    def __init__(
+        self, rooms: routes.Rooms, authenticate: Authenticate, authorize: Authorize, pump: Pump
+    ) -> None:
+        self._rooms = rooms
+        self._authenticate = authenticate
+        self._authorize = authorize
+        self._pump = pump
+        self._flask = routes.build(rooms)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        started = time.monotonic()
+        target = parse(environ["PATH_INFO"])
+        answer = self._answer(environ, target)
+        try:
+            return send(answer, environ, start_response)
+        finally:
+            self._count(environ, target, answer, time.monotonic() - started)
+
+    def close(self) -> None:
+        self._pump.close()
+        self._rooms.tunnels.close()
+
+    def _answer(self, environ: dict[str, Any], target: Target | None) -> Answer:
+        try:
+            return self._perform(environ, target)
+        except ApiError as error:
+            if error.code >= 500 and not error.retry:
+                log.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            return failure(error, _wanted(environ))
+        except HTTPException as error:
+            return failure(_from_flask(error), _wanted(environ))
+        except Exception as error:
+            log.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            said = InternalError(f"an error on the server ({type(error).__name__}) has prevented the request")
+            return failure(said, _wanted(environ))
+
+    def _perform(self, environ: dict[str, Any], target: Target | None) -> Answer:
+        path: str = environ["PATH_INFO"]
+        if path in _UNKNOWN_MAY:
+            return self._by_flask(environ)
+        user = self._authenticate(environ)
+        if user is None:
+            raise Unauthorized("Unauthorized")
+        if target is not None and target.subresource != "log" and environ["REQUEST_METHOD"] in _FAST_METHODS:
+            return self._rooms.resources.answer(environ, user, target)
+        if target is None:
+            self._check_path(environ, user, path)
+        environ[routes.USER_KEY] = user
+        return self._by_flask(environ)
+
+    def _check_path(self, environ: Mapping[str, Any], user: User, path: str) -> None:
+        what = Attributes(environ["REQUEST_METHOD"].lower(), path=path)
+        if not self._authorize(user, what):
+            raise refuse(user, what)
+
+    def _by_flask(self, environ: dict[str, Any]) -> Answer:
+        with self._flask.request_context(environ):
+            return cast("Answer", self._flask.dispatch_request())
+
+    def _count(
+        self, environ: Mapping[str, Any], target: Target | None, answer: Answer, seconds: float
+    ) -> None:
+        method: str = environ["REQUEST_METHOD"]
+        if target is None:
+            self._rooms.metrics.observe(
+                method if method in _FAST_METHODS else "OTHER", "", answer.status, seconds
+            )
+            return
+        verb = "watch" if answer.take_over is not None else verb_of(method, target, query.EMPTY)
+        if target.subresource == "log":
+            verb = "connect"
+        resource = target.kind.plural + (f"/{target.subresource}" if target.subresource else "")
+        said = _METRIC_VERBS.get(verb) or verb.upper() or "OTHER"
+        self._rooms.metrics.observe(said, resource, answer.status, seconds)
+
+
+def create_app(
+    registry: Registry,
+    *,
+    authenticate: Authenticate,
+    authorize: Authorize | None = None,
+    joining: Joining | None = None,
+    ready: Mapping[str, Check] | None = None,
+    stats: Stats = dict,
+    server_address: str = "",
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Api:
+    """The API over a registry.
+
+    `ready` adds checks to /readyz, `stats` figures of the store to /metrics; without `joining` no host can
+    join. `server_address` is what /api names.
+    """
+    pump, tunnels = Pump(), Tunnels()
+    allowed = authorize or authorizer(registry)
+    verbs = Verbs(registry, Watching(registry, pump))
+    live: dict[str, Check] = {"ping": lambda: ""}
+    rooms = routes.Rooms(
+        resources=Resources(verbs, Logs(registry, tunnels), allowed, now),
+        tunnels=tunnels,
+        metrics=Metrics(pump, stats),
+        documents=Documents(),
+        joining=joining,
+        live=live,
+        ready=live | dict(ready or {}),
+        server_address=server_address,
+    )
+    return Api(rooms, authenticate, allowed, pump)
+
+
+def _wanted(environ: Mapping[str, Any]) -> Representation:
+    """How an error should look; a request that can't even be parsed gets JSON."""
+    try:
+        word = query.parse(environ.get("QUERY_STRING", "")).represent_as
+        return negotiate(environ.get("HTTP_ACCEPT", ""), word)
+    except ApiError:
+        return DEFAULT
+
+
+def _from_flask(error: HTTPException) -> ApiError:
+    if error.code == 405:
+        return MethodNotAllowed(NOT_ALLOWED)
+    if error.code == 404:
+        return NotFound(routes.NOT_FOUND)
+    return BadRequest(error.description or error.name)

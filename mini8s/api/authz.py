@@ -1,0 +1,169 @@
+"""Who may do what: administrators everything, a node what a node needs, nobody else anything yet.
+
+Node rules are those of upstream's node authorizer and NodeRestriction in short: a node reads what places and
+connects pods, and writes only its own Node, its own pods' status, its own lease, and events. RBAC joins this
+as another `Authorizer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mini8s.objects.errors import ApiError, Forbidden
+from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.registry.base import Registry, User
+from mini8s.wire.codec import decode_json
+
+MASTERS = "system:masters"
+NODES = "system:nodes"
+NODE_PREFIX = "system:node:"
+TUNNEL_PATH = "/v1-mini8s/tunnel"
+NODE_LEASES = "kube-node-lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What somebody wants to do: to a resource, or (no `kind`) to a path."""
+
+    verb: str
+    kind: Kind | None = None
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    field_selector: str = ""
+    path: str = ""
+
+
+_DISCOVERY = {"api", "apis", "openapi", "version", "livez", "readyz", "healthz"}
+
+Authorize = Callable[[User, Attributes], bool]
+_Rule = Callable[["_Asked"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    node: str
+    what: Attributes
+    registry: Registry
+
+    def own_pod(self) -> bool:
+        """Whether the pod is bound to this node. One that is gone is nobody's: NotFound says so later."""
+        try:
+            pod: dict[str, Any] = decode_json(self.registry.get(PODS, self.what.namespace, self.what.name))
+        except ApiError:
+            return True
+        return bool(pod["spec"].get("nodeName") == self.node)
+
+
+def authorizer(registry: Registry) -> Authorize:
+    """The rules over what is stored."""
+
+    def authorize(user: User, what: Attributes) -> bool:
+        if MASTERS in user.groups or _is_discovery(what):
+            return True
+        node = node_name(user)
+        return bool(node) and _node_may(_Asked(node, what, registry))
+
+    return authorize
+
+
+def node_name(user: User) -> str:
+    """The node that this user is, "" for others."""
+    if NODES in user.groups and user.name.startswith(NODE_PREFIX):
+        return user.name.removeprefix(NODE_PREFIX)
+    return ""
+
+
+def refuse(user: User, what: Attributes) -> Forbidden:
+    """Upstream's sentence."""
+    if what.kind is None:
+        return Forbidden(f'forbidden: User "{user.name}" cannot {what.verb} path "{what.path}"')
+    resource = what.kind.plural + (f"/{what.subresource}" if what.subresource else "")
+    full = what.kind.resource
+    subject = f'{full} "{what.name}"' if what.name else full
+    where = f' in the namespace "{what.namespace}"' if what.namespace else " at the cluster scope"
+    return Forbidden(
+        f'{subject} is forbidden: User "{user.name}" cannot {what.verb} resource "{resource}" '
+        f'in API group "{what.kind.group}"{where}',
+        group=what.kind.group,
+        kind=what.kind.plural,
+        name=what.name,
+    )
+
+
+def check_created(user: User, what: Attributes, obj: Obj) -> None:
+    """What only the body of a create tells: a node makes its own Node and lease, no other's."""
+    node = node_name(user)
+    if not node or MASTERS in user.groups or what.kind is None or what.kind.plural not in {"nodes", "leases"}:
+        return
+    if obj["metadata"].get("name") != node:
+        raise Forbidden(
+            f'{what.kind.resource} "{obj["metadata"].get("name", "")}" is forbidden: '
+            f'node "{node}" is not allowed to create the {what.kind.kind} of another node',
+            group=what.kind.group,
+            kind=what.kind.plural,
+        )
+
+
+def _is_discovery(what: Attributes) -> bool:
+    """What upstream's `system:discovery` lets every known user see."""
+    return what.kind is None and what.verb == "get" and what.path.split("/")[1] in _DISCOVERY
+
+
+def _node_may(asked: _Asked) -> bool:
+    what = asked.what
+    if what.kind is None:
+        return what.path.startswith(TUNNEL_PATH)  # which checks the name
+    rule = _RULES.get((what.kind.resource, what.subresource))
+    return rule is not None and rule(asked)
+
+
+def _reads(asked: _Asked) -> bool:
+    return asked.what.verb in {"get", "list", "watch"}
+
+
+def _reads_one(asked: _Asked) -> bool:
+    """Only what it can name: a pod's ConfigMaps and Secrets, not everybody's."""
+    named = asked.what.name or asked.what.field_selector.startswith("metadata.name=")
+    return _reads(asked) and bool(named)
+
+
+def _own_node(asked: _Asked) -> bool:
+    what = asked.what
+    if what.verb == "create":
+        return True  # its name is in the body: `check_created`
+    return what.verb in {"update", "patch"} and what.name == asked.node
+
+
+def _own_lease(asked: _Asked) -> bool:
+    what = asked.what
+    if what.namespace != NODE_LEASES:
+        return False
+    return what.verb == "create" or (what.verb in {"get", "update", "patch"} and what.name == asked.node)
+
+
+def _own_pods(asked: _Asked) -> bool:
+    return asked.what.verb in {"delete", "update", "patch"} and asked.own_pod()
+
+
+def _tells_events(asked: _Asked) -> bool:
+    return asked.what.verb in {"create", "update", "patch"}
+
+
+_RULES: dict[tuple[str, str], _Rule] = {
+    ("nodes", ""): lambda asked: _reads(asked) or _own_node(asked),
+    ("nodes", "status"): lambda asked: asked.what.verb != "create" and _own_node(asked),
+    ("pods", ""): lambda asked: _reads(asked) or (asked.what.verb == "delete" and asked.own_pod()),
+    ("pods", "status"): _own_pods,
+    ("services", ""): _reads,
+    ("endpoints", ""): _reads,
+    ("endpointslices.discovery.k8s.io", ""): _reads,
+    ("namespaces", ""): _reads,
+    ("configmaps", ""): _reads_one,
+    ("secrets", ""): _reads_one,
+    ("serviceaccounts", ""): _reads_one,
+    ("leases.coordination.k8s.io", ""): _own_lease,
+    ("events", ""): _tells_events,
+}

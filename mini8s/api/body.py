@@ -1,0 +1,107 @@
+"""Reading a request's body: its size, its form, and what every object in one must say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mini8s.api.representation import parameters
+from mini8s.objects.errors import BadRequest, TooLarge, UnsupportedMediaType
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.wire import codec, protobuf
+
+MAX_BYTES = 3 * 1024 * 1024  # upstream's limit for a request
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+_JSON_TYPES = {"", "application/json", "*/*", "application/x-www-form-urlencoded"}  # the last is curl -d's
+_YAML_TYPES = {"application/yaml", "text/yaml", "application/x-yaml"}
+PATCH_TYPES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
+
+
+class Body:
+    """One request's body; nothing is read before somebody asks."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._environ = environ
+
+    @property
+    def media_type(self) -> str:
+        return parameters(self._environ.get("CONTENT_TYPE") or "")[0]
+
+    def raw(self) -> bytes:
+        """Raises TooLarge, BadRequest."""
+        length = self._length()
+        try:
+            data: bytes = self._environ["wsgi.input"].read(MAX_BYTES + 1 if length is None else length)
+        except OSError as error:
+            raise BadRequest(f"the request's body cannot be read: {error}") from error
+        if len(data) > MAX_BYTES:
+            raise _too_large()
+        if length is not None and len(data) < length:
+            raise BadRequest(f"the request's body ends after {len(data)} of {length} bytes")
+        return data
+
+    def value(self) -> tuple[Any, list[str]]:
+        """The decoded body and the paths of keys that it has twice. Raises UnsupportedMediaType too."""
+        data, media = self.raw(), self.media_type
+        if media == PROTOBUF:
+            return protobuf.decode(data), []
+        if media in _YAML_TYPES:
+            return codec.decode_yaml(data), []
+        if media in _JSON_TYPES:
+            return codec.decode_strict_json(data) if data.strip() else (None, [])
+        raise _unsupported((*sorted(_JSON_TYPES - {"", "*/*"}), "application/yaml", PROTOBUF))
+
+    def patch(self) -> tuple[Any, str]:
+        """A patch and its media type."""
+        media = self.media_type
+        if media not in PATCH_TYPES:
+            raise _unsupported(PATCH_TYPES)
+        decode: Callable[[bytes], Any] = codec.decode_yaml if media.endswith("yaml") else codec.decode_json
+        return decode(self.raw()), media
+
+    def _length(self) -> int | None:
+        text = self._environ.get("CONTENT_LENGTH") or ""
+        if not text:
+            chunked = "chunked" in self._environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+            return None if chunked else 0
+        if not text.isdigit():
+            raise BadRequest(f"Content-Length {text!r} is not a number")
+        if int(text) > MAX_BYTES:
+            raise _too_large()
+        return int(text)
+
+
+def check_object(value: Any, kind: Kind) -> Obj:
+    """The body as an object of this kind. apiVersion and kind may be left out: the URL has said them."""
+    if not isinstance(value, dict):
+        what = "an empty body" if value is None else f"a JSON {type(value).__name__}"
+        raise BadRequest(f"the body of the request must be a {kind.kind} object, not {what}")
+    version, name = value.get("apiVersion") or kind.api_version, value.get("kind") or kind.kind
+    if version != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({version}) does not match "
+            f"the expected API version ({kind.api_version})"
+        )
+    if name != kind.kind:
+        raise BadRequest(f"{name} in version {version!r} cannot be handled as a {kind.kind}")
+    if not isinstance(value.get("metadata") or {}, dict):
+        raise BadRequest(f"{kind.kind}: metadata must be an object")
+    return {**value, "apiVersion": version, "kind": name, "metadata": value.get("metadata") or {}}
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"Request entity too large: limit is {MAX_BYTES}")
+
+
+def _unsupported(supported: tuple[str, ...]) -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        "the body of the request was in an unknown format - "
+        f"accepted media types include: {', '.join(supported)}"
+    )

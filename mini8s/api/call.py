@@ -1,0 +1,54 @@
+"""One request on a resource: everything its verb needs, read from the door once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mini8s.api.body import Body
+from mini8s.api.query import Query
+from mini8s.api.representation import Representation
+from mini8s.api.target import Target
+from mini8s.registry.base import Context, User
+
+_METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+
+
+@dataclass(slots=True)
+class Call:
+    environ: Mapping[str, Any]
+    user: User
+    target: Target
+    query: Query
+    wanted: Representation
+    body: Body
+    now: datetime
+
+    def context(self, *, dry_run: bool | None = None) -> Context:
+        query = self.query
+        return Context(
+            user=self.user,
+            now=self.now,
+            dry_run=query.dry_run if dry_run is None else dry_run,
+            field_validation=query.field_validation,
+            field_manager=query.field_manager or self._program(),
+            force=query.force,
+        )
+
+    def _program(self) -> str:
+        """Upstream's default for who manages a field: the program in front of the User-Agent's slash."""
+        program: str = self.environ.get("HTTP_USER_AGENT", "")
+        return program.partition("/")[0][:128]
+
+
+def verb_of(method: str, target: Target, query: Query) -> str:
+    """The verb as authorisation, metrics and Kubernetes' documents name it; "" for no verb at all."""
+    if method in {"GET", "HEAD"}:
+        if query.watch and not target.subresource:
+            return "watch"
+        return "get" if target.name else "list"
+    if method == "DELETE":
+        return "delete" if target.name else "deletecollection"
+    return _METHODS.get(method, "")

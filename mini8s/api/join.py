@@ -1,0 +1,51 @@
+"""How a host gets its certificate: it shows the cluster's token and a signing request.
+
+The only two paths that answer somebody unknown: `/cacerts`, which lets a host check the token's hash before
+it says anything secret, and this one, which wants the token itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mini8s.api.answer import Answer, json_answer
+from mini8s.api.authn import bearer
+from mini8s.api.body import Body
+from mini8s.objects.errors import BadRequest, Unauthorized
+from mini8s.objects.kinds import Obj
+from mini8s.objects.names import dns_subdomain
+
+PATH = "/v1-mini8s/node-certificate"
+CA_PATH = "/cacerts"
+
+Sign = Callable[[str, str], Obj]  # node name, signing request as PEM -> the answer's body
+
+
+class Joining:
+    """`admits` tells whether a presented token is the cluster's."""
+
+    def __init__(self, ca_pem: bytes, admits: Callable[[str], bool], sign: Sign) -> None:
+        self._ca_pem = ca_pem
+        self._admits = admits
+        self._sign = sign
+
+    def ca(self) -> Answer:
+        return Answer(self._ca_pem, 200, "application/x-pem-file")
+
+    def certificate(self, environ: Mapping[str, Any]) -> Answer:
+        if not self._admits(bearer(environ)):
+            raise Unauthorized("the join token is not this cluster's")
+        said, _ = Body(environ).value()
+        node, request = _field(said, "node"), _field(said, "csr")
+        wrong = dns_subdomain(node)
+        if wrong:
+            raise BadRequest(f"node: {wrong}")
+        return json_answer(self._sign(node, request))
+
+
+def _field(said: object, name: str) -> str:
+    value = said.get(name) if isinstance(said, dict) else None
+    if not isinstance(value, str) or not value:
+        raise BadRequest(f"the body must be an object with the text {name!r}")
+    return value

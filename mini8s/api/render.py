@@ -1,0 +1,112 @@
+"""Objects and lists in the form that was asked for. Stored bytes go out as they are wherever that is what was
+wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mini8s.api.representation import TEXT, YAML, Representation
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry.base import Column, Listed
+from mini8s.wire import framing, table
+from mini8s.wire.codec import decode_json, encode_json, encode_yaml
+
+_NAMESPACE = Column("Namespace", lambda obj, _now: obj["metadata"].get("namespace", ""))
+
+
+class Renderer:
+    """How one kind's objects look to one caller."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        columns: Sequence[Column],
+        wanted: Representation,
+        *,
+        now: datetime,
+        include_object: str = "",
+        all_namespaces: bool = False,
+    ) -> None:
+        self._kind = kind
+        self._wanted = wanted
+        self._now = now
+        self._include = include_object or "Metadata"
+        show_namespace = all_namespaces and kind.namespaced and wanted.media == TEXT
+        self._columns = [_NAMESPACE, *columns] if show_namespace else columns
+
+    def one(self, value: bytes) -> bytes:
+        wanted = self._wanted
+        if wanted.plain:
+            return value
+        obj: Obj = decode_json(value)
+        if wanted.media == TEXT or wanted.form == "Table":
+            return self._encode(self.table([obj], obj["metadata"].get("resourceVersion", "")))
+        return self._encode(self.partial(obj) if wanted.form else obj)
+
+    def many(self, listed: Listed) -> bytes:
+        wanted, kind = self._wanted, self._kind
+        if wanted.plain:
+            return framing.list_body(
+                kind, listed.items, listed.revision, listed.continue_token, listed.remaining
+            )
+        objects: list[Obj] = [decode_json(item) for item in listed.items]
+        if wanted.media == TEXT or wanted.form == "Table":
+            return self._encode(_with_page(self.table(objects, str(listed.revision)), listed))
+        body: Obj = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version}
+        if wanted.form:
+            body = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{wanted.version}"}
+            objects = [self.partial(obj) for obj in objects]
+        body |= {"metadata": {"resourceVersion": str(listed.revision)}, "items": objects}
+        return self._encode(_with_page(body, listed))
+
+    def partial(self, obj: Obj) -> Obj:
+        return {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": f"meta.k8s.io/{self._wanted.version}",
+            "metadata": obj["metadata"],
+        }
+
+    def table(self, objects: Sequence[Obj], revision: str, *, columns: bool = True) -> Obj:
+        rows = [
+            {"cells": [column.cell(obj, self._now) for column in self._columns], **self._row_object(obj)}
+            for obj in objects
+        ]
+        made: Obj = {
+            "kind": "Table",
+            "apiVersion": f"meta.k8s.io/{self._wanted.version}",
+            "metadata": {"resourceVersion": revision},
+            "columnDefinitions": [_definition(column) for column in self._columns] if columns else None,
+            "rows": rows,
+        }
+        return made
+
+    def _row_object(self, obj: Obj) -> Obj:
+        if self._include == "None":
+            return {}
+        return {"object": obj if self._include == "Object" else self.partial(obj)}
+
+    def _encode(self, obj: Obj) -> bytes:
+        if self._wanted.media == TEXT:
+            if not obj["rows"]:
+                return b"No resources found\n"
+            return table.text(obj, wide=self._wanted.form == "wide").encode()
+        return encode_yaml(obj) if self._wanted.media == YAML else encode_json(obj)
+
+
+def _definition(column: Column) -> Obj:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    }
+
+
+def _with_page(body: Obj, listed: Listed) -> Obj:
+    if listed.continue_token:
+        body["metadata"]["continue"] = listed.continue_token
+        if listed.remaining is not None:
+            body["metadata"]["remainingItemCount"] = listed.remaining
+    return body

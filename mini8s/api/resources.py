@@ -1,0 +1,51 @@
+"""A request on a resource from its URL's target to an answer: parse, authorise, find the verb, call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mini8s.api import query as queries
+from mini8s.api.answer import Answer
+from mini8s.api.authz import Attributes, Authorize, refuse
+from mini8s.api.body import Body
+from mini8s.api.call import Call, verb_of
+from mini8s.api.logs import Logs
+from mini8s.api.representation import DEFAULT, negotiate
+from mini8s.api.target import Target
+from mini8s.api.verbs import Verbs
+from mini8s.objects.errors import MethodNotAllowed
+from mini8s.registry.base import User
+
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    verbs: Verbs
+    logs: Logs
+    authorize: Authorize
+    now: Callable[[], datetime]
+
+    def answer(self, environ: Mapping[str, Any], user: User, target: Target) -> Answer:
+        """Raises ApiError."""
+        query = queries.parse(environ["QUERY_STRING"])
+        method = environ["REQUEST_METHOD"]
+        verb = verb_of(method, target, query)
+        self._check(user, target, verb, query)
+        if target.subresource == "log":
+            if verb != "get":
+                raise MethodNotAllowed(NOT_ALLOWED)
+            return self.logs.read(environ, target)
+        accept, word = environ.get("HTTP_ACCEPT", ""), query.represent_as
+        wanted = negotiate(accept, word) if accept or word else DEFAULT
+        call = Call(environ, user, target, query, wanted, Body(environ), self.now())
+        return self.verbs.find(method, call, verb)(call)
+
+    def _check(self, user: User, target: Target, verb: str, query: queries.Query) -> None:
+        selector = query.list.field_selector
+        what = Attributes(verb, target.kind, target.namespace, target.name, target.subresource, selector)
+        if not self.authorize(user, what):
+            raise refuse(user, what)

@@ -1,0 +1,167 @@
+"""The watch verb: from a list's revision on, gap-free, until its time is over.
+
+Semantics are the API Concepts page's: no revision or 0 begins with the state as ADDED events;
+`sendInitialEvents` marks the end of that state with a bookmark; a revision that is gone is an ERROR event of
+code 410 inside a successful answer, as client-go expects it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from mini8s.api.answer import Answer
+from mini8s.api.call import Call
+from mini8s.api.connection import Connection
+from mini8s.api.pump import Feed, Pump, Schedule
+from mini8s.api.render import Renderer
+from mini8s.api.representation import TEXT, YAML, Representation
+from mini8s.objects.errors import BadRequest, Cause, Expired, Invalid
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry.base import ListOptions, Registry
+from mini8s.store.base import Subscription
+from mini8s.wire import framing
+from mini8s.wire.codec import decode_json, encode_json, encode_yaml
+
+MIN_SECONDS = 1800  # how long a watch lasts that says nothing: up to twice this (upstream's numbers)
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainEncoding:
+    """JSON lines around stored bytes."""
+
+    key: Hashable = "json"
+    content_type: str = "application/json"
+
+    def event(self, type: str, value: bytes, *, first: bool) -> bytes:  # noqa: ARG002
+        return framing.watch_event(type, value)
+
+
+class RenderedEncoding:
+    """Tables, partial objects, YAML documents and text lines, made from the decoded object."""
+
+    def __init__(self, kind: Kind, wanted: Representation, renderer: Renderer, key: Hashable) -> None:
+        self._kind = kind
+        self._wanted = wanted
+        self._renderer = renderer
+        self.key = (kind, wanted, key)
+        self.content_type = wanted.content_type
+
+    def event(self, type: str, value: bytes, *, first: bool) -> bytes:
+        if self._wanted.media == TEXT:
+            return self._text(type, value, first)
+        shown = {"type": type, "object": self._object(type, decode_json(value), first)}
+        if self._wanted.media == YAML:
+            return b"---\n" + encode_yaml(shown)
+        return encode_json(shown) + b"\n"
+
+    def _object(self, type: str, obj: Obj, first: bool) -> Obj:
+        if type == "ERROR" or not self._wanted.form:
+            return obj
+        if self._wanted.form == "Table":
+            objects = [] if type == "BOOKMARK" else [obj]
+            return self._renderer.table(objects, obj["metadata"]["resourceVersion"], columns=first)
+        return self._renderer.partial(obj)
+
+    def _text(self, type: str, value: bytes, first: bool) -> bytes:
+        if type in {"BOOKMARK", "ERROR"}:
+            return b""
+        lines = self._renderer.one(value).decode().splitlines()
+        return "".join(f"{line}\n" for line in (lines if first else lines[1:])).encode()
+
+
+class Watching:
+    def __init__(self, registry: Registry, pump: Pump) -> None:
+        self._registry = registry
+        self._pump = pump
+
+    def watch(self, call: Call) -> Answer:
+        """Raises before anything is written; from then on the connection is the pump's."""
+        if call.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+            raise BadRequest("a watch needs HTTP/1.1")
+        kind, namespace = call.target.kind, call.target.namespace
+        feed = self._pump.open(self._encoding(call), kind.resource)
+        subscription = self._subscribe(call, feed)
+        schedule = Schedule(
+            call.query.timeout_seconds or random.uniform(MIN_SECONDS, 2 * MIN_SECONDS),  # noqa: S311
+            (lambda: ("BOOKMARK", self._bookmark(kind, namespace))) if call.query.bookmarks else None,
+        )
+
+        def serve(connection: Connection) -> None:
+            try:
+                self._pump.run(feed, connection.take_stream(), schedule)
+            finally:
+                if subscription is not None:
+                    subscription.close()
+
+        return Answer(take_over=serve)
+
+    def _encoding(self, call: Call) -> PlainEncoding | RenderedEncoding:
+        if call.wanted.plain:
+            return PlainEncoding()
+        kind, everywhere = call.target.kind, not call.target.namespace
+        renderer = Renderer(
+            kind,
+            self._registry.columns(kind),
+            call.wanted,
+            now=call.now,
+            include_object=call.query.include_object,
+            all_namespaces=everywhere,
+        )
+        return RenderedEncoding(kind, call.wanted, renderer, (call.query.include_object, everywhere))
+
+    def _subscribe(self, call: Call, feed: Feed) -> Subscription | None:
+        """None: the revision is gone, and the feed says so."""
+        kind, namespace, query = call.target.kind, call.target.namespace, call.query
+        _check_initial(query.send_initial_events, query.list)
+        options = _named(call)
+        if query.send_initial_events:
+            options = replace(options, resource_version="0", resource_version_match="")
+        elif query.send_initial_events is False and options.resource_version in {"", "0"}:
+            newest = str(self._revision(kind, namespace))
+            options = replace(options, resource_version=newest, resource_version_match="")
+        try:
+            subscription = self._registry.watch(kind, namespace, options, feed.deliver)
+        except Expired as error:
+            feed.say("ERROR", encode_json(error.status()))
+            feed.finish()
+            return None
+        if query.send_initial_events and query.bookmarks:
+            feed.say("BOOKMARK", self._bookmark(kind, namespace, {INITIAL_EVENTS_END: "true"}))
+        return subscription
+
+    def _revision(self, kind: Kind, namespace: str) -> int:
+        """All events up to this have been handed to the feeds: both happen in one step of the loop."""
+        return self._registry.list(kind, namespace, ListOptions(limit=1)).revision
+
+    def _bookmark(self, kind: Kind, namespace: str, annotations: dict[str, str] | None = None) -> bytes:
+        metadata: Obj = {"resourceVersion": str(self._revision(kind, namespace)), "creationTimestamp": None}
+        if annotations:
+            metadata["annotations"] = annotations
+        return encode_json({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata})
+
+
+def _named(call: Call) -> ListOptions:
+    """`?watch=true` on one object's own path, the old form, watches just that object."""
+    options = call.query.list
+    if not call.target.name:
+        return options
+    name = f"metadata.name={call.target.name}"
+    selector = f"{options.field_selector},{name}" if options.field_selector else name
+    return replace(options, field_selector=selector)
+
+
+def _check_initial(send_initial: bool | None, options: ListOptions) -> None:
+    match = options.resource_version_match
+    if send_initial is None and match:
+        raise _forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+    if send_initial is not None and match != "NotOlderThan":
+        raise _forbidden('sendInitialEvents requires setting resourceVersionMatch to "NotOlderThan"')
+
+
+def _forbidden(why: str) -> Invalid:
+    cause = Cause("resourceVersionMatch", f"Forbidden: {why}", "FieldValueForbidden")
+    message = f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {cause.message}'
+    return Invalid(message, causes=[cause], group="meta.k8s.io", kind="ListOptions")

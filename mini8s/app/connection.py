@@ -1,0 +1,126 @@
+"""`api.connection.Connection` over gevent's sockets, plain and TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from mini8s.api.connection import Peer, Socket
+
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: Linux's struct ucred
+_READ, _WRITE = 1, 2
+
+
+class ServedConnection:
+    """One accepted socket. The peer is looked up once: it can't change while the connection lasts."""
+
+    __slots__ = ("_peer", "_sock", "taken")
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._peer: Peer | None = None
+        self.taken = False
+
+    @property
+    def peer(self) -> Peer:
+        if self._peer is None:
+            self._peer = _peer(self._sock)
+        return self._peer
+
+    def take_stream(self) -> TakenStream:
+        self.taken = True
+        return TakenStream(self._sock)
+
+    def take_socket(self) -> Socket:
+        self.taken = True
+        taken: Socket = self._sock
+        return taken
+
+    def when_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
+        watched = TakenStream(self._sock)
+        watched.when_gone(callback)
+        return watched.close
+
+
+class TakenStream:
+    """Non-blocking writes below gevent's waiting ones; libev says when there is room or an end."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        # gevent's own calls wait; the object below a socket, plain or TLS, answers at once.
+        secure = isinstance(sock, ssl.SSLSocket)
+        below = sock._sslobj if secure else sock._sock  # noqa: SLF001
+        self._push: Callable[[bytes], int] = below.write if secure else below.send
+        self._pull: Callable[[int], bytes] = below.read if secure else below.recv
+        loop = gevent.get_hub().loop
+        self._readable = loop.io(sock.fileno(), _READ)
+        self._writable = loop.io(sock.fileno(), _WRITE)
+        self._ended = Event()
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._push(data)
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+
+    def when_writable(self, callback: Callable[[], None] | None) -> None:
+        self._writable.stop()
+        if callback is not None:
+            self._writable.start(callback)
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        self._readable.start(self._drain, callback)
+
+    def close(self) -> None:
+        if self._ended.is_set():
+            return
+        for watcher in (self._readable, self._writable):
+            watcher.stop()
+            watcher.close()
+        self._ended.set()
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            return bool(self._ended.wait(seconds))
+        except gevent.GreenletExit:  # killed while waiting: the watchers must not outlive the socket
+            self.close()
+            raise
+
+    def _drain(self, gone: Callable[[], None]) -> None:
+        """The client has nothing more to say here: what can be read is an end, or noise."""
+        try:
+            more = self._pull(4096)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError:
+            more = b""
+        if not more:
+            self._readable.stop()
+            gone()
+
+
+def _peer(sock: Any) -> Peer:
+    if sock.family == socket.AF_UNIX:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return Peer(uid=_CREDENTIALS.unpack(credentials)[1])
+    if not isinstance(sock, ssl.SSLSocket):
+        return Peer()
+    with contextlib.suppress(ValueError):  # no handshake
+        certificate = sock.getpeercert()
+        if certificate:
+            return _subject(certificate)
+    return Peer()
+
+
+def _subject(certificate: Any) -> Peer:
+    pairs = [pair for names in certificate.get("subject", ()) for pair in names]
+    common_names = [value for key, value in pairs if key == "commonName"]
+    organizations = tuple(value for key, value in pairs if key == "organizationName")
+    return Peer(common_names[-1] if common_names else "", organizations)
