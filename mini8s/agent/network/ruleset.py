@@ -12,18 +12,34 @@ class RulesetError(Exception):
 
 def load(text: str) -> None:
     """Apply rules in nft's language as a whole or not at all. Raises RulesetError."""
+    _nft("-f", "-", text=text)
+
+
+def tables() -> list[str]:
+    """The names of the tables of family ip. Raises RulesetError."""
+    lines = _nft("list", "tables", "ip").splitlines()
+    return [line.split()[-1] for line in lines if line.startswith("table ip ")]
+
+
+def exists(table: str) -> bool:
+    """Raises RulesetError."""
+    return table in tables()
+
+
+def remove(table: str) -> None:
+    """Remove a table of the family ip; none there is success. Raises RulesetError."""
+    load(f"table ip {table}\ndelete table ip {table}\n")
+
+
+def _nft(*arguments: str, text: str = "") -> str:
     try:
         done = subprocess.run(
-            ["nft", "-f", "-"], input=text, capture_output=True, text=True, timeout=60, check=False
+            ["nft", *arguments], input=text, capture_output=True, text=True, timeout=60, check=False
         )
     except FileNotFoundError as error:
         raise RulesetError("the command nft is missing: install the package nftables") from error
     except subprocess.TimeoutExpired as error:
         raise RulesetError("the command nft did not end within a minute") from error
     if done.returncode:
-        raise RulesetError(f"nft refused the rules: {done.stderr.strip()[:500]}")
-
-
-def remove(table: str) -> None:
-    """Remove a table of the family ip; none there is success. Raises RulesetError."""
-    load(f"table ip {table}\ndelete table ip {table}\n")
+        raise RulesetError(f"nft refused: {done.stderr.strip()[:500]}")
+    return done.stdout

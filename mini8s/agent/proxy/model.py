@@ -1,18 +1,15 @@
-"""Services and EndpointSlices as typed facts. PURE, tolerant: what cannot be understood is left out, never
-raised, because one odd object must not keep all others from being served."""
+"""Services and EndpointSlices as typed facts. PURE, and tolerant as `facts` says."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items
 from mini8s.agent.proxy.layout import PROTOCOLS, Slot
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
-
-SERVICE_NAME = "kubernetes.io/service-name"  # the label by which a slice says whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +49,15 @@ class Service:
 def service(obj: Obj, slices: Iterable[Obj], node: str) -> Service | None:
     """The Service as facts; None when it has no address of its own (headless, ExternalName)."""
     spec = obj.get("spec") or {}
-    addresses = tuple(address for address in _cluster_addresses(spec) if _is_ipv4(address))
+    addresses = cluster_addresses(spec)
     if spec.get("type") == "ExternalName" or not addresses:
         return None
-    ports = tuple(port for port in map(_port, _items(spec.get("ports"))) if port)
+    ports = tuple(port for port in map(_port, items(spec.get("ports"))) if port)
     usable = [one for one in slices if one.get("addressType", "IPv4") == "IPv4"]
     return Service(
         key=meta.key(obj),
         addresses=addresses,
-        external=tuple(address for address in _external_addresses(obj) if _is_ipv4(address)),
+        external=tuple(address for address in _external_addresses(obj) if is_ipv4(address)),
         ports=ports,
         endpoints=tuple(_endpoints(port, usable, node) for port in ports),
         affinity=spec.get("sessionAffinity") == "ClientIP",
@@ -69,19 +66,9 @@ def service(obj: Obj, slices: Iterable[Obj], node: str) -> Service | None:
     )
 
 
-def owner(piece: Obj) -> str:
-    """The key of the Service that an EndpointSlice belongs to, empty when it belongs to none."""
-    name = meta.labels(piece).get(SERVICE_NAME, "")
-    return f"{meta.namespace(piece)}/{name}" if name else ""
-
-
-def _cluster_addresses(spec: Obj) -> list[str]:
-    return [str(one) for one in spec.get("clusterIPs") or [spec.get("clusterIP")]]
-
-
 def _external_addresses(obj: Obj) -> list[str]:
     balancer = (obj.get("status") or {}).get("loadBalancer") or {}
-    given = [str(one.get("ip")) for one in _items(balancer.get("ingress"))]
+    given = [str(one.get("ip")) for one in items(balancer.get("ingress"))]
     return [str(one) for one in (obj.get("spec") or {}).get("externalIPs") or []] + given
 
 
@@ -103,7 +90,7 @@ def _endpoints(port: Port, slices: Iterable[Obj], node: str) -> tuple[Endpoint, 
         number = _target(port, piece)
         if not number:
             continue
-        for obj in _items(piece.get("endpoints")):
+        for obj in items(piece.get("endpoints")):
             endpoint = _endpoint(obj, number, node)
             if endpoint and (endpoint.slot not in found or found[endpoint.slot].spare):
                 found[endpoint.slot] = endpoint
@@ -112,7 +99,7 @@ def _endpoints(port: Port, slices: Iterable[Obj], node: str) -> tuple[Endpoint, 
 
 def _target(port: Port, piece: Obj) -> int:
     """The port number behind `port` in this slice, 0 when the slice doesn't have it."""
-    for obj in _items(piece.get("ports")):
+    for obj in items(piece.get("ports")):
         same = str(obj.get("name") or "") == port.name
         if same and str(obj.get("protocol") or "TCP").lower() == port.protocol and _is_port(obj.get("port")):
             return int(obj["port"])
@@ -125,22 +112,10 @@ def _endpoint(obj: Obj, number: int, node: str) -> Endpoint | None:
     ready = conditions.get("ready") is not False
     spare = not ready and bool(conditions.get("serving")) and bool(conditions.get("terminating"))
     addresses = obj.get("addresses") or []
-    if not (ready or spare) or not addresses or not _is_ipv4(addresses[0]):
+    if not (ready or spare) or not addresses or not is_ipv4(addresses[0]):
         return None
     return Endpoint((str(addresses[0]), number), obj.get("nodeName") == node, spare)
 
 
-def _items(value: Any) -> list[Obj]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
 def _is_port(value: Any) -> bool:
     return isinstance(value, int) and 0 < value < 65536
-
-
-def _is_ipv4(value: Any) -> bool:
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    return True

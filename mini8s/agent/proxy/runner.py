@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 
+from mini8s.agent.network.facts import BY_SERVICE, by_service
 from mini8s.agent.proxy import model
 from mini8s.agent.proxy.base import Kernel
 from mini8s.agent.proxy.layout import ENDPOINTS, FRONTS, NODE_PORTS
@@ -26,14 +27,8 @@ from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
-OWNER = "proxy-service"  # index of EndpointSlices by the Service they belong to
 IDLE_SECONDS = 1.0  # how soon a stop is seen
 CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
-
-
-def _by_owner(piece: Obj) -> list[str]:
-    owner = model.owner(piece)
-    return [owner] if owner else []
 
 
 class Proxy:
@@ -53,7 +48,7 @@ class Proxy:
         self._stop = stop
         self._kernel = kernel or Table(service_cidr, cluster_cidr)
         self._services = informers.of(SERVICES)
-        self._slices = informers.of(ENDPOINTSLICES, indexers={OWNER: _by_owner})
+        self._slices = informers.of(ENDPOINTSLICES, indexers={BY_SERVICE: by_service})
         self._book: Book | None = None  # None: what the kernel holds is unknown
         self._lock = threading.Lock()  # guards the set of changed Services
         self._changed: set[str] = set()
@@ -151,7 +146,7 @@ class Proxy:
         obj = self._services.cache.get(namespace, name)
         if obj is None:
             return None
-        return model.service(obj, self._slices.cache.index(OWNER, key), self._node)
+        return model.service(obj, self._slices.cache.index(BY_SERVICE, key), self._node)
 
     def _take(self) -> set[str]:
         with self._lock:
@@ -168,7 +163,7 @@ class Proxy:
         self._mark({meta.key(obj) for obj in (old, new) if obj})
 
     def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
-        self._mark({owner for owner in (model.owner(obj) for obj in (old, new) if obj) if owner})
+        self._mark({owner for obj in (old, new) if obj for owner in by_service(obj)})
 
 
 def summary(book: Book) -> str:

@@ -1,0 +1,85 @@
+"""Which names a Service brings, as the Kubernetes DNS specification 1.1 has them. PURE.
+
+Names are lower case without the final dot. A Service without an address of its own (headless) answers with
+its ready endpoints, each of which also has a name: its pod's hostname, or its address with dashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items
+from mini8s.objects import meta
+from mini8s.objects.kinds import Obj
+
+SPECIFICATION = "1.1.0"  # what dns-version answers
+
+Data = str | tuple[int, int, int, str]  # an address, name or text; of SRV priority, weight, port, target
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    name: str
+    type: str  # A, CNAME, PTR, SRV, TXT
+    data: Data
+
+
+def of_domain(domain: str) -> tuple[Record, ...]:
+    """What the domain has without any Service."""
+    return (Record(f"dns-version.{domain}", "TXT", SPECIFICATION),)
+
+
+def of_service(obj: Obj, slices: Iterable[Obj], domain: str) -> tuple[Record, ...]:
+    """A Service's records; tolerant: what can't be understood is left out."""
+    spec = obj.get("spec") or {}
+    base = f"{meta.name(obj)}.{meta.namespace(obj)}.svc.{domain}".lower()
+    if spec.get("type") == "ExternalName":
+        target = str(spec.get("externalName") or "").rstrip(".").lower()
+        return (Record(base, "CNAME", target),) if target else ()
+    addresses = cluster_addresses(spec)
+    if addresses:
+        return tuple(_of_addresses(base, addresses, items(spec.get("ports"))))
+    return tuple(dict.fromkeys(_of_endpoints(base, slices)))
+
+
+def reverse_name(address: str) -> str:
+    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+
+
+def _of_addresses(base: str, addresses: Iterable[str], ports: list[Obj]) -> Iterator[Record]:
+    for address in addresses:
+        yield Record(base, "A", address)
+        yield Record(reverse_name(address), "PTR", base)
+    for port in ports:
+        if port.get("name") and isinstance(port.get("port"), int):
+            yield Record(_service_name(port, base), "SRV", (0, 100, port["port"], base))
+
+
+def _of_endpoints(base: str, slices: Iterable[Obj]) -> Iterator[Record]:
+    found = [
+        (str(endpoint["addresses"][0]), str(endpoint.get("hostname") or ""), items(piece.get("ports")))
+        for piece in slices
+        for endpoint in items(piece.get("endpoints"))
+        if _serves(endpoint)
+    ]
+    weight = max(1, 100 // len(found)) if found else 0
+    for address, hostname, ports in sorted(found, key=lambda one: one[:2]):
+        name = f"{(hostname or address.replace('.', '-')).lower()}.{base}"
+        yield Record(base, "A", address)
+        yield Record(name, "A", address)
+        yield Record(reverse_name(address), "PTR", name)
+        for port in ports:
+            if port.get("name") and isinstance(port.get("port"), int):
+                yield Record(_service_name(port, base), "SRV", (0, weight, port["port"], name))
+
+
+def _serves(endpoint: Obj) -> bool:
+    """Ready (not saying so means ready), with an address that an A record can hold."""
+    addresses = endpoint.get("addresses") or []
+    ready = (endpoint.get("conditions") or {}).get("ready") is not False
+    return bool(ready and addresses and is_ipv4(addresses[0]))
+
+
+def _service_name(port: Obj, base: str) -> str:
+    return f"_{port['name']}._{port.get('protocol') or 'TCP'}.{base}".lower()

@@ -1,0 +1,54 @@
+"""Reading Services, EndpointSlices and Nodes tolerantly, for the three rooms that live by them. PURE.
+
+What cannot be understood counts as not there, because one odd object must not keep all others from being
+served.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from mini8s.objects import meta
+from mini8s.objects.kinds import Obj
+
+SERVICE_NAME = "kubernetes.io/service-name"  # the label by which a slice says whose it is
+BY_SERVICE = "service"  # the index of slices by the Service they belong to
+
+
+def items(value: Any) -> list[Obj]:
+    """The objects of a list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def service_of(piece: Obj) -> str:
+    """The key of the Service that an EndpointSlice belongs to, empty when it belongs to none."""
+    name = meta.labels(piece).get(SERVICE_NAME, "")
+    return f"{meta.namespace(piece)}/{name}" if name else ""
+
+
+def by_service(piece: Obj) -> list[str]:
+    """The index function for BY_SERVICE."""
+    owner = service_of(piece)
+    return [owner] if owner else []
+
+
+def cluster_addresses(spec: Obj) -> tuple[str, ...]:
+    """A Service's own IPv4 addresses; none when it is headless."""
+    return tuple(str(one) for one in spec.get("clusterIPs") or [spec.get("clusterIP")] if is_ipv4(one))
+
+
+def is_ipv4(value: Any) -> bool:
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_range(value: Any) -> bool:
+    try:
+        ipaddress.IPv4Network(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""The table that gives packets from this host's pods the host's own address when they leave the cluster.
+PURE.
+
+Inside the cluster pods are seen by their own addresses, so a packet to another pod, a Service or a node
+keeps its source. The table is the network's own: the proxy's is replaced as a whole at times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+TABLE = "mini8s_net"
+
+_TEXT = """\
+table ip {table}
+delete table ip {table}
+table ip {table} {{
+  set inside {{ type ipv4_addr; flags interval; auto-merge; elements = {{ {inside} }} }}
+  chain post {{ type nat hook postrouting priority srcnat;
+    ip saddr {pod_cidr} ip daddr != @inside ip daddr != 224.0.0.0/4 masquerade fully-random
+  }}
+}}
+"""
+
+
+def table(pod_cidr: str, inside: Iterable[str]) -> str:
+    """The whole table, in the place of any that was there. `inside`: ranges and addresses of the cluster."""
+    return _TEXT.format(table=TABLE, pod_cidr=pod_cidr, inside=", ".join(inside))

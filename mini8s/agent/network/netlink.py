@@ -1,0 +1,290 @@
+"""Links, addresses, routes and neighbours of the kernel, through pyroute2. Its exceptions stop here.
+
+Host ends of pods' veths are named by prefix and carry the pod's uid as alias; routes that mini8s makes carry
+a routing protocol number of their own. By these marks a start finds again what an earlier run made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pyroute2 import IPRoute, NetlinkError
+
+from mini8s.agent.network import netns
+from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.plan import TUNNEL, Entry, Forward, Neighbour, Route
+
+LINK_PREFIX = "m8p"
+GATEWAY = "169.254.1.1"  # of every pod; never put on the host, where masquerade would take it for a source
+GATEWAY_MAC = "ee:ee:ee:ee:ee:ee"
+_ALIAS = "mini8s pod "
+_PROTOCOL = 108  # of our routes; numbers from 5 up are free to use
+_LINK_SCOPE, _HOST_SCOPE = 253, 254
+_LABEL = "lo:mini8s"  # of addresses that this host answers on
+_PERMANENT, _SELF, _ONLINK = 0x80, 0x02, 4
+_VXLAN_ID, _VXLAN_PORT = 8, 8472
+VXLAN_OVERHEAD = 50
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PodLink:
+    """The host's end of a pod's veth; `address` is empty when it was never finished."""
+
+    name: str
+    index: int
+    uid: str
+    address: str
+
+
+def link_name(uid: str) -> str:
+    """An interface's name has room for 15 characters, so it can't be the uid itself."""
+    return LINK_PREFIX + hashlib.sha256(uid.encode()).hexdigest()[:12]
+
+
+class Kernel:
+    """This host's network. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the socket: one request at a time
+        self._ipr = IPRoute()
+
+    def close(self) -> None:
+        self._ipr.close()
+
+    def pod_links(self) -> list[PodLink]:
+        """All pods' links, as the kernel has them now."""
+        with self._using() as ipr:
+            links = {
+                link["index"]: link
+                for link in ipr.get_links()
+                if _text(link, "IFLA_IFNAME").startswith(LINK_PREFIX)
+            }
+            addresses = {
+                route.get_attr("RTA_OIF"): route.get_attr("RTA_DST")
+                for route in ipr.get_routes(family=2, table=254)
+                if route["dst_len"] == 32
+            }
+        return [
+            PodLink(
+                _text(link, "IFLA_IFNAME"),
+                index,
+                _text(link, "IFLA_IFALIAS").removeprefix(_ALIAS),
+                addresses.get(index) or "",
+            )
+            for index, link in links.items()
+        ]
+
+    def add_pod(self, uid: str, pid: int, address: str, mtu: int) -> None:
+        """A veth into the sandbox whose first process is `pid`, its address, and the route to it."""
+        name = link_name(uid)
+        with self._using() as ipr:
+            peer = {"ifname": "eth0", "net_ns_pid": pid, "mtu": mtu}
+            ipr.link("add", ifname=name, kind="veth", address=GATEWAY_MAC, mtu=mtu, peer=peer)
+            index = _index(ipr, name)
+            ipr.link("set", index=index, ifalias=_ALIAS + uid, state="up")
+        _in_pod(pid, lambda pod: _plumb(pod, address))
+        with self._using() as ipr:
+            # last: a link with a route is a pod that is ready
+            ipr.route("replace", dst=address + "/32", oif=index, scope=_LINK_SCOPE, proto=_PROTOCOL)
+
+    def remove_link(self, name: str) -> None:
+        """None there is success; its routes go with it."""
+        with self._using() as ipr:
+            for index in ipr.link_lookup(ifname=name):
+                with _unless(errno.ENODEV):
+                    ipr.link("del", index=index)
+
+    def address_in(self, pid: int) -> str:
+        """The address that the sandbox's eth0 has, empty when it has none."""
+        return _in_pod(pid, _address_of_eth0)
+
+    def entries(self) -> set[Entry]:
+        """The routes to other hosts' pods that mini8s made, and what the tunnel knows."""
+        with self._using() as ipr:
+            index = next(iter(ipr.link_lookup(ifname=TUNNEL)), 0)
+            found = {route for route in map(_read_route(index), ipr.get_routes(family=2, table=254)) if route}
+            if index:
+                found |= {
+                    one for one in map(_read_neighbour, ipr.get_neighbours(family=2, ifindex=index)) if one
+                }
+                found |= {one for one in map(_read_forward, ipr.fdb("dump", ifindex=index)) if one}
+        return found
+
+    def add(self, entry: Entry) -> None:
+        with self._using() as ipr:
+            if isinstance(entry, Route):
+                ipr.route("replace", **_route(ipr, entry))
+            elif isinstance(entry, Neighbour):
+                ipr.neigh(
+                    "replace",
+                    dst=entry.address,
+                    lladdr=entry.mac,
+                    ifindex=_index(ipr, TUNNEL),
+                    state=_PERMANENT,
+                )
+            else:
+                ipr.fdb("append", ifindex=_index(ipr, TUNNEL), lladdr=entry.mac, dst=entry.host, **_FDB)
+
+    def remove(self, entry: Entry) -> None:
+        """None there is success."""
+        with self._using() as ipr, _unless(errno.ESRCH, errno.ENOENT, errno.ENODEV):
+            if isinstance(entry, Route):
+                ipr.route("del", **_route(ipr, entry))
+            elif isinstance(entry, Neighbour):
+                ipr.neigh("del", dst=entry.address, lladdr=entry.mac, ifindex=_index(ipr, TUNNEL))
+            else:
+                ipr.fdb("del", ifindex=_index(ipr, TUNNEL), lladdr=entry.mac, dst=entry.host, **_FDB)
+
+    def link_of(self, address: str) -> tuple[str, int]:
+        """The name and MTU of the link that has this address of the host."""
+        with self._using() as ipr:
+            for found in ipr.get_addr(family=2, address=address):
+                link = ipr.get_links(found["index"])[0]
+                return _text(link, "IFLA_IFNAME"), int(link.get_attr("IFLA_MTU"))
+        raise NetworkError(f"no link of this host has the address {address}")
+
+    def make_tunnel(self, address: str, mac: str, local: str, mtu: int) -> None:
+        """The VXLAN device with its address; one that is otherwise is made anew."""
+        with self._using() as ipr:
+            for index in ipr.link_lookup(ifname=TUNNEL):
+                if _is_tunnel(ipr.get_links(index)[0], mac, local, mtu):
+                    ipr.addr("replace", index=index, address=address, prefixlen=32)
+                    return
+                ipr.link("del", index=index)
+            ipr.link(
+                "add",
+                ifname=TUNNEL,
+                kind="vxlan",
+                address=mac,
+                mtu=mtu,
+                vxlan_id=_VXLAN_ID,
+                vxlan_port=_VXLAN_PORT,
+                vxlan_local=local,
+                vxlan_learning=False,
+            )
+            index = _index(ipr, TUNNEL)
+            ipr.addr("add", index=index, address=address, prefixlen=32)
+            ipr.link("set", index=index, state="up")
+
+    def add_local_address(self, address: str) -> None:
+        """An address that this host answers on. Scope host: the kernel must never choose it as a source."""
+        with self._using() as ipr:
+            ipr.addr("replace", index=1, address=address, prefixlen=32, scope=_HOST_SCOPE, label=_LABEL)
+            ipr.link("set", index=1, state="up")
+
+    def remove_ours(self) -> None:
+        """Remove every link, route and address that carries one of our marks."""
+        for link in self.pod_links():
+            self.remove_link(link.name)
+        for entry in self.entries():
+            self.remove(entry)
+        self.remove_link(TUNNEL)
+        with self._using() as ipr:
+            for found in ipr.get_addr(family=2, index=1, label=_LABEL):
+                ipr.addr("del", index=1, address=found.get_attr("IFA_ADDRESS"), prefixlen=32)
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[Any]:
+        with self._lock:
+            try:
+                yield self._ipr
+            except (NetlinkError, OSError) as error:
+                raise NetworkError(f"the kernel refused: {error}") from error
+
+
+_FDB: Mapping[str, int] = {"state": _PERMANENT, "flags": _SELF}
+
+
+def _in_pod(pid: int, call: Callable[[Any], T]) -> T:
+    def run() -> T:
+        with IPRoute() as pod:
+            return call(pod)
+
+    try:
+        return netns.inside(f"/proc/{pid}/ns/net", run)
+    except (NetlinkError, OSError) as error:
+        raise NetworkError(f"the network of process {pid}: {error}") from error
+
+
+def _plumb(pod: Any, address: str) -> None:
+    eth0 = _index(pod, "eth0")
+    pod.link("set", index=1, state="up")
+    pod.addr("add", index=eth0, address=address, prefixlen=32)
+    pod.link("set", index=eth0, state="up")
+    pod.route("add", dst=GATEWAY + "/32", oif=eth0, scope=_LINK_SCOPE)
+    pod.neigh("add", dst=GATEWAY, lladdr=GATEWAY_MAC, ifindex=eth0, state=_PERMANENT)
+    pod.route("add", gateway=GATEWAY, oif=eth0)
+
+
+def _address_of_eth0(pod: Any) -> str:
+    for index in pod.link_lookup(ifname="eth0"):
+        for found in pod.get_addr(family=2, index=index):
+            return str(found.get_attr("IFA_ADDRESS"))
+    return ""
+
+
+def _route(ipr: Any, entry: Route) -> dict[str, Any]:
+    route: dict[str, Any] = {"dst": entry.destination, "gateway": entry.via, "proto": _PROTOCOL}
+    if entry.device:
+        route |= {"oif": _index(ipr, entry.device), "flags": _ONLINK}
+    return route
+
+
+def _read_route(tunnel: int) -> Callable[[Any], Entry | None]:
+    def read(route: Any) -> Entry | None:
+        via = route.get_attr("RTA_GATEWAY")
+        if route["proto"] != _PROTOCOL or not via:
+            return None
+        device = TUNNEL if tunnel and route.get_attr("RTA_OIF") == tunnel else ""
+        return Route(f"{route.get_attr('RTA_DST')}/{route['dst_len']}", via, device)
+
+    return read
+
+
+def _read_neighbour(neighbour: Any) -> Entry | None:
+    if not neighbour["state"] & _PERMANENT:
+        return None
+    return Neighbour(neighbour.get_attr("NDA_DST"), neighbour.get_attr("NDA_LLADDR"))
+
+
+def _read_forward(forward: Any) -> Entry | None:
+    host = forward.get_attr("NDA_DST")
+    return Forward(forward.get_attr("NDA_LLADDR"), host) if host else None
+
+
+def _is_tunnel(link: Any, mac: str, local: str, mtu: int) -> bool:
+    info = link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA")
+    return bool(
+        info
+        and link.get_attr("IFLA_ADDRESS") == mac
+        and link.get_attr("IFLA_MTU") == mtu
+        and info.get_attr("IFLA_VXLAN_LOCAL") == local
+    )
+
+
+def _index(ipr: Any, name: str) -> int:
+    for index in ipr.link_lookup(ifname=name):
+        return int(index)
+    raise NetworkError(f"there is no link {name}")
+
+
+def _text(message: Any, attribute: str) -> str:
+    return str(message.get_attr(attribute) or "")
+
+
+@contextlib.contextmanager
+def _unless(*codes: int) -> Iterator[None]:
+    """Take these refusals for success: what was to go is gone."""
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code not in codes:
+            raise

@@ -1,0 +1,67 @@
+"""Pods' interfaces and addresses: what the kubelet asks for, done in the kernel."""
+
+from __future__ import annotations
+
+import threading
+
+from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.ipam import Addresses
+from mini8s.agent.network.netlink import Kernel, link_name
+
+
+class Pods:
+    """Fulfils `base.PodNetwork` for one range of addresses."""
+
+    def __init__(self, kernel: Kernel, pod_cidr: str, mtu: int) -> None:
+        self._kernel = kernel
+        self._mtu = mtu
+        self._lock = threading.Lock()  # guards the addresses and who is busy
+        self._busy: set[str] = set()  # pods that are being attached: the kernel doesn't show them yet
+        links = kernel.pod_links()
+        self._addresses = Addresses(pod_cidr, {link.uid: link.address for link in links if link.address})
+        self.refresh()
+
+    def attach(self, uid: str, pid: int) -> str:
+        with self._lock:
+            self._busy.add(uid)
+        try:
+            return self._attach(uid, pid)
+        finally:
+            with self._lock:
+                self._busy.discard(uid)
+
+    def detach(self, uid: str) -> None:
+        self._kernel.remove_link(link_name(uid))
+        with self._lock:
+            self._addresses.release(uid)
+
+    def address(self, uid: str) -> str:
+        with self._lock:
+            return self._addresses.of(uid)
+
+    def refresh(self) -> int:
+        """Take the kernel's word for who has which address; how many pods have one. A link that was not
+        finished when an agent died is removed: its pod is attached again."""
+        with self._lock:
+            links = self._kernel.pod_links()
+            held = {link.uid: link.address for link in links if link.uid and link.address}
+            held |= {uid: address for uid, address in self._addresses.all().items() if uid in self._busy}
+            self._addresses.keep(held)
+            broken = [link for link in links if not link.address and link.uid not in self._busy]
+        for link in broken:
+            self._kernel.remove_link(link.name)
+        return len(held)
+
+    def _attach(self, uid: str, pid: int) -> str:
+        present = self._kernel.address_in(pid)
+        if present and present == self.address(uid):
+            return present
+        with self._lock:
+            address = self._addresses.take(uid)
+        try:
+            self._kernel.remove_link(link_name(uid))  # of a sandbox before this one
+            self._kernel.add_pod(uid, pid, address, self._mtu)
+        except NetworkError:
+            self.detach(uid)
+            raise
+        return address

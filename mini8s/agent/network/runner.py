@@ -1,0 +1,166 @@
+"""The pod network of this host: the pods' interfaces, the ways to other hosts' pods, masquerade.
+
+Each round makes the kernel what the Node objects say it should be, and reports what can't be done; it runs
+when a node changes, and now and then in case somebody else changed something. Until this node's own object
+names its pod range there is nothing to hand out, and attaching a pod is refused with that reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from mini8s.agent.network import forwarding, masquerade, plan, ruleset
+from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel
+from mini8s.agent.network.pods import Pods
+from mini8s.client.informer import Informers
+from mini8s.objects.kinds import NODES, Obj
+from mini8s.util.backoff import Backoff
+from mini8s.util.log import OnChange
+from mini8s.util.workers import Stop, Worker
+
+log = logging.getLogger(__name__)
+
+IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+ROUND_SECONDS = 30.0  # how soon what somebody else changed is mended
+IDLE_SECONDS = 1.0  # how soon a stop is seen
+
+
+class Network:
+    """Fulfils `base.PodNetwork` for the kubelet, and keeps the host's share of the network true."""
+
+    def __init__(
+        self,
+        *,
+        informers: Informers,
+        node_name: str,
+        node_ip: str,
+        backend: str,
+        cluster_cidr: str,
+        service_cidr: str,
+        cluster_dns: str,
+        stop: Stop,
+        kernel: Kernel | None = None,
+    ) -> None:
+        self._nodes = informers.of(NODES)
+        self._name, self._address, self._backend = node_name, node_ip, backend
+        self._cluster_cidr, self._service_cidr, self._cluster_dns = cluster_cidr, service_cidr, cluster_dns
+        self._stop = stop
+        self._kernel = kernel or Kernel()
+        self._pods: Pods | None = None
+        self._pod_cidr = ""
+        self._masquerade = ""  # the text that is loaded
+        self._wake = threading.Event()
+        self._said = OnChange(log)
+        self._worker = Worker("network", self.step, stop, backoff=Backoff(first=0.2, most=10.0))
+        self._started = False
+
+    @property
+    def sentence(self) -> str:
+        """What the network says of itself."""
+        return self._said.sentence
+
+    @property
+    def ready(self) -> bool:
+        """Whether pods can be attached: the node's Ready condition depends on it."""
+        return self._pods is not None
+
+    def start(self) -> None:
+        self._nodes.subscribe(self._node_changed)
+        self._started = True
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End the loop; links, routes and addresses stay, pods go on working."""
+        self._stop.set()
+        self._wake.set()
+        if self._started:
+            self._worker.join(5.0)
+
+    def attach(self, uid: str, pid: int) -> str:
+        return self._ready_pods().attach(uid, pid)
+
+    def detach(self, uid: str) -> None:
+        self._ready_pods().detach(uid)
+
+    def address(self, uid: str) -> str:
+        return self._pods.address(uid) if self._pods else ""
+
+    def step(self) -> float | None:
+        """One round when there is a reason, else a short wait for one."""
+        if not self._nodes.synced.wait(IDLE_SECONDS):
+            return None
+        self._wake.clear()
+        self._round()
+        for _ in range(int(ROUND_SECONDS / IDLE_SECONDS)):
+            if self._wake.wait(IDLE_SECONDS) or self._stop:
+                break
+        return None
+
+    def _round(self) -> None:
+        nodes = [plan.node(obj) for obj in self._nodes.cache.list()]
+        own = next((node for node in nodes if node.name == self._name), None)
+        if own is None or not own.pod_cidr:
+            self._said.say("waiting for the server to give this node a range of pod addresses")
+            return
+        own = plan.Node(own.name, self._address, own.pod_cidr)
+        self._prepare(own)
+        problems = self._apply(nodes, own)
+        problems += [problem for problem in [forwarding.make_room(self._cluster_cidr)] if problem]
+        count = self._ready_pods().refresh()
+        self._said.say("; ".join([f"pods of this node have addresses of {own.pod_cidr}", *problems]))
+        log.debug("%d pods have an address", count)
+
+    def _prepare(self, own: plan.Node) -> None:
+        """What must be there before the first pod."""
+        _enable_forwarding()
+        if self._cluster_dns:
+            self._kernel.add_local_address(self._cluster_dns)
+        mtu = self._kernel.link_of(own.address)[1]
+        if self._backend == plan.VXLAN:
+            mtu -= VXLAN_OVERHEAD
+            mac, address = plan.tunnel_mac(own.pod_cidr), plan.tunnel_address(own.pod_cidr)
+            self._kernel.make_tunnel(address, mac, own.address, mtu)
+        if self._pod_cidr != own.pod_cidr:
+            self._pods, self._pod_cidr = Pods(self._kernel, own.pod_cidr, mtu), own.pod_cidr
+
+    def _apply(self, nodes: Sequence[plan.Node], own: plan.Node) -> list[str]:
+        """Make routes and masquerade true; what can't be. One host that can't be reached must not keep the
+        others from being."""
+        problems = []
+        wanted = plan.wanted(nodes, own, self._backend)
+        for action in plan.diff(self._kernel.entries(), wanted):
+            try:
+                if isinstance(action, plan.Add):
+                    self._kernel.add(action.entry)
+                else:
+                    self._kernel.remove(action.entry)
+            except NetworkError as error:
+                problems.append(f"{action.entry} can't be set: {error}")
+        inside = plan.inside(nodes, self._cluster_cidr, self._service_cidr)
+        text = masquerade.table(own.pod_cidr, inside)
+        if text != self._masquerade or not ruleset.exists(masquerade.TABLE):
+            ruleset.load(text)
+            self._masquerade = text
+        return problems
+
+    def _ready_pods(self) -> Pods:
+        if self._pods is None:
+            raise NetworkError("the pod network is not ready: this node has no range of pod addresses yet")
+        return self._pods
+
+    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+        """Heartbeats change a node all the time; only what the plan reads counts."""
+        if (plan.node(old) if old else None) != (plan.node(new) if new else None):
+            self._wake.set()
+
+
+def _enable_forwarding() -> None:
+    try:
+        if IP_FORWARD.read_text().strip() != "1":
+            IP_FORWARD.write_text("1")
+    except OSError as error:
+        raise NetworkError(f"forwarding between interfaces can't be switched on: {error}") from error
