@@ -36,13 +36,15 @@ find_python() {
   return 1
 }
 
+require_python() { find_python || die "Python 3.11 or newer with its venv module is needed (python3, python3-venv)"; }
+
 # The checkout's virtual environment with mini8s in it; $1 is the extra to install ("" or "test"). Nothing is fetched when
 # what setup.cfg asks for is there already.
 make_venv() {
   local extra=$1 wanted stamp=$VENV/.mini8s-${1:-run}
   if ! find_python >/dev/null; then
     install_packages "mini8s-no-python:python3" "mini8s-no-venv:python3-venv"
-    find_python >/dev/null || die "Python 3.11 or newer is needed, with its venv module"
+    require_python >/dev/null
   fi
   wanted=$(cat "$ROOT/setup.cfg" "$ROOT/pyproject.toml" | sha256sum)
   if [ -x "$VENV/bin/mini8s" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
@@ -51,7 +53,8 @@ make_venv() {
     "$(find_python)" -m venv "$VENV"
   fi
   say "Installing mini8s${extra:+ with what its tests need} into .venv"
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e "$ROOT${extra:+[$extra]}" </dev/null
+  "$VENV/bin/python" -m pip install --disable-pip-version-check -e "$ROOT${extra:+[$extra]}" \
+    </dev/null >"$VENV/install.log" 2>&1 || { tail -n 20 "$VENV/install.log" >&2; die "pip failed (.venv/install.log)"; }
   "$VENV/bin/python" -m compileall -q "$ROOT/mini8s"   # an editable install leaves it to the first start
   echo "$wanted" >"$stamp"
 }

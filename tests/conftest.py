@@ -47,9 +47,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"LEFT BEHIND {line}", red=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hosts() -> Iterator[Hosts]:
-    """The run's hosts; `hosts.up(2)` makes as many as a test asks for, and the next test finds them up."""
+    """A set of hosts for this file; `hosts.up(2)` makes as many as a test asks for, the next test finds
+    them up."""
     with Hosts() as made:
         made.down()  # of a run that was killed
         yield made
@@ -61,7 +62,7 @@ def image_archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return images.write(images.everything(), tmp_path_factory.mktemp("images"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine_host(hosts: Hosts, image_archives: list[Path]) -> Host:
     """One host whose engine has the test images."""
     host = hosts.up(1)[0]

@@ -69,6 +69,7 @@ class Host:
             "MINI8S_NODE_IP": self.ip,
             "MINI8S_WRITE_KUBECONFIG": str(self.folder / "kubeconfig"),
             "KUBECONFIG": str(self.folder / "kubeconfig"),
+            "KUBECACHEDIR": str(self.folder / "kubectl"),
         }
 
     def command(self, *command: str) -> list[str]:
