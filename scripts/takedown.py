@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import time
 from pathlib import Path
 
-from stage import Stage, run, say
+from stage import MINI8S, Stage, run, say
 
 ROLE_LABEL = "mini8s.io/role"  # on every container that mini8s makes
-IMAGES = ("mini8s-hello:v1", "mini8s-hello:v2", "mini8s-busybox:1", "mini8s/sandbox")
-TABLES = "mini8s"  # how the names of its packet filter tables begin
+IMAGES = ("mini8s-hello", "mini8s-busybox", "mini8s/pause")
 
 
 def take_down(stage: Stage) -> None:
@@ -24,7 +22,7 @@ def take_down(stage: Stage) -> None:
         return
     stop_server(stage)
     remove_containers(stage)
-    remove_tables()
+    remove_network()
     remove_folder(stage.data)
     remove_kubeconfig(Path(remembered["kubeconfig"]))
     say("Gone. Debian packages and .venv stay.")
@@ -50,20 +48,17 @@ def remove_containers(stage: Stage) -> None:
     if ids:
         say(f"Removing {len(ids)} containers")
         run(*docker, "rm", "--force", "--volumes", *ids)
-    for image in IMAGES:
-        run(*docker, "rmi", "--force", image, check=False)
+    for name in run(*docker, "images", "--format", "{{.Repository}}:{{.Tag}}").split():
+        if name.startswith(IMAGES):
+            run(*docker, "rmi", name)
 
 
-def remove_tables() -> None:
-    tables = [
-        entry["table"]
-        for entry in json.loads(run("nft", "-j", "list", "tables"))["nftables"]
-        if "table" in entry
-    ]
-    for table in tables:
-        if table["name"].startswith(TABLES):
-            say(f"Removing the packet filter table {table['name']}")
-            run("nft", "delete", "table", table["family"], table["name"])
+def remove_network() -> None:
+    """mini8s knows its own marks in the kernel."""
+    say("Removing links, routes, addresses and packet filter tables of mini8s")
+    code = "from mini8s.agent.network import cleanup; print(*cleanup.remove_all(), sep='\\n')"
+    for problem in filter(None, run(str(MINI8S.with_name("python")), "-c", code).splitlines()):
+        say(f"This stays: {problem}")
 
 
 def remove_folder(data: Path) -> None:
