@@ -1,0 +1,116 @@
+"""Tables (`meta.k8s.io/v1`): what kubectl asks a server to print, and the same as text for those who have
+only curl."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from mini8s.objects.kinds import Obj
+
+_GAP = "   "
+_NONE = "<none>"
+
+
+class Column(Protocol):
+    """What the table needs to know of a printer column; `registry.base.Column` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cell(self) -> Callable[[Obj, datetime], Any]: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def description(self) -> str: ...
+
+
+def table(
+    columns: Sequence[Column],
+    objects: Iterable[Obj],
+    now: datetime,
+    *,
+    revision: str = "",
+    continue_token: str = "",
+    remaining: int | None = None,
+    include: str = "Metadata",
+    headers: bool = True,
+) -> Obj:
+    """A Table of the objects. `include` is the request's includeObject (None, Metadata, Object); a watch
+    sends `headers` with its first event only."""
+    metadata: Obj = {"resourceVersion": revision} if revision else {}
+    if continue_token:
+        metadata["continue"] = continue_token
+        if remaining is not None:
+            metadata["remainingItemCount"] = remaining
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": [_definition(column) for column in columns] if headers else [],
+        "rows": [_row(columns, obj, now, include) for obj in objects],
+    }
+
+
+def text(table: Obj, *, no_headers: bool = False, wide: bool = False, namespaces: bool = False) -> str:
+    """The table as kubectl prints it. `wide` shows the columns of lower priority too, `namespaces` puts a
+    column with each row's namespace first."""
+    definitions = table.get("columnDefinitions") or []
+    shown = [at for at, column in enumerate(definitions) if wide or not column.get("priority")]
+    lines = [[_cell(row["cells"], at) for at in shown] for row in table.get("rows") or ()]
+    heads = [str(definitions[at]["name"]).upper() for at in shown]
+    if namespaces:
+        heads = ["NAMESPACE", *heads]
+        lines = [[_namespace(row), *line] for row, line in zip(table.get("rows") or (), lines, strict=True)]
+    return _aligned(lines if no_headers else [heads, *lines])
+
+
+def _definition(column: Column) -> Obj:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "format": column.format,
+        "description": column.description,
+        "priority": column.priority,
+    }
+
+
+def _row(columns: Sequence[Column], obj: Obj, now: datetime, include: str) -> Obj:
+    row: Obj = {"cells": [column.cell(obj, now) for column in columns]}
+    if include == "Object":
+        row["object"] = obj
+    elif include == "Metadata":
+        row["object"] = {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": obj.get("metadata") or {},
+        }
+    return row
+
+
+def _cell(cells: Sequence[Any], at: int) -> str:
+    """One cell on one line; what is missing or empty is said to be."""
+    value = cells[at] if at < len(cells) else None
+    if value is None or value == "":
+        return _NONE
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+
+
+def _namespace(row: Obj) -> str:
+    return str(((row.get("object") or {}).get("metadata") or {}).get("namespace") or _NONE)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (
+        _GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    return "".join(f"{line}\n" for line in padded)
