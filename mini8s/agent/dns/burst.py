@@ -1,0 +1,153 @@
+"""Datagrams in bursts: one system call takes all that wait, another sends all answers.
+
+recvmmsg and sendmmsg cost a third of a call for each datagram; Python doesn't have them, so they are called
+through ctypes. Where the C library lacks them, `Plain` does the same one by one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+MOST = 64  # datagrams in a burst
+ROOM = 2048  # bytes for one: more than EDNS lets anybody send us
+WAIT_SECONDS = 1.0  # how soon a stop is seen
+_NAME = 16  # bytes of an IPv4 socket address
+_WAIT_FOR_ONE = 0x10000
+
+Address = tuple[str, int]
+Fast = Callable[[bytes], bytes | None]
+Slow = Callable[[bytes, Address], None]
+
+
+class Exchange(Protocol):
+    def round(self, fast: Fast, slow: Slow) -> int:
+        """Wait for datagrams, send what `fast` answers, give the others to `slow`; how many came."""
+
+
+class _Piece(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("pieces", ctypes.POINTER(_Piece)),
+        ("piece_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Message(ctypes.Structure):
+    _fields_ = (("header", _Header), ("length", ctypes.c_uint))
+
+
+class _Buffers:
+    """Room for a burst: bytes, addresses, and the headers that point to them."""
+
+    def __init__(self) -> None:
+        self.data = bytearray(MOST * ROOM)
+        self.names = bytearray(MOST * _NAME)
+        self._data = (ctypes.c_char * len(self.data)).from_buffer(self.data)
+        self._names = (ctypes.c_char * len(self.names)).from_buffer(self.names)
+        self.name_base = ctypes.addressof(self._names)
+        self._pieces = (_Piece * MOST)()
+        self.messages = (_Message * MOST)()
+        self.pieces = list(self._pieces)  # indexing a ctypes array makes a new object each time
+        self.headers = []
+        for i in range(MOST):
+            self._pieces[i].base = ctypes.addressof(self._data) + i * ROOM
+            self._pieces[i].length = ROOM
+            header = self.messages[i].header
+            header.pieces = ctypes.pointer(self._pieces[i])
+            header.piece_count = 1
+            header.name, header.name_length = self.name_base + i * _NAME, _NAME
+            self.headers.append(header)
+        self.lengths = list(self.messages)
+
+
+class Burst:
+    """The fast way. One thread uses it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Raises AttributeError when the C library has no such calls."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._receive, self._send = libc.recvmmsg, libc.sendmmsg
+        seconds = int(WAIT_SECONDS).to_bytes(8, "little") + bytes(8)
+        if ctypes.sizeof(ctypes.c_long) == 8:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds[:4] + bytes(4))
+        self._descriptor = sock.fileno()
+        self._in, self._out = _Buffers(), _Buffers()
+        self._seen = memoryview(self._in.data)
+        self._told = memoryview(self._out.data)
+
+    def round(self, fast: Fast, slow: Slow) -> int:
+        count = self._receive(self._descriptor, self._in.messages, MOST, _WAIT_FOR_ONE, None)
+        if count < 0:
+            return _failed()
+        answers = 0
+        for i in range(count):
+            start = i * ROOM
+            query = bytes(self._seen[start : start + self._in.lengths[i].length])
+            answer = fast(query)
+            if answer is None:
+                slow(query, self._address(i))
+                continue
+            room = answers * ROOM
+            self._told[room : room + len(answer)] = answer
+            self._out.pieces[answers].length = len(answer)
+            self._out.headers[answers].name = self._in.name_base + i * _NAME
+            answers += 1
+        if answers:
+            # what the kernel has no room for is lost, as datagrams are: the client asks again
+            self._send(self._descriptor, self._out.messages, answers, 0)
+        return int(count)
+
+    def _address(self, i: int) -> Address:
+        name = self._in.names[i * _NAME : (i + 1) * _NAME]
+        return socket.inet_ntoa(bytes(name[4:8])), int.from_bytes(name[2:4], "big")
+
+
+class Plain:
+    """One by one, with what Python has."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        sock.settimeout(WAIT_SECONDS)
+
+    def round(self, fast: Fast, slow: Slow) -> int:
+        try:
+            query, address = self._socket.recvfrom(ROOM)
+        except TimeoutError:
+            return 0
+        answer = fast(query)
+        if answer is None:
+            slow(query, address)
+        else:
+            self._socket.sendto(answer, address)
+        return 1
+
+
+def exchange(sock: socket.socket) -> Exchange:
+    """The best way that this host has."""
+    try:
+        return Burst(sock)
+    except AttributeError:
+        return Plain(sock)
+
+
+def _failed() -> int:
+    """Nothing came in time, or a signal did; anything else is raised."""
+    number = ctypes.get_errno()
+    if number in (errno.EAGAIN, errno.EINTR):
+        return 0
+    raise OSError(number, os.strerror(number))
