@@ -64,6 +64,9 @@ class ServerSettings(NodeSettings):
     write_kubeconfig: str = setting("/etc/mini8s/mini8s.yaml", "Where the administrator's kubeconfig goes.")
     write_kubeconfig_mode: str = setting("600", "Its file mode, octal.")
     disable_agent: bool = setting(False, "Run no pods on this host.")
+    node_monitor_grace_period: int = setting(
+        40, "Seconds of silence after which a node is lost: four heartbeats."
+    )
     compact_minutes: int = setting(
         10, "Minutes of history a watch or a paged list may go back; etcd's users keep 5."
     )

@@ -10,6 +10,7 @@ from mini8s.client.informer import Informers
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, ServerSettings
 from mini8s.controllers.manager import Manager
+from mini8s.controllers.settings import ControllerSettings
 from mini8s.scheduler.runner import NAME, Scheduler
 from mini8s.util.clock import SystemClock
 
@@ -24,7 +25,12 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     rest = Rest(Endpoint(unix_socket=socket), user_agent=f"mini8s-control/{VERSION}")
     informers = Informers(rest, stop)
     manager = Manager(
-        rest, informers, clock=clock, stop=stop, recorder=_recorder(rest, settings, "controllers")
+        rest,
+        informers,
+        clock=clock,
+        stop=stop,
+        recorder=_recorder(rest, settings, "controllers"),
+        settings=ControllerSettings(node_grace_seconds=settings.node_monitor_grace_period),
     )
     scheduler = Scheduler(
         rest=rest, informers=informers, clock=clock, stop=stop, recorder=_recorder(rest, settings, NAME)

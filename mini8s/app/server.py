@@ -86,6 +86,9 @@ def children(settings: ServerSettings) -> list[Child]:
 
 
 def _api(settings: ServerSettings, ready: Ready) -> int:
+    from mini8s.app import hub
+
+    hub.patch()  # before anything imports ssl or socket
     from mini8s.app import api
 
     return api.run(settings, ready)

@@ -1,0 +1,141 @@
+"""The API process: store, registry and HTTP server put together. `hub.patch` must have run before."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import secrets
+import subprocess
+import sys
+import uuid
+
+import gevent
+
+from mini8s.api.app import create_app
+from mini8s.api.authn import authenticator
+from mini8s.api.join import Joining
+from mini8s.app import first_objects, hub
+from mini8s.app.layout import ServerFiles, server_files
+from mini8s.app.server import cluster_facts
+from mini8s.app.supervisor import FATAL, Ready
+from mini8s.app.token import parse
+from mini8s.app.wsgi import CannotListen, TlsFiles, serve
+from mini8s.config import ServerSettings
+from mini8s.objects.errors import BadRequest
+from mini8s.objects.kinds import Obj
+from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
+from mini8s.registry.base import Context, User
+from mini8s.registry.machine import Machine
+from mini8s.store.base import Corrupt, Locked, Store, Unavailable
+from mini8s.store.sqlite import open_store
+from mini8s.util.clock import SystemClock
+
+log = logging.getLogger(__name__)
+
+EXPIRE_SECONDS = 60.0  # how often events that have had their time are looked for
+SIGN_SECONDS = 30.0
+SERVER = User("system:apiserver", ("system:masters",))
+
+
+def run(settings: ServerSettings, ready: Ready) -> int:
+    """Serve until told to stop; the exit code. A store or an address that can't be had is final."""
+    files = server_files(settings.data_dir)
+    files.database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        store = open_store(
+            str(files.database),
+            loop=hub.GeventLoop(),
+            compact_minutes=settings.compact_minutes,
+            compact_revisions=settings.compact_revisions,
+            ephemeral_flush_seconds=settings.ephemeral_flush_seconds,
+        )
+    except (Corrupt, Locked, Unavailable) as error:
+        log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a defect
+        return FATAL
+    try:
+        _serve(settings, files, store, ready)
+    except CannotListen as error:
+        log.error("%s", error)  # noqa: TRY400
+        return FATAL
+    finally:
+        store.close()
+    return 0
+
+
+def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Ready) -> None:
+    registry = Machine(
+        store,
+        service_cidr=settings.service_cidr,
+        node_port_range=settings.service_node_port_range,
+        cluster_cidr=settings.cluster_cidr,
+        cluster_dns=settings.cluster_dns,
+        clock=SystemClock(),
+        new_uid=lambda: str(uuid.uuid4()),
+        new_suffix=_suffix,
+    )
+    first_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
+    first_objects.ensure(registry, _context, settings, first_ip)
+    housekeeping = gevent.spawn(_expire, registry)
+    app = create_app(
+        registry,
+        authenticate=authenticator(),
+        joining=_joining(settings, files),
+        stats=store.stats,
+        server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
+    )
+    serve(
+        app,
+        bind_address=settings.bind_address,
+        port=settings.https_listen_port,
+        tls=TlsFiles(str(files.serving), str(files.serving_key), str(files.ca)),
+        unix_socket=str(files.socket),
+        on_ready=ready,
+        on_stop=app.close,
+    )
+    housekeeping.kill()
+
+
+def _context() -> Context:
+    return Context(SERVER, SystemClock().now())
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(SUFFIX_LENGTH))
+
+
+def _expire(registry: Machine) -> None:
+    while True:
+        gevent.sleep(EXPIRE_SECONDS)
+        try:
+            registry.expire()
+        except Unavailable as error:
+            log.warning("old events stay for now: %s", error)
+
+
+def _joining(settings: ServerSettings, files: ServerFiles) -> Joining:
+    """Tokens are judged by the file as it is now, so that a new one counts at once."""
+    ca = files.ca.read_bytes()
+
+    def admits(presented: str) -> bool:
+        return parse(files.node_token.read_text()).admits(presented)
+
+    def sign(node_name: str, request: str) -> Obj:
+        certificate = _sign(settings.data_dir, node_name, request)
+        log.info("node %s joined", node_name)
+        return cluster_facts(settings) | {"certificate": certificate, "ca": ca.decode()}
+
+    return Joining(ca, admits, sign)
+
+
+def _sign(data_dir: str, node_name: str, request: str) -> str:
+    """The certificate, from a short-lived process. Raises BadRequest."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mini8s.app.sign", data_dir, node_name],
+        input=request.encode(),
+        capture_output=True,
+        timeout=SIGN_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise BadRequest(done.stderr.decode().strip() or "the request could not be signed")
+    return done.stdout.decode()
