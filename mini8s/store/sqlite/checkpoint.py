@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 import apsw
 
-PAGES = 1_000  # of 4 KiB: when to begin
-PAGES_TOO_MANY = 4_000  # the writer helps, so that the log can start anew under a load that never pauses
+PAGES = 1_000  # of 4 KiB, written since the last time: when to begin
+PAGES_TOO_MANY = (
+    4_000  # in the log: the writer helps, so that it can start anew under a load that never pauses
+)
 
 
 class Checkpointer:
@@ -25,14 +27,18 @@ class Checkpointer:
         self._report = report
         self._kicks: SimpleQueue[bool] = SimpleQueue()
         self._ended: SimpleQueue[None] = SimpleQueue()
-        self._working = False
+        self._next_at = PAGES
+        self._log_pages = 0
 
-    def kick(self, pages: int, db: apsw.Connection) -> None:
-        """Called after a commit with the length of the log."""
-        if pages >= PAGES_TOO_MANY:
+    def kick(self, written: int, db: apsw.Connection) -> None:
+        """Called after a commit with the number of pages that were ever written."""
+        if written < self._next_at:
+            return
+        self._next_at = written + PAGES
+        if self._log_pages >= PAGES_TOO_MANY:
             self._checkpoint(db)
-        elif pages >= PAGES and not self._working:
-            self._working = True
+            self._log_pages = 0  # nobody else writes: the next commit starts the log anew
+        else:
             self._kicks.put(True)
 
     def stop(self) -> None:
@@ -43,12 +49,11 @@ class Checkpointer:
         db = self._connect()
         while self._kicks.get():
             self._checkpoint(db)
-            self._working = False
         db.close(True)
         self._ended.put(None)
 
     def _checkpoint(self, db: apsw.Connection) -> None:
         try:
-            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._log_pages, _ = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error as error:
             self._report("the write-ahead log cannot be checkpointed", error)

@@ -11,10 +11,19 @@ import apsw
 from mini8s.store.base import Row, StoreError, Ticket
 from mini8s.store.sqlite.file import select
 
-# apsw lets the interpreter lock go at each statement, and a busy program is slow to give it back: so a
-# statement carries many rows. Few sizes, so that each stays prepared.
-SIZES = (64, 16, 4, 1)
-INSERTS = {size: "insert into log values " + ",".join(["(?,?,?,?,?,?)"] * size) for size in SIZES}  # noqa: S608
+# apsw lets the interpreter lock go at each statement, and a busy program takes milliseconds to give it back:
+# so one statement carries a whole batch, and is its own transaction where nothing else has to go with it. Few
+# sizes, so that each stays prepared; what a batch lacks is filled with nulls, which are skipped.
+SIZES = (1, 8, 64, 512)
+MOST = SIZES[-1]
+
+
+def _insert_of(size: int) -> str:
+    values = ",".join(["(?,?,?,?,?,?)"] * size)
+    return f"insert into log select * from (values {values}) where column1 not null"  # noqa: S608
+
+
+_INSERTS = {size: _insert_of(size) for size in SIZES}
 
 
 @dataclass(slots=True, eq=False)
@@ -61,22 +70,17 @@ def transaction(db: apsw.Connection) -> Iterator[None]:
 
 
 def insert(db: apsw.Connection, writes: Sequence[Write]) -> None:
-    at = 0
-    while at < len(writes):
-        size = next(size for size in SIZES if size <= len(writes) - at)
-        values: list[int | str | bytes] = []
-        for write in writes[at : at + size]:
-            row = write.row
-            values += (
-                row.revision,
-                row.key,
-                int(write.deleted),
-                row.created_revision,
-                write.previous_revision,
-                row.value,
-            )
-        db.execute(INSERTS[size], values)
-        at += size
+    """At most MOST of them, all or none."""
+    if not writes:
+        return
+    size = next(size for size in SIZES if size >= len(writes))
+    values: list[int | str | bytes | None] = []
+    for write in writes:
+        row = write.row
+        values += (row.revision, row.key, int(write.deleted))
+        values += (row.created_revision, write.previous_revision, row.value)
+    values += [None] * (6 * (size - len(writes)))
+    db.execute(_INSERTS[size], values)
 
 
 def set_meta(db: apsw.Connection, name: str, value: int) -> None:

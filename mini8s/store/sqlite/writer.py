@@ -24,8 +24,8 @@ from mini8s.store.sqlite.compaction import Sweep
 from mini8s.store.sqlite.rows import Loaded, Write
 from mini8s.util.clock import Clock
 
-MOST_WRITES = 512  # in one transaction: a writer waits for at most two of these
 BLOCK = 10_000  # revisions reserved at once: one small write for hours of heartbeats
+PAGE_BYTES = 4096 + 24  # with its header in the write-ahead log
 RETRY_SECONDS = 30.0  # after the disk refused what was put off
 
 
@@ -50,7 +50,6 @@ class Task:
 class Figures:
     commits: int = 0
     written_bytes: int = 0
-    wal_pages: int = 0
 
 
 class Writer:
@@ -81,8 +80,6 @@ class Writer:
         self._put_off: dict[str, Write] = {}
         self._flush_at = 0.0
         self._running = True
-        self._page_bytes = 4096 + 24  # with the frame's header
-        db.set_wal_hook(self._count_pages)
 
     def run(self) -> None:
         """The thread's body."""
@@ -104,12 +101,9 @@ class Writer:
             return False
         self.db.execute("pragma synchronous=normal")
         try:
-            with rows.transaction(self.db):
-                rows.insert(self.db, sorted(self._put_off.values(), key=lambda write: write.revision))
+            self._write_put_off()
         finally:
             self.db.execute("pragma synchronous=full")
-        self._committed()
-        self._put_off.clear()
         return False
 
     def sweep(self, upto: int) -> bool:
@@ -139,7 +133,7 @@ class Writer:
             item = self.queue.get(timeout=self._patience())
             while isinstance(item, Write):
                 writes.append(item)
-                if len(writes) == MOST_WRITES:
+                if len(writes) == rows.MOST:
                     return writes, None
                 item = self.queue.get_nowait()
             return writes, item
@@ -167,16 +161,19 @@ class Writer:
 
     def _store(self, urgent: Sequence[Write]) -> None:
         """Commit the lasting ones, and what makes it safe to show the others."""
+        lasting = [write for write in urgent if write.lasting]
         families = {keys.family(write.row.key) for write in urgent if not write.lasting} - self._families
         ceiling = self._ceiling
         if ceiling < self._newest + BLOCK // 2:
             ceiling = self._newest + BLOCK
         try:
-            with rows.transaction(self.db):
-                rows.insert(self.db, [write for write in urgent if write.lasting])
-                rows.add_ephemeral(self.db, families)
-                if ceiling != self._ceiling:
+            if families or ceiling != self._ceiling:
+                with rows.transaction(self.db):
+                    rows.insert(self.db, lasting)
+                    rows.add_ephemeral(self.db, families)
                     rows.set_meta(self.db, "ceiling", ceiling)
+            else:
+                rows.insert(self.db, lasting)
         except Exception as error:  # whatever it was, each of these writers must hear of it
             for write in urgent:
                 write.error = refused(error)
@@ -200,6 +197,15 @@ class Writer:
             self._flush_at = self._clock.monotonic() + RETRY_SECONDS
             self._report("events and heartbeats cannot be written yet", error)
 
+    def _write_put_off(self) -> None:
+        waiting = sorted(self._put_off.values(), key=lambda write: write.revision)
+        for at in range(0, len(waiting), rows.MOST):
+            batch = waiting[at : at + rows.MOST]
+            rows.insert(self.db, batch)
+            for write in batch:
+                del self._put_off[write.row.key]
+            self._committed()
+
     def _turn(self, task: Task) -> None:
         try:
             again = task.run()
@@ -220,14 +226,10 @@ class Writer:
                 self._finished(task)
 
     def _committed(self) -> None:
+        pages, _ = self.db.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)
         self.figures.commits += 1
-        self._checkpointer.kick(self.figures.wal_pages, self.db)
-
-    def _count_pages(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        grown = pages - self.figures.wal_pages
-        self.figures.written_bytes += (grown if grown > 0 else pages) * self._page_bytes
-        self.figures.wal_pages = pages
-        return apsw.SQLITE_OK
+        self.figures.written_bytes = pages * PAGE_BYTES
+        self._checkpointer.kick(pages, self.db)
 
 
 def refused(error: Exception) -> Unavailable:
