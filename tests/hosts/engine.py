@@ -9,12 +9,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from hosts.door import Door
 
 CONTAINERD = """version = 2
 root = "{folder}/containerd"
@@ -71,22 +72,9 @@ def _detach(command: Sequence[str], log: Path) -> None:
         )
 
 
-class _Door(http.client.HTTPConnection):
-    """HTTP over the engine's unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("docker", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 def answers(path: Path) -> bool:
     """Whether an engine listens on that socket and is well."""
-    door = _Door(path)
+    door = Door(path)
     try:
         door.request("GET", "/_ping")
         return door.getresponse().status == http.client.OK

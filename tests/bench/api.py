@@ -1,0 +1,56 @@
+"""Requests a second: create, get and list, over TLS with kept-alive connections, clients on the same
+machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+from hosts.cluster import Cluster
+
+from bench.figure import Figure
+
+SECONDS = 4
+LISTED = 1000
+RUNS = (("create", 1), ("create", 16), ("create", 64), ("get", 16), ("list", 4))
+
+
+def run(cluster: Cluster) -> Iterator[Figure]:
+    cluster.server(1)
+    cluster.wait_ready("h1")
+    cluster.kubectl("create", "configmap", "load", "--from-literal=x=" + "y" * 1800)
+    for verb, connections in RUNS:
+        if verb == "list":
+            _leave(cluster, LISTED)
+        result = load(cluster, verb, connections)
+        name = f"{verb}{f' of {LISTED} objects' if verb == 'list' else ''}, {connections} connections"
+        note = f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms, {result['failed']:.0f} failed"
+        yield Figure(name, result["rate"], "1/s", note)
+
+
+def load(cluster: Cluster, verb: str, connections: int) -> dict[str, float]:
+    """Run the load on the host."""
+    host = cluster.hosts[1]
+    server = host.data / "server"
+    command = [sys.executable, "-m", "bench.load", verb, str(connections), str(SECONDS), str(server), host.ip]
+    said = host.run(*command, env={"PYTHONPATH": ":".join(sys.path)}, timeout=SECONDS + 60)
+    found: dict[str, float] = json.loads(said)
+    return found
+
+
+def _leave(cluster: Cluster, count: int) -> None:
+    """Keep a namespace with so many objects to list."""
+    cluster.kubectl("create", "namespace", "listed")
+    items = "\n---\n".join(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": f"listed-{number}", "namespace": "listed"},
+                "data": {"x": "y" * 1200},
+            }
+        )
+        for number in range(count)
+    )
+    cluster.kubectl("create", "--filename=-", stdin=items, timeout=300)

@@ -1,0 +1,100 @@
+"""How long a pod takes to start, against a bare `docker run` of the same image in the same run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from typing import Any
+
+from hosts.cluster import Cluster
+from hosts.door import Door
+
+from bench.figure import Figure, middle
+
+ROUNDS = 10
+REPLICAS = 20
+PODS = "/api/v1/namespaces/default/pods"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+CONTAINER = {"name": "main", "image": "mini8s-busybox:1", "command": ["sleep", "600"]}
+
+
+def run(cluster: Cluster) -> Iterator[Figure]:
+    cluster.server(1)
+    cluster.wait_ready("h1")
+    cluster.wait_for("the image", lambda: "mini8s-busybox" in cluster.hosts[1].docker("images"))
+    bare, pods = [], []
+    for number in range(ROUNDS):  # in turn, so that both meet the same machine
+        bare.append(docker_run(cluster))
+        pods.append(pod_run(cluster, f"bench-{number}"))
+    yield middle("bare docker run", bare, "s")
+    yield middle("pod, from its creation to Running", pods, "s")
+    yield Figure("pod against docker run", sorted(pods)[ROUNDS // 2] / sorted(bare)[ROUNDS // 2], "ratio")
+    seconds = deployment(cluster)
+    yield Figure(f"{REPLICAS} replicas to Ready", seconds, "s", f"{REPLICAS / seconds:.1f} pods/s")
+
+
+def docker_run(cluster: Cluster) -> float:
+    began = time.monotonic()
+    container = cluster.hosts[1].docker("run", "--detach", "mini8s-busybox:1", "sleep", "600").strip()
+    seconds = time.monotonic() - began
+    cluster.hosts[1].docker("rm", "--force", container)
+    return seconds
+
+
+def pod_run(cluster: Cluster, name: str) -> float:
+    """From the request that creates it to the event that says it runs."""
+    door = open_door(cluster)
+    pod = {
+        "metadata": {"name": name},
+        "spec": {"containers": [CONTAINER], "terminationGracePeriodSeconds": 0},
+    }
+    began = time.monotonic()
+    made = ask(door, "POST", PODS, pod)
+    version = made["metadata"]["resourceVersion"]
+    path = f"{PODS}?watch=1&fieldSelector=metadata.name%3D{name}&resourceVersion={version}&timeoutSeconds=60"
+    door.request("GET", path)
+    answer = door.getresponse()
+    seconds = next(
+        time.monotonic() - began for pod in changes(answer) if pod["status"].get("phase") == "Running"
+    )
+    door.close()
+    cluster.kubectl("delete", "pod", name, "--wait=true")
+    return seconds
+
+
+def deployment(cluster: Cluster) -> float:
+    """From the request that creates a Deployment until all replicas are Ready."""
+    labels = {"app": "bench"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [CONTAINER], "terminationGracePeriodSeconds": 0},
+    }
+    spec = {"replicas": REPLICAS, "selector": {"matchLabels": labels}, "template": template}
+    door = open_door(cluster)
+    began = time.monotonic()
+    ask(door, "POST", DEPLOYMENTS, {"metadata": {"name": "bench"}, "spec": spec})
+
+    def all_ready() -> bool:
+        return bool(ask(door, "GET", f"{DEPLOYMENTS}/bench")["status"].get("readyReplicas") == REPLICAS)
+
+    cluster.wait_for("all replicas", all_ready, seconds=180)
+    door.close()
+    return time.monotonic() - began
+
+
+def open_door(cluster: Cluster) -> Door:
+    return Door(cluster.hosts[1].data / "server" / "api.sock", timeout=120)
+
+
+def ask(door: Door, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    content = json.dumps(body) if body else None
+    door.request(method, path, content, {"Content-Type": "application/json"})
+    return json.loads(door.getresponse().read())
+
+
+def changes(answer: HTTPResponse) -> Iterator[dict[str, Any]]:
+    """The objects of a watch's events."""
+    for line in answer:
+        yield json.loads(line)["object"]
