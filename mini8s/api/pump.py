@@ -120,12 +120,16 @@ class Feed:
             self._ending = True
             self._send(_END)
 
-    def run(self, stream: Stream, schedule: Schedule) -> None:
-        """Serve the watch on a socket until its time is over or the client is gone."""
+    def attach(self, stream: Stream) -> None:
+        """Begin to write: the headers, and what was delivered so far, which is no backlog."""
         self._stream = stream
         self._allowed += self._size
         stream.when_gone(self._close)
         self._flush()
+
+    def run(self, stream: Stream, schedule: Schedule) -> None:
+        """Serve the watch on a socket until its time is over or the client is gone."""
+        self.attach(stream)
         end = time.monotonic() + schedule.seconds
         pause = BOOKMARK_SECONDS if schedule.bookmark is not None else schedule.seconds
         while not stream.wait(max(0.0, min(pause, end - time.monotonic()))):

@@ -12,8 +12,6 @@ from mini8s.registry.base import Column, Listed
 from mini8s.wire import framing, table
 from mini8s.wire.codec import decode_json, encode_json, encode_yaml
 
-_NAMESPACE = Column("Namespace", lambda obj, _now: obj["metadata"].get("namespace", ""))
-
 
 class Renderer:
     """How one kind's objects look to one caller."""
@@ -29,11 +27,11 @@ class Renderer:
         all_namespaces: bool = False,
     ) -> None:
         self._kind = kind
+        self._columns = columns
         self._wanted = wanted
         self._now = now
         self._include = include_object or "Metadata"
-        show_namespace = all_namespaces and kind.namespaced and wanted.media == TEXT
-        self._columns = [_NAMESPACE, *columns] if show_namespace else columns
+        self._show_namespace = all_namespaces and kind.namespaced
 
     def one(self, value: bytes) -> bytes:
         wanted = self._wanted
@@ -55,7 +53,7 @@ class Renderer:
             return self._encode(_with_page(self.table(objects, str(listed.revision)), listed))
         body: Obj = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version}
         if wanted.form:
-            body = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{wanted.version}"}
+            body = {"kind": "PartialObjectMetadataList", "apiVersion": self._meta_version}
             objects = [self.partial(obj) for obj in objects]
         body |= {"metadata": {"resourceVersion": str(listed.revision)}, "items": objects}
         return self._encode(_with_page(body, listed))
@@ -63,45 +61,29 @@ class Renderer:
     def partial(self, obj: Obj) -> Obj:
         return {
             "kind": "PartialObjectMetadata",
-            "apiVersion": f"meta.k8s.io/{self._wanted.version}",
+            "apiVersion": self._meta_version,
             "metadata": obj["metadata"],
         }
 
-    def table(self, objects: Sequence[Obj], revision: str, *, columns: bool = True) -> Obj:
-        rows = [
-            {"cells": [column.cell(obj, self._now) for column in self._columns], **self._row_object(obj)}
-            for obj in objects
-        ]
-        made: Obj = {
-            "kind": "Table",
-            "apiVersion": f"meta.k8s.io/{self._wanted.version}",
-            "metadata": {"resourceVersion": revision},
-            "columnDefinitions": [_definition(column) for column in self._columns] if columns else None,
-            "rows": rows,
-        }
-        return made
+    def table(self, objects: Sequence[Obj], revision: str, *, headers: bool = True) -> Obj:
+        made = table.table(
+            self._columns, objects, self._now, revision=revision, include=self._include, headers=headers
+        )
+        return made | {"apiVersion": self._meta_version}
 
-    def _row_object(self, obj: Obj) -> Obj:
-        if self._include == "None":
-            return {}
-        return {"object": obj if self._include == "Object" else self.partial(obj)}
+    @property
+    def _meta_version(self) -> str:
+        return f"meta.k8s.io/{self._wanted.version}"
 
     def _encode(self, obj: Obj) -> bytes:
         if self._wanted.media == TEXT:
-            if not obj["rows"]:
-                return b"No resources found\n"
-            return table.text(obj, wide=self._wanted.form == "wide").encode()
+            return self._text(obj).encode()
         return encode_yaml(obj) if self._wanted.media == YAML else encode_json(obj)
 
-
-def _definition(column: Column) -> Obj:
-    return {
-        "name": column.name,
-        "type": column.type,
-        "format": column.format,
-        "description": column.description,
-        "priority": column.priority,
-    }
+    def _text(self, made: Obj) -> str:
+        if not made["rows"]:
+            return "No resources found\n"
+        return table.text(made, wide=self._wanted.form == "wide", namespaces=self._show_namespace)
 
 
 def _with_page(body: Obj, listed: Listed) -> Obj:

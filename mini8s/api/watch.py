@@ -8,7 +8,7 @@ code 410 inside a successful answer, as client-go expects it.
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from mini8s.api.answer import Answer
@@ -20,7 +20,6 @@ from mini8s.api.representation import TEXT, YAML, Representation
 from mini8s.objects.errors import BadRequest, Cause, Expired, Invalid
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import ListOptions, Registry
-from mini8s.store.base import Subscription
 from mini8s.wire import framing
 from mini8s.wire.codec import decode_json, encode_json, encode_yaml
 
@@ -62,7 +61,7 @@ class RenderedEncoding:
             return obj
         if self._wanted.form == "Table":
             objects = [] if type == "BOOKMARK" else [obj]
-            return self._renderer.table(objects, obj["metadata"]["resourceVersion"], columns=first)
+            return self._renderer.table(objects, obj["metadata"]["resourceVersion"], headers=first)
         return self._renderer.partial(obj)
 
     def _text(self, type: str, value: bytes, first: bool) -> bytes:
@@ -83,7 +82,7 @@ class Watching:
             raise BadRequest("a watch needs HTTP/1.1")
         kind, namespace = call.target.kind, call.target.namespace
         feed = self._pump.open(self._encoding(call), kind.resource)
-        subscription = self._subscribe(call, feed)
+        unsubscribe = self._subscribe(call, feed)
         schedule = Schedule(
             call.query.timeout_seconds or random.uniform(MIN_SECONDS, 2 * MIN_SECONDS),  # noqa: S311
             (lambda: ("BOOKMARK", self._bookmark(kind, namespace))) if call.query.bookmarks else None,
@@ -93,8 +92,7 @@ class Watching:
             try:
                 self._pump.run(feed, connection.take_stream(), schedule)
             finally:
-                if subscription is not None:
-                    subscription.close()
+                unsubscribe()
 
         return Answer(take_over=serve)
 
@@ -112,8 +110,8 @@ class Watching:
         )
         return RenderedEncoding(kind, call.wanted, renderer, (call.query.include_object, everywhere))
 
-    def _subscribe(self, call: Call, feed: Feed) -> Subscription | None:
-        """None: the revision is gone, and the feed says so."""
+    def _subscribe(self, call: Call, feed: Feed) -> Callable[[], None]:
+        """What ends the subscription. When the revision is gone there is none, and the feed says so."""
         kind, namespace, query = call.target.kind, call.target.namespace, call.query
         _check_initial(query.send_initial_events, query.list)
         options = _named(call)
@@ -127,10 +125,10 @@ class Watching:
         except Expired as error:
             feed.say("ERROR", encode_json(error.status()))
             feed.finish()
-            return None
+            return lambda: None
         if query.send_initial_events and query.bookmarks:
             feed.say("BOOKMARK", self._bookmark(kind, namespace, {INITIAL_EVENTS_END: "true"}))
-        return subscription
+        return subscription.close
 
     def _revision(self, kind: Kind, namespace: str) -> int:
         """All events up to this have been handed to the feeds: both happen in one step of the loop."""

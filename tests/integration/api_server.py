@@ -1,0 +1,76 @@
+"""The API process alone, over a real store: `python api_server.py FOLDER PORT`.
+
+FOLDER holds server.crt, server.key and ca.crt; the store and the unix socket go there too. Prints `ready`.
+"""
+
+# ruff: noqa: PLC0415  nothing may be imported before the patch
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+
+def main(folder: Path, port: int) -> int:
+    from mini8s.app import hub
+
+    hub.patch()  # before anything else imports ssl or socket
+    logging.basicConfig(level="INFO", stream=sys.stderr)
+    return run(folder, port)
+
+
+def run(folder: Path, port: int) -> int:
+    import secrets
+    import uuid
+
+    from mini8s.api.app import create_app
+    from mini8s.api.authn import authenticator
+    from mini8s.api.join import Joining
+    from mini8s.app.hub import GeventLoop
+    from mini8s.app.wsgi import CannotListen, TlsFiles, serve
+    from mini8s.registry.base import User
+    from mini8s.registry.machine import Machine
+    from mini8s.store.sqlite import open_store
+    from mini8s.util.clock import SystemClock
+
+    tokens = {"janes-token": User("jane", ("system:authenticated",))}
+    store = open_store(str(folder / "state.db"), loop=GeventLoop())
+    registry = Machine(
+        store,
+        service_cidr="10.43.0.0/16",
+        node_port_range="30000-32767",
+        cluster_cidr="10.42.0.0/16",
+        cluster_dns="10.43.0.10",
+        clock=SystemClock(),
+        new_uid=lambda: str(uuid.uuid4()),
+        new_suffix=lambda: secrets.token_hex(3)[:5],
+    )
+    ca = (folder / "ca.crt").read_bytes()
+    app = create_app(
+        registry,
+        authenticate=authenticator(tokens.get),
+        joining=Joining(ca, lambda token: token == "secret", lambda node, csr: {"node": node, "csr": csr}),
+        ready={"store": lambda: ""},
+        stats=store.stats,
+        server_address=f"127.0.0.1:{port}",
+    )
+    try:
+        serve(
+            app,
+            bind_address="127.0.0.1",
+            port=port,
+            tls=TlsFiles(*(str(folder / name) for name in ("server.crt", "server.key", "ca.crt"))),
+            unix_socket=str(folder / "api.sock"),
+            on_ready=lambda: print("ready", flush=True),
+            on_stop=app.close,
+        )
+    except CannotListen as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
