@@ -1,0 +1,82 @@
+"""The last step of every write: bytes with their own revision in them go to the store, or nowhere (dry run)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from mini8s.objects import meta
+from mini8s.objects.errors import ServiceUnavailable
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry import refusals
+from mini8s.registry.allocators import Allocators
+from mini8s.registry.base import Context
+from mini8s.registry.strategy import Strategy
+from mini8s.store.base import Encode, Mismatch, Store, Unavailable
+from mini8s.wire.codec import encode_json
+
+_TRIES = 50  # times in a row lost to others; who is that unlucky is told so
+Answer = TypeVar("Answer")
+
+
+def until_stored(kind: Kind, name: str, attempt: Callable[[], Answer]) -> Answer:
+    """Repeat what reads a row and writes it until no other writer came between."""
+    for _ in range(_TRIES):
+        try:
+            return attempt()
+        except Mismatch:
+            continue
+    raise refusals.conflict(kind, name)
+
+
+class Committer:
+    def __init__(self, store: Store, allocators: Allocators) -> None:
+        self._store = store
+        self._allocators = allocators
+
+    def put(self, ctx: Context, strategy: Strategy, new: Obj, *, expected: int, allocate: bool) -> bytes:
+        """Raises Mismatch when the row is not at the revision expected."""
+        key = _key(strategy, new)
+        if not allocate:
+            return self._put(ctx, strategy, key, new, expected)
+        with self._allocators.holding(strategy.kind, key, new):
+            return self._put(ctx, strategy, key, new, expected)
+
+    def delete(self, ctx: Context, strategy: Strategy, last: Obj, *, expected: int) -> bytes:
+        """The last state, with the deletion's revision. Raises Mismatch as `put` does."""
+        key = _key(strategy, last)
+        if ctx.dry_run:
+            return encode_json(last)
+        with self._allocators.holding(strategy.kind, key, None), _disk():
+            return self._store.delete(
+                key, _encoder(last), expected=expected, durability=strategy.durability
+            ).value
+
+    def _put(self, ctx: Context, strategy: Strategy, key: str, new: Obj, expected: int) -> bytes:
+        if ctx.dry_run:
+            return encode_json(new)
+        with _disk():
+            return self._store.put(
+                key, _encoder(new), expected=expected, durability=strategy.durability
+            ).value
+
+
+def _key(strategy: Strategy, obj: Obj) -> str:
+    return strategy.kind.key(meta.namespace(obj), meta.name(obj))
+
+
+def _encoder(obj: Obj) -> Encode:
+    def encode(revision: int) -> bytes:
+        obj["metadata"]["resourceVersion"] = str(revision)
+        return encode_json(obj)
+
+    return encode
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        raise ServiceUnavailable(f"the store cannot write: {error}") from error

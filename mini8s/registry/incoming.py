@@ -1,0 +1,69 @@
+"""The door: an object as a client sent it becomes one the machine owns, typed, pruned and with its defaults."""
+
+from __future__ import annotations
+
+from mini8s.objects import meta, schema
+from mini8s.objects.errors import BadRequest
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry.base import Context
+
+
+def parse(ctx: Context, kind: Kind, obj: Obj) -> Obj:
+    """A new object; raises BadRequest for a wrong kind, wrong types, and in Strict mode unknown fields."""
+    _check_identity(kind, obj)
+    found = schema.validate(kind, obj)
+    if found.errors:
+        why = ", ".join(cause.message for cause in found.errors)
+        message = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
+        raise BadRequest(message, causes=found.errors)
+    _report_unknown(ctx, found.unknown)
+    made = schema.apply_defaults(kind, obj)
+    first = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": made.get("metadata") or {}}
+    return first | {part: value for part, value in made.items() if part not in first}
+
+
+def check_place(kind: Kind, namespace: str, name: str, obj: Obj) -> None:
+    """Whether an object that is put somewhere says that it belongs there."""
+    said = meta.name(obj)
+    if not said:
+        raise BadRequest("name must be provided")
+    if said != name:
+        raise BadRequest(
+            f"the name of the object ({said}) does not match the name on the URL ({name})",
+            group=kind.group,
+            kind=kind.plural,
+            name=name,
+        )
+    check_namespace(kind, namespace, obj)
+
+
+def check_namespace(kind: Kind, namespace: str, obj: Obj) -> None:
+    said = meta.namespace(obj)
+    if said and said != (namespace if kind.namespaced else ""):
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def _check_identity(kind: Kind, obj: Obj) -> None:
+    if not isinstance(obj, dict):
+        raise BadRequest(f"the object provided is unrecognized (must be of type {kind.kind})")
+    version, said = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
+    if said != kind.kind:
+        raise BadRequest(
+            f'{said} in version "{version}" cannot be handled as a {kind.kind}: '
+            f"the kind in the data ({said}) does not match the expected kind ({kind.kind})"
+        )
+    if version != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+
+
+def _report_unknown(ctx: Context, paths: list[str]) -> None:
+    said = [f'unknown field "{path}"' for path in paths]
+    if said and ctx.field_validation == "Strict":
+        raise BadRequest(f"strict decoding error: {', '.join(said)}")
+    if ctx.field_validation == "Warn":
+        ctx.warnings.extend(said)

@@ -1,0 +1,84 @@
+"""Events: what happened to whom, said by whoever saw it; forgotten after an hour (`registry.expiry`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mini8s.objects import meta
+from mini8s.objects.kinds import EVENTS, Obj
+from mini8s.objects.time import age
+from mini8s.registry.base import Column
+from mini8s.registry.columns import NAME, column
+from mini8s.registry.problems import Causes, invalid
+from mini8s.registry.strategy import Strategy, selectable
+
+_CLUSTER = frozenset({"default", "kube-system"})  # where events about what has no namespace live
+_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
+def _check(event: Obj) -> Causes:
+    about = (event.get("involvedObject") or {}).get("namespace") or ""
+    here = meta.namespace(event)
+    if about != here if about else here not in _CLUSTER:
+        yield invalid("involvedObject.namespace", about, "does not match event.namespace")
+
+
+def last_seen(event: Obj) -> str | None:
+    series = (event.get("series") or {}).get("lastObservedTime")
+    return series or event.get("lastTimestamp") or event.get("eventTime") or _first_seen(event)
+
+
+def _first_seen(event: Obj) -> str | None:
+    return event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+
+
+def _seen(event: Obj, now: datetime) -> str:
+    return age(last_seen(event), now)
+
+
+def _first(event: Obj, now: datetime) -> str:
+    return age(_first_seen(event), now)
+
+
+def _object(event: Obj) -> str:
+    about = event.get("involvedObject") or {}
+    return f"{(about.get('kind') or '').lower()}/{about.get('name') or ''}"
+
+
+def _source(event: Obj) -> str:
+    source = event.get("source") or {}
+    parts = (source.get("component") or event.get("reportingComponent"), source.get("host"))
+    return ", ".join(part for part in parts if part)
+
+
+def _count(event: Obj) -> int:
+    return int((event.get("series") or {}).get("count") or event.get("count") or 1)
+
+
+def _component(event: Obj) -> str:
+    said = (event.get("source") or {}).get("component") or event.get("reportingComponent")
+    return said or ""
+
+
+STRATEGY = Strategy(
+    kind=EVENTS,
+    columns=(
+        Column("Last Seen", _seen),
+        column("Type", lambda obj: obj.get("type") or ""),
+        column("Reason", lambda obj: obj.get("reason") or ""),
+        column("Object", _object),
+        column("Subobject", lambda obj: (obj.get("involvedObject") or {}).get("fieldPath") or "", wide=True),
+        column("Source", _source, wide=True),
+        column("Message", lambda obj: (obj.get("message") or "").strip()),
+        Column("First Seen", _first, priority=1),
+        column("Count", _count, type="integer", wide=True),
+        Column(NAME.name, NAME.cell, format="name", priority=1),
+    ),
+    fields={
+        **selectable(*(f"involvedObject.{part}" for part in _ABOUT), "reason", "type"),
+        "source": _component,
+        "reportingComponent": lambda obj: obj.get("reportingComponent") or "",
+    },
+    validate=_check,
+    create_on_update=True,
+)

@@ -1,0 +1,71 @@
+"""Pods: a spec that hardly changes, a status that the kubelet writes, a deletion that waits for it."""
+
+from __future__ import annotations
+
+from mini8s.objects import pods as facts
+from mini8s.objects.kinds import PODS, Obj
+from mini8s.registry.base import Column
+from mini8s.registry.columns import AGE, NAME, NONE, column, spec, status
+from mini8s.registry.kinds import pod_words
+from mini8s.registry.rules import pod_updates, pods
+from mini8s.registry.strategy import Strategy, Update, keep_spec, keep_status, selectable
+from mini8s.registry.strategy import spec as spec_of
+
+
+def _begin(new: Obj) -> None:
+    new["status"] = {"phase": "Pending", "qosClass": facts.qos_class(new.get("spec") or {})}
+
+
+def _keep(new: Obj, old: Obj) -> None:
+    keep_status(new, old)
+    if "nodeName" in old["spec"]:
+        new["spec"].setdefault("nodeName", old["spec"]["nodeName"])
+
+
+def _update_status(new: Obj, old: Obj) -> None:
+    """Owners are not the kubelet's to change, and a quality of service is for life."""
+    keep_spec(new, old)
+    new["metadata"].pop("ownerReferences", None)
+    if owners := old["metadata"].get("ownerReferences"):
+        new["metadata"]["ownerReferences"] = owners
+    new.setdefault("status", {}).setdefault("qosClass", facts.qos_class(old["spec"]))
+
+
+def _grace(pod: Obj, asked: int | None) -> int:
+    """A pod that never reached a node, or has ended, keeps nobody waiting."""
+    if not facts.node_name(pod) or facts.is_terminal(pod):
+        return 0
+    seconds = asked if asked is not None else pod["spec"].get("terminationGracePeriodSeconds", 0)
+    return 1 if seconds < 0 else int(seconds)
+
+
+STRATEGY = Strategy(
+    kind=PODS,
+    columns=(
+        NAME,
+        column("Ready", pod_words.ready, description="Containers that are ready, of all."),
+        column("Status", pod_words.word, description="The pod's state in a word."),
+        Column("Restarts", pod_words.restarts, description="How often its containers were restarted."),
+        AGE,
+        column("IP", lambda pod: status(pod).get("podIP") or NONE, wide=True),
+        column("Node", lambda pod: spec(pod).get("nodeName") or NONE, wide=True),
+        column("Nominated Node", lambda pod: status(pod).get("nominatedNodeName") or NONE, wide=True),
+        column("Readiness Gates", pod_words.readiness_gates, wide=True),
+    ),
+    fields=selectable(
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    prepare_for_create=_begin,
+    validate=pods.check,
+    update=Update(_keep, pod_updates.check),
+    subresources={"status": Update(_update_status)},
+    generation=spec_of,
+    grace=_grace,
+)

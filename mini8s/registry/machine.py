@@ -1,0 +1,154 @@
+"""The registry: one generic machine for all kinds.
+
+Each verb is a file (`read`, `watch`, `write`, `delete`); this is where they are put together and where
+subresources find their way. What differs between kinds is in `registry/kinds/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mini8s.objects.errors import MethodNotAllowed
+from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.registry import allocators, binding, expiry, incoming, patching, scale
+from mini8s.registry.base import Column, Context, DeleteOptions, Listed, ListOptions, WatchEvent
+from mini8s.registry.commit import Committer
+from mini8s.registry.delete import Deleter
+from mini8s.registry.kinds import BY_KIND
+from mini8s.registry.read import Reader
+from mini8s.registry.watch import Watcher
+from mini8s.registry.write import Desire, Writer
+from mini8s.store.base import Store, Subscription
+from mini8s.util.clock import Clock
+from mini8s.wire.codec import decode_json, encode_json
+
+
+class Machine:
+    """Implements `registry.base.Registry`."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        service_cidr: str,
+        node_port_range: str,
+        cluster_cidr: str,
+        cluster_dns: str,
+        clock: Clock,
+        new_uid: Callable[[], str],
+        new_suffix: Callable[[], str],
+    ) -> None:
+        held = allocators.standard(
+            store,
+            service_cidr=service_cidr,
+            node_port_range=node_port_range,
+            cluster_cidr=cluster_cidr,
+            cluster_dns=cluster_dns,
+        )
+        committer = Committer(store, held)
+        self._clock = clock
+        self._reader = Reader(store, BY_KIND)
+        self._watcher = Watcher(store, BY_KIND, self._reader)
+        self._writer = Writer(self._reader, BY_KIND, committer, new_uid=new_uid, new_suffix=new_suffix)
+        self._deleter = Deleter(self._reader, BY_KIND, committer)
+
+    def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> bytes:
+        return self._reader.get(kind, namespace, name, resource_version=resource_version)
+
+    def list(self, kind: Kind, namespace: str, options: ListOptions) -> Listed:
+        return self._reader.list(kind, namespace, options)
+
+    def watch(
+        self,
+        kind: Kind,
+        namespace: str,
+        options: ListOptions,
+        deliver: Callable[[Sequence[WatchEvent]], None],
+    ) -> Subscription:
+        return self._watcher.watch(kind, namespace, options, deliver)
+
+    def create(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> bytes:
+        return self._writer.create(ctx, kind, namespace, obj)
+
+    def update(
+        self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj, *, subresource: str = ""
+    ) -> tuple[bytes, bool]:
+        _check_subresource(kind, subresource)
+        if subresource == "scale":
+            return self._scale(ctx, kind, namespace, name, lambda _: obj), False
+        return self._writer.update(ctx, kind, namespace, name, obj, subresource)
+
+    def patch(
+        self,
+        ctx: Context,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        patch: Any,
+        media_type: str,
+        *,
+        subresource: str = "",
+    ) -> tuple[bytes, bool]:
+        apply = patching.patch_for(media_type)
+
+        def patched(obj: Obj) -> Obj:
+            return apply(scale.SCALE if subresource == "scale" else kind, obj, patch)
+
+        _check_subresource(kind, subresource)
+        if subresource == "scale":
+            return self._scale(ctx, kind, namespace, name, patched), False
+        return self._writer.change(ctx, kind, namespace, name, patched, subresource), False
+
+    def delete(
+        self, ctx: Context, kind: Kind, namespace: str, name: str, options: DeleteOptions
+    ) -> tuple[bytes, bool]:
+        return self._deleter.delete(ctx, kind, namespace, name, options)
+
+    def delete_collection(
+        self, ctx: Context, kind: Kind, namespace: str, selection: ListOptions, options: DeleteOptions
+    ) -> Listed:
+        return self._deleter.collection(ctx, kind, namespace, selection, options)
+
+    def get_subresource(self, kind: Kind, namespace: str, name: str, subresource: str) -> bytes:
+        _check_subresource(kind, subresource)
+        value = self._reader.get(kind, namespace, name)
+        return encode_json(scale.of(decode_json(value))) if subresource == "scale" else value
+
+    def create_subresource(
+        self, ctx: Context, kind: Kind, namespace: str, name: str, subresource: str, obj: Obj
+    ) -> Obj:
+        if (kind, subresource) != (PODS, "binding"):
+            raise _no_such(kind, subresource)
+        said = incoming.parse(ctx, binding.BINDING, obj)
+        binding.check(said, name)
+
+        def bound(pod: Obj) -> Obj:
+            return binding.bound(pod, said, ctx.now)
+
+        self._writer.change(ctx, kind, namespace, name, bound, subresource, way=binding.WAY)
+        return dict(binding.SUCCESS)
+
+    def columns(self, kind: Kind) -> Sequence[Column]:
+        return BY_KIND[kind].columns
+
+    def expire(self) -> int:
+        """Forget old events; called by the server about once a minute. How many went."""
+        return expiry.expire(self._reader, self._deleter, self._clock.now())
+
+    def _scale(self, ctx: Context, kind: Kind, namespace: str, name: str, desire: Desire) -> bytes:
+        def scaled(obj: Obj) -> Obj:
+            return scale.onto(obj, incoming.parse(ctx, scale.SCALE, desire(scale.of(obj))))
+
+        return encode_json(scale.of(decode_json(self._writer.change(ctx, kind, namespace, name, scaled))))
+
+
+def _check_subresource(kind: Kind, subresource: str) -> None:
+    """`scale` is an object of its own; all others are ways to change the object itself."""
+    ways = {"", "scale"} & {"", *kind.subresources} | set(BY_KIND[kind].subresources)
+    if subresource not in ways:
+        raise _no_such(kind, subresource)
+
+
+def _no_such(kind: Kind, subresource: str) -> MethodNotAllowed:
+    return MethodNotAllowed(f"{kind.resource}/{subresource} does not serve this verb")

@@ -1,0 +1,41 @@
+"""The `scale` subresource: a small object of its own (autoscaling/v1 Scale) that stands for spec.replicas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mini8s.objects import labels, meta
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry import problems, refusals
+
+SCALE = Kind("autoscaling", "v1", "Scale", "scales")
+_CONDITIONS = ("name", "namespace", "uid", "resourceVersion")
+_SHARED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def of(obj: Obj) -> Obj:
+    """The Scale of a Deployment or ReplicaSet."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    said: dict[str, Any] = {"replicas": status.get("replicas", 0)}
+    if selector := str(labels.from_label_selector(spec.get("selector"))):
+        said["selector"] = selector
+    wanted = spec.get("replicas", 0)
+    return {
+        "kind": SCALE.kind,
+        "apiVersion": SCALE.api_version,
+        "metadata": {part: obj["metadata"][part] for part in _SHARED if part in obj["metadata"]},
+        "spec": {"replicas": wanted} if wanted else {},
+        "status": said,
+    }
+
+
+def onto(obj: Obj, scale: Obj) -> Obj:
+    """The object as a Scale wants it; the Scale's version and uid are the client's conditions."""
+    replicas = (scale.get("spec") or {}).get("replicas") or 0
+    if replicas < 0:
+        cause = problems.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise refusals.invalid(SCALE, meta.name(obj), [cause])
+    said = scale["metadata"]
+    conditions = {part: said[part] for part in _CONDITIONS if said.get(part)}
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
+    return obj | {"metadata": metadata | conditions, "spec": obj["spec"] | {"replicas": replicas}}

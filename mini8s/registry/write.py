@@ -1,0 +1,170 @@
+"""Creating and changing: the steps every kind goes through, in one order.
+
+A change reads the row, makes the new object from it, and stores that if the row is still the one it read; else
+it starts again with what is there now, unless the client said which version it means. What is wanted is a
+function of the object as it is, so that update, patch, scale and binding are one road.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from mini8s.objects import meta, names
+from mini8s.objects.errors import AlreadyExists, ApiError, BadRequest, Cause
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry import incoming, metadata, problems, refusals
+from mini8s.registry.admission import Attempt, admit
+from mini8s.registry.base import Context
+from mini8s.registry.commit import Committer, until_stored
+from mini8s.registry.read import Reader
+from mini8s.registry.rules import metadata as metadata_rules
+from mini8s.registry.strategy import Strategy, Update
+from mini8s.store.base import Mismatch, Row
+from mini8s.wire.codec import decode_json
+
+Desire = Callable[[Obj], Obj]  # the object as it is -> as the client wants it
+_GENERATE_TRIES = 8
+
+
+class Writer:
+    def __init__(
+        self,
+        reader: Reader,
+        strategies: Mapping[Kind, Strategy],
+        committer: Committer,
+        *,
+        new_uid: Callable[[], str],
+        new_suffix: Callable[[], str],
+    ) -> None:
+        self._reader = reader
+        self._strategies = strategies
+        self._committer = committer
+        self._new_uid = new_uid
+        self._new_suffix = new_suffix
+
+    def create(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> bytes:
+        """Raises AlreadyExists; a generated name that is taken is tried again with another suffix."""
+        for _ in range(_GENERATE_TRIES):
+            new = incoming.parse(ctx, kind, obj)
+            prefix = new["metadata"].get("generateName")
+            if meta.name(new) or not prefix:
+                return self._create(ctx, kind, namespace, new)
+            new["metadata"]["name"] = names.generate(prefix, self._new_suffix)
+            try:
+                return self._create(ctx, kind, namespace, new)
+            except AlreadyExists as error:
+                taken = error
+        raise taken
+
+    def update(
+        self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj, subresource: str = ""
+    ) -> tuple[bytes, bool]:
+        """The object's bytes, and whether it was created: some kinds can be put where nothing is."""
+        may_create = self._strategies[kind].create_on_update and not subresource
+        if may_create and self._reader.find(kind, namespace, name) is None:
+            return self._create_by_put(ctx, kind, namespace, name, obj), True
+        return self.change(ctx, kind, namespace, name, lambda _: obj, subresource), False
+
+    def change(
+        self,
+        ctx: Context,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        desire: Desire,
+        subresource: str = "",
+        *,
+        way: Update | None = None,
+    ) -> bytes:
+        """Make the object what `desire` says, and give its bytes. Raises NotFound, Conflict, Invalid."""
+        strategy = self._strategies[kind]
+        chosen = way or (strategy.subresources[subresource] if subresource else strategy.update)
+
+        def attempt() -> bytes:
+            row = self._reader.row(kind, namespace, name)
+            return self._change(ctx, strategy, row, desire, chosen, subresource)
+
+        return until_stored(kind, name, attempt)
+
+    def _create_by_put(self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj) -> bytes:
+        new = incoming.parse(ctx, kind, obj)
+        incoming.check_place(kind, namespace, name, new)
+        if new["metadata"].get("resourceVersion"):
+            raise refusals.not_found(kind, name)
+        check_uid(kind, name, meta.uid(new), {})
+        return self._create(ctx, kind, namespace, new)
+
+    def _create(self, ctx: Context, kind: Kind, namespace: str, new: Obj) -> bytes:
+        strategy = self._strategies[kind]
+        incoming.check_namespace(kind, namespace, new)
+        if new["metadata"].get("resourceVersion"):
+            raise BadRequest("resourceVersion should not be set on objects to be created")
+        metadata.begin(new, strategy, namespace, self._new_uid(), ctx.now)
+        admit(Attempt("CREATE", ctx.user, kind, namespace, meta.name(new), new, self._reader.find))
+        strategy.prepare_for_create(new)
+        _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), strategy.validate(new))
+        try:
+            return self._committer.put(ctx, strategy, new, expected=0, allocate=True)
+        except Mismatch as error:
+            raise _exists(kind, meta.name(new), error.current) from error
+
+    def _change(
+        self, ctx: Context, strategy: Strategy, row: Row, desire: Desire, way: Update, subresource: str
+    ) -> bytes:
+        old = decode_json(row.value)
+        new = self._wanted(ctx, strategy, desire(decode_json(row.value)), old, subresource)
+        self._prepare(ctx, strategy, way, new, old, subresource)
+        if metadata.ready_to_go(new, old, strategy):
+            return self._committer.delete(ctx, strategy, new, expected=row.revision)
+        if new == old:
+            return row.value
+        return self._committer.put(ctx, strategy, new, expected=row.revision, allocate=not subresource)
+
+    def _wanted(self, ctx: Context, strategy: Strategy, said: Obj, old: Obj, subresource: str) -> Obj:
+        """What the client sent, if it speaks of the object that is there."""
+        kind, name = strategy.kind, meta.name(old)
+        new = incoming.parse(ctx, kind, said)
+        incoming.check_place(kind, meta.namespace(old), name, new)
+        version = new["metadata"].get("resourceVersion") or ""
+        if version and version != old["metadata"]["resourceVersion"]:
+            raise refusals.conflict(kind, name)
+        if not version and not subresource and not strategy.unconditional_update:
+            cause = problems.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise refusals.invalid(kind, name, [cause])
+        check_uid(kind, name, meta.uid(new), old)
+        return new
+
+    def _prepare(
+        self, ctx: Context, strategy: Strategy, way: Update, new: Obj, old: Obj, subresource: str
+    ) -> None:
+        kind, name, namespace = strategy.kind, meta.name(old), meta.namespace(old)
+        metadata.carry(new, old)
+        admit(Attempt("UPDATE", ctx.user, kind, namespace, name, new, self._reader.find, subresource))
+        way.prepare(new, old)
+        metadata.count_generation(new, old, strategy)
+        whole = () if subresource else strategy.validate(new)
+        _refuse(
+            kind,
+            new,
+            metadata_rules.check(new, strategy.name_rule),
+            metadata_rules.check_update(new, old),
+            whole,
+            way.validate(new, old),
+        )
+
+
+def check_uid(kind: Kind, name: str, uid: str, old: Obj) -> None:
+    """Whoever says a uid means that very object, not another of its name."""
+    if uid and uid != meta.uid(old):
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta.uid(old)}"
+        raise refusals.conflict(kind, name, why)
+
+
+def _refuse(kind: Kind, obj: Obj, *rules: Iterable[Cause]) -> None:
+    if causes := [cause for rule in rules for cause in rule]:
+        raise refusals.invalid(kind, meta.name(obj), causes)
+
+
+def _exists(kind: Kind, name: str, row: Row | None) -> ApiError:
+    deleting = row is not None and meta.deleting(decode_json(row.value))
+    return refusals.already_exists(kind, name, deleting=deleting)
