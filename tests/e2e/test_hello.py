@@ -1,0 +1,144 @@
+"""The spine on one host: a Deployment behind a Service, rolled forward and back under traffic."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hosts.cluster import Cluster
+from traffic import traffic
+
+Steps = list[tuple[int, int]]
+
+
+def hostnames(cluster: Cluster, address: str, requests: int = 40) -> set[str]:
+    """Who answers at that address."""
+    said = [cluster.curl(f"http://{address}/") for _ in range(requests)]
+    return {line.split()[3].rstrip(":") for line in said if line}
+
+
+def pod_names(cluster: Cluster) -> set[str]:
+    return {pod["metadata"]["name"] for pod in cluster.get("pods", "--selector=app=hello")["items"]}
+
+
+@contextmanager
+def watched(cluster: Cluster, *resources: str) -> Iterator[list[dict[str, Any]]]:
+    """The objects that `kubectl get -w` prints while the block runs."""
+    seen: list[dict[str, Any]] = []
+    command = cluster.kubectl_command("get", *resources, "--watch", "--output=json")
+    process = cluster.hosts[1].popen(*command, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(0.5)
+        yield seen
+    finally:
+        time.sleep(0.5)
+        process.terminate()
+        seen.extend(objects(process.communicate(timeout=10)[0]))
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects that stand one after another."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
+        found, at = decoder.raw_decode(text, at)
+        yield found
+
+
+def test_every_replica_answers_at_the_services_address(one_host: Cluster, hello: str) -> None:
+    assert len(pod_names(one_host)) == 3
+    assert hostnames(one_host, hello) == pod_names(one_host)
+    assert one_host.curl(f"http://{hello}/").endswith(": welcome to mini8s\n")
+
+
+def test_the_services_name_resolves_through_the_cluster(one_host: Cluster, hello: str) -> None:
+    said = one_host.hosts[1].run("dig", "+short", "@10.43.0.10", "hello.default.svc.cluster.local")
+    assert said.split() == [hello]
+
+
+def test_kubectl_works_from_another_host(one_host: Cluster, hello: str) -> None:
+    listed = one_host.kubectl("get", "pods,services", "--output=name", on=2).split()
+    assert f"pod/{min(pod_names(one_host))}" in listed
+    assert "service/hello" in listed
+
+
+def test_scaling_to_four_and_back(one_host: Cluster, hello: str) -> None:
+    one_host.kubectl("scale", "deployment/hello", "--replicas=4")
+    one_host.wait_for("four to answer", lambda: len(hostnames(one_host, hello)) == 4)
+    one_host.kubectl("scale", "deployment/hello", "--replicas=3")
+    one_host.wait_for("three pods", lambda: len(pod_names(one_host)) == 3)
+    assert hostnames(one_host, hello) == pod_names(one_host)
+
+
+def test_a_rolling_update_and_its_undo_fail_no_request(one_host: Cluster, hello: str) -> None:
+    with (
+        watched(one_host, "replicasets") as replica_sets,
+        traffic(one_host.hosts[1], f"http://{hello}/") as seen,
+    ):
+        one_host.kubectl("set", "image", "deployment/hello", "web=mini8s-hello:v2")
+        one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=90s", timeout=100)
+    assert seen.failures == []
+    assert {answer.split()[1] for answer in seen.answers} == {"v1", "v2"}
+    assert steps(replica_sets) == [(3, 0), (3, 1), (2, 1), (2, 2), (1, 2), (1, 3), (0, 3)]
+
+    with traffic(one_host.hosts[1], f"http://{hello}/") as seen:
+        one_host.kubectl("rollout", "undo", "deployment/hello")
+        one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=90s", timeout=100)
+    assert seen.failures == []
+    assert one_host.curl(f"http://{hello}/").startswith("hello v1 ")
+
+
+def steps(replica_sets: list[dict[str, Any]]) -> Steps:
+    """How many pods the old and the new ReplicaSet were to have, each time that changed."""
+    wanted: dict[str, int] = {}
+    old = replica_sets[0]["metadata"]["name"]
+    found: Steps = []
+    for replica_set in replica_sets:
+        wanted[replica_set["metadata"]["name"]] = replica_set["spec"]["replicas"]
+        new = sum(count for name, count in wanted.items() if name != old)
+        if len(wanted) > 1 or not found:
+            found.append((wanted[old], new))
+    return [step for step, before in zip(found, [None, *found], strict=False) if step != before]
+
+
+def test_kubectl_get_watch_follows_live(one_host: Cluster, hello: str) -> None:
+    with watched(one_host, "pods") as pods:
+        victim = min(pod_names(one_host))
+        one_host.kubectl("delete", "pod", victim)
+        one_host.wait_for("its successor", lambda: len(pod_names(one_host) - {victim}) == 3)
+    assert any("deletionTimestamp" in pod["metadata"] for pod in pods if pod["metadata"]["name"] == victim)
+    assert len({pod["metadata"]["name"] for pod in pods}) == 4
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"), [("", '{"'), ("?as=yaml", "apiVersion: v1"), ("?as=table", "NAME")]
+)
+def test_curl_reads_pods_in_three_forms(one_host: Cluster, hello: str, form: str, begins: str) -> None:
+    path = f"/api/v1/namespaces/default/pods{form}"
+    said = one_host.api(path)
+    assert said.startswith(begins)
+    assert min(pod_names(one_host)) in said
+    server = one_host.hosts[1].data / "server"
+    tls = ("--cacert", "tls/ca.crt"), ("--cert", "cred/admin.crt"), ("--key", "cred/admin.key")
+    flags = [word for flag, name in tls for word in (flag, f"{server}/{name}")]
+    assert one_host.curl(*flags, f"https://10.99.0.11:6443{path}").startswith(begins)
+
+
+def test_a_stranger_gets_nothing(one_host: Cluster) -> None:
+    said = one_host.curl("--insecure", "https://10.99.0.11:6443/api/v1/pods")
+    assert json.loads(said)["code"] == 401
+
+
+def test_the_server_stops_soon_and_leaves_pods_running(one_host: Cluster, hello: str) -> None:
+    running = one_host.hosts[1].docker("ps", "--quiet")
+    assert one_host.programs[1].stop(seconds=10) == 0
+    assert one_host.hosts[1].docker("ps", "--quiet") == running
+    assert one_host.curl(f"http://{hello}/").startswith("hello v1 ")
+    one_host.server(1)
+    one_host.wait_ready("h1")
+    time.sleep(2)
+    assert one_host.hosts[1].docker("ps", "--quiet") == running
