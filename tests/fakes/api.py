@@ -50,6 +50,7 @@ class FakeApi:
 
     now: Callable[[], datetime] = lambda: datetime(2026, 1, 1, tzinfo=UTC)
     down: bool = False
+    endless: bool = True  # whether a watch waits for more, or ends after what has happened
     calls: builtins.list[Call] = field(default_factory=list)  # writes only
     _objects: dict[tuple[str, str, str], Obj] = field(default_factory=dict)
     _log: builtins.list[Change] = field(default_factory=list)
@@ -76,6 +77,10 @@ class FakeApi:
         with self._lock:
             self._compacted = self._revision
             self._log.clear()
+
+    def forget(self, watch: FakeWatch) -> None:
+        with self._lock:
+            self._watches.remove(watch)
 
     # ---- the contract
 
@@ -336,7 +341,11 @@ class FakeWatch:
 
     def __iter__(self) -> Iterator[tuple[str, Obj]]:
         while True:
-            item = self._queue.get()
+            try:
+                item = self._queue.get(block=self._api.endless)
+            except queue.Empty:
+                self._api.forget(self)
+                return
             if item is None:
                 return
             if item == _COMPACTED:

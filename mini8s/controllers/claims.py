@@ -1,0 +1,85 @@
+"""Whose is it: an owner adopts what its selector finds and nobody controls, and lets go what it no longer
+selects (`controller_ref_manager.go`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mini8s.client.base import Api
+from mini8s.client.cache import Cache, IndexFunction
+from mini8s.controllers.actions import Patch, patch
+from mini8s.objects import meta
+from mini8s.objects.errors import Conflict
+from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.labels import Selector, from_label_selector
+
+
+def by_controller(obj: Obj) -> Iterable[str]:
+    ref = meta.controller_ref(obj)
+    return (ref["uid"],) if ref else ()
+
+
+def orphans(obj: Obj) -> Iterable[str]:
+    return () if meta.controller_ref(obj) else (meta.namespace(obj),)
+
+
+INDEXERS: Mapping[str, IndexFunction] = {"controller": by_controller, "orphans": orphans}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """`mine` includes what is to be adopted, as if it were done."""
+
+    mine: tuple[Obj, ...] = ()
+    adopted: tuple[Obj, ...] = ()
+    released: tuple[Obj, ...] = ()
+
+    def patches(self, owner: Obj, owner_kind: Kind, kind: Kind) -> tuple[Patch, ...]:
+        ref = meta.new_controller_ref(owner, owner_kind)
+        return (
+            *(_patch(kind, obj, [*meta.owners(obj), ref]) for obj in self.adopted),
+            *(
+                _patch(kind, obj, [other for other in meta.owners(obj) if other["uid"] != ref["uid"]])
+                for obj in self.released
+            ),
+        )
+
+
+def claim(owner: Obj, cache: Cache) -> Claims:
+    """What an owner with `spec.selector` has of a cache that has the indexes above."""
+    selector = selector_of(owner)
+    held = cache.index("controller", meta.uid(owner))
+    mine = tuple(obj for obj in held if selector.matches(meta.labels(obj)))
+    if meta.deleting(owner):
+        return Claims(mine)
+    adopted = tuple(
+        obj
+        for obj in cache.index("orphans", meta.namespace(owner))
+        if selector.matches(meta.labels(obj)) and not meta.deleting(obj)
+    )
+    released = tuple(obj for obj in held if not selector.matches(meta.labels(obj)))
+    return Claims(mine + adopted, adopted, released)
+
+
+def selector_of(owner: Obj) -> Selector:
+    return from_label_selector(owner["spec"].get("selector"))
+
+
+def confirm(api: Api, kind: Kind, owner: Obj) -> None:
+    """Before adopting: the owner must still be what the cache said, else a child gets a dead parent and the
+    garbage collector takes it."""
+    fresh = api.get(kind, meta.namespace(owner), meta.name(owner))
+    if meta.uid(fresh) != meta.uid(owner) or meta.deleting(fresh):
+        raise Conflict(f'{kind.singular} "{meta.key(owner)}" is not what it was: it adopts nothing')
+
+
+def matching_owners(orphan: Obj, owners: Cache) -> Iterable[str]:
+    """The keys of the owners that would adopt an object that has no controller."""
+    for owner in owners.list(meta.namespace(orphan)):
+        if selector_of(owner).matches(meta.labels(orphan)):
+            yield meta.key(owner)
+
+
+def _patch(kind: Kind, obj: Obj, owners: list[Obj]) -> Patch:
+    return patch(kind, obj, {"metadata": {"ownerReferences": owners}}, swap=True)

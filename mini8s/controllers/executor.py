@@ -1,0 +1,155 @@
+"""Performs what plans ask for, and remembers how far each kind must have been seen before the next plan.
+
+An object that is gone already needs no deletion and no patch: NotFound is an ordinary result there. All other
+errors go on to the queue, which tries again later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import assert_never
+
+from mini8s.client.base import Api, EventSink
+from mini8s.controllers.actions import (
+    NORMAL,
+    WARNING,
+    Action,
+    Burst,
+    Create,
+    Delete,
+    Patch,
+    Tell,
+    Update,
+)
+from mini8s.objects import meta
+from mini8s.objects.errors import ApiError, NotFound
+from mini8s.objects.kinds import Kind, Obj
+
+log = logging.getLogger(__name__)
+
+Written = dict[Kind, int]  # the newest revision that a plan's actions made of each kind
+
+
+class Executor:
+    """One for all controllers; safe for many threads."""
+
+    def __init__(self, api: Api, events: EventSink, *, threads: int) -> None:
+        self._api = api
+        self._events = events
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="burst")
+
+    def run(self, actions: Iterable[Action], written: Written) -> None:
+        """Do all, in order. Raises what the API refused, after what was to be done `otherwise`."""
+        for action in actions:
+            self._do(action, written)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _do(self, action: Action, written: Written) -> None:
+        match action:
+            case Create():
+                self._create(action, written)
+            case Update(kind, obj, subresource):
+                _note(written, kind, self._api.update(kind, obj, subresource=subresource))
+            case Patch():
+                self._patch(action, written)
+            case Delete():
+                self._delete(action, written)
+            case Burst():
+                self._burst(action, written)
+            case Tell(about, type, reason, message):
+                self._events.event(about, type, reason, message)
+            case _:
+                assert_never(action)
+
+    def _create(self, action: Create, written: Written) -> None:
+        try:
+            created = self._api.create(action.kind, action.obj)
+        except ApiError as error:
+            if action.owner and not _namespace_ends(error):
+                self._events.event(action.owner, WARNING, "FailedCreate", f"Error creating: {error}")
+            if action.otherwise:
+                self.run(action.otherwise(error), written)
+            raise
+        _note(written, action.kind, created)
+        if action.owner:
+            what = f"Created {action.kind.singular}: {meta.name(created)}"
+            self._events.event(action.owner, NORMAL, "SuccessfulCreate", what)
+
+    def _patch(self, action: Patch, written: Written) -> None:
+        identity = {"uid": action.uid} | ({"resourceVersion": action.version} if action.version else {})
+        change = action.patch | {"metadata": (action.patch.get("metadata") or {}) | identity}
+        try:
+            patched = self._api.patch(
+                action.kind, action.namespace, action.name, change, subresource=action.subresource
+            )
+        except NotFound:
+            return
+        _note(written, action.kind, patched)
+
+    def _delete(self, action: Delete, written: Written) -> None:
+        try:
+            gone = self._api.delete(
+                action.kind,
+                action.namespace,
+                action.name,
+                uid=action.uid,
+                resource_version=action.version,
+                grace_seconds=action.grace_seconds,
+                propagation=action.propagation,
+            )
+        except NotFound:
+            return
+        except ApiError as error:
+            if action.owner:
+                self._events.event(action.owner, WARNING, "FailedDelete", f"Error deleting: {error}")
+            raise
+        _note(written, action.kind, gone)
+        if action.owner:
+            what = f"Deleted {action.kind.singular}: {action.name}"
+            self._events.event(action.owner, NORMAL, "SuccessfulDelete", what)
+
+    def _burst(self, burst: Burst, written: Written) -> None:
+        for batch in batches(burst.actions):
+            results = list(self._pool.map(self._alone, batch))
+            for _, made in results:
+                _merge(written, made)
+            failed = next((error for error, _ in results if error), None)
+            if failed:
+                if burst.otherwise:
+                    self.run(burst.otherwise(failed), written)
+                raise failed
+
+    def _alone(self, action: Create | Delete) -> tuple[ApiError | None, Written]:
+        written: Written = {}
+        try:
+            self._do(action, written)
+        except ApiError as error:
+            return error, written
+        return None, written
+
+
+def batches(actions: Sequence[Create | Delete]) -> Iterable[Sequence[Create | Delete]]:
+    """1, 2, 4 … of the actions at a time."""
+    start, size = 0, 1
+    while start < len(actions):
+        yield actions[start : start + size]
+        start, size = start + size, size * 2
+
+
+def _note(written: Written, kind: Kind, obj: Obj) -> None:
+    if obj.get("kind") == kind.kind:  # a Status says nothing of revisions
+        _merge(written, {kind: meta.revision(obj)})
+
+
+def _merge(written: Written, more: Written) -> None:
+    for kind, revision in more.items():
+        written[kind] = max(revision, written.get(kind, 0))
+
+
+def _namespace_ends(error: ApiError) -> bool:
+    """Its content is being deleted; what belongs in it need not be told that it cannot grow."""
+    return any(cause.reason == "NamespaceTerminating" for cause in error.causes)

@@ -1,0 +1,65 @@
+"""All controllers of the cluster, as one ordered table, and what runs them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from mini8s.client.base import Api, EventSink
+from mini8s.client.informer import Informers
+from mini8s.controllers.base import Context, Controller
+from mini8s.controllers.executor import Executor
+from mini8s.controllers.kinds.replicaset import ReplicaSets
+from mini8s.controllers.runner import Runner
+from mini8s.controllers.settings import ControllerSettings
+from mini8s.util.clock import Clock
+from mini8s.util.workers import Stop
+
+log = logging.getLogger(__name__)
+
+# The garbage collector comes last: what nobody before it needs whole it caches as metadata.
+CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (ReplicaSets,)
+
+STOP_SECONDS = 2.0
+
+
+class Manager:
+    """Made before the informers are started, since it says what to watch; started when they have synced."""
+
+    def __init__(
+        self,
+        api: Api,
+        informers: Informers,
+        *,
+        clock: Clock,
+        stop: Stop,
+        recorder: EventSink,
+        settings: ControllerSettings | None = None,
+    ) -> None:
+        settings = settings or ControllerSettings()
+        context = Context(api, informers, clock, settings)
+        self._stop = stop
+        self._executor = Executor(api, recorder, threads=settings.burst_threads)
+        self.runners = tuple(Runner(make(context), context, self._executor, stop) for make in CONTROLLERS)
+
+    def start(self) -> None:
+        for runner in self.runners:
+            runner.start()
+        threading.Thread(target=self._end, name="controllers-end", daemon=True).start()
+        log.info("%d controllers running", len(self.runners))
+
+    def sentences(self) -> Mapping[str, Mapping[str, str]]:
+        """What each controller last said of each key."""
+        return {runner.name: dict(runner.sentences) for runner in self.runners}
+
+    def stop(self) -> bool:
+        """Wake all workers so that they see the stop; whether all ended."""
+        ended = [runner.shut_down(STOP_SECONDS) for runner in self.runners]
+        self._executor.close()
+        return all(ended)
+
+    def _end(self) -> None:
+        """The queues block without a timeout, so that a settled cluster wakes nothing: this wakes them."""
+        self._stop.wait()
+        self.stop()

@@ -1,0 +1,22 @@
+"""What the controllers' patience is made of, each with its unit and the reason for its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """Defaults are kube-controller-manager's unless the comment says why not."""
+
+    node_grace_seconds: float = 40.0  # silence after which a node is lost; four missed heartbeats
+    node_startup_grace_seconds: float = 60.0  # the same for a node that was never heard of
+    orphan_grace_seconds: float = 40.0  # how long a pod may be bound to a node that is not there
+    pod_gc_every_seconds: float = 20.0
+    terminated_pod_threshold: int = (
+        1000  # finished pods kept; upstream's 12,500 are too many for a small host
+    )
+    burst_replicas: int = 500  # pods a ReplicaSet creates or deletes in one round
+    burst_threads: int = 8  # requests in flight in a round; the server commits together what comes together
+    endpoints_per_slice: int = 100
+    resync_namespace_seconds: float = 2.0  # how often a terminating namespace is looked at again
