@@ -17,8 +17,8 @@ RUNS = (("create", 1), ("create", 16), ("create", 64), ("get", 16), ("list", 4))
 
 
 def run(cluster: Cluster) -> Iterator[Figure]:
-    cluster.server(1)
-    cluster.wait_ready("h1")
+    cluster.server(1, "--disable-agent")
+    cluster.wait_for("the API", lambda: cluster.api("/readyz") == "ok")
     cluster.kubectl("create", "configmap", "load", "--from-literal=x=" + "y" * 1800)
     for verb, connections in RUNS:
         if verb == "list":
