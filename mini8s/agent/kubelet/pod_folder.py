@@ -31,10 +31,15 @@ class PodFolder:
         """The file mounted at a container's terminationMessagePath."""
         return self.path / "containers" / container / str(attempt)
 
+    def make(self) -> None:
+        """Only root may look into the folder of all pods."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.mkdir(exist_ok=True)
+
     def remove(self) -> None:
         """Never follows a link or a mount out of the folder."""
         tmpfs.unmount_below(self.path)
-        shutil.rmtree(self.path, ignore_errors=False)
+        shutil.rmtree(self.path)
 
 
 def all_uids(data_dir: Path) -> list[str]:

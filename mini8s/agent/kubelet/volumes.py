@@ -1,7 +1,7 @@
 """A pod's volumes on the host, brought up to date whenever they are asked for.
 
-Memory-backed where the kernel lets us: Secrets always, emptyDir on demand. Where it doesn't, a Secret's folder
-is for root alone.
+Memory-backed where the kernel lets us: Secrets always, emptyDir on demand. The folder of all pods is for root
+alone; what a container sees of it is what is mounted into it.
 """
 
 from __future__ import annotations
@@ -70,29 +70,35 @@ def _prepare_one(placed: Placed, path: Path, volume: Obj, lookup: Lookup) -> str
         kind = next((key for key in volume if key != "name"), "without a source")
         raise Missing(f"no volume plugin matched: {kind}")
     files = payload(placed, volume, lookup)
-    if not path.exists():
-        path.mkdir(parents=True)
-        if "secret" in volume or "projected" in volume:
-            _hide(path)
+    path.mkdir(parents=True, exist_ok=True)
+    if "secret" in volume or "projected" in volume:
+        _hide(path)
     atomic.write(path, files, stamp=lambda: uuid.uuid4().hex, group=group)
     return str(path)
 
 
 def _empty_dir(path: Path, source: Obj, group: int | None) -> None:
-    if path.exists():
-        return
-    path.mkdir(parents=True)
+    """Made beside its place and moved there, so that a killed agent leaves none half made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if source.get("medium") == "Memory":
+        path.mkdir(exist_ok=True)
+        if path.is_mount():
+            return
         tmpfs.mount(path, size_bytes=quantity.value(source.get("sizeLimit") or "0"), mode=0o777)
+        _open(path, group)
+    elif not path.exists():
+        new = path.with_name(f"..{path.name}")
+        new.mkdir(exist_ok=True)
+        _open(new, group)
+        new.rename(path)
+
+
+def _open(path: Path, group: int | None) -> None:
+    """Anybody may write; with a group, new files take the folder's."""
     path.chmod(0o777)
     if group is not None:
-        _give(path, group)
-
-
-def _give(path: Path, group: int) -> None:
-    """New files take the group of the folder."""
-    os.chown(path, -1, group)
-    path.chmod(0o2777)
+        os.chown(path, -1, group)
+        path.chmod(0o2777)
 
 
 def _hide(path: Path) -> None:

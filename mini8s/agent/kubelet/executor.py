@@ -1,0 +1,172 @@
+"""Performs a plan's actions on one pod. What fails is held back and told; it never stops other pods."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini8s.agent.kubelet.container_spec import sandbox_spec
+from mini8s.agent.kubelet.container_status import Waiting
+from mini8s.agent.kubelet.downward import Placed
+from mini8s.agent.kubelet.images import field_path
+from mini8s.agent.kubelet.memory import Memory
+from mini8s.agent.kubelet.plan import (
+    SANDBOX,
+    Action,
+    CleanUp,
+    CreateSandbox,
+    Kill,
+    RemoveContainer,
+    RemoveSandbox,
+    StartContainer,
+    Terminate,
+)
+from mini8s.agent.kubelet.pod_folder import PodFolder
+from mini8s.agent.kubelet.starting import CannotStart, Starter
+from mini8s.agent.network.base import NetworkError, PodNetwork
+from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime, Sandbox, StartFailed
+from mini8s.client.base import EventSink
+from mini8s.objects.kinds import Obj
+from mini8s.util.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Task:
+    """One pod in one round of its worker. `pod` is None for an orphan."""
+
+    uid: str
+    pod: Obj | None
+    folder: PodFolder
+    memory: Memory
+    sandbox: Sandbox | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    runtime: Runtime
+    network: PodNetwork
+    starter: Starter
+    events: EventSink
+    clock: Clock
+    host_ip: str
+    allocatable: Mapping[str, str]
+    data_dir: Path
+
+    def perform(self, task: Task, action: Action) -> None:
+        """Raises EngineDown; every other failure ends here."""
+        match action:
+            case CreateSandbox(attempt):
+                self._create_sandbox(task, attempt)
+            case StartContainer():
+                self._start(task, action)
+            case Terminate(container, message):
+                self._terminate(task, container.id, container.name, message)
+            case Kill(container):
+                self._tried(self.runtime.kill_container, container.id)
+            case RemoveContainer(container):
+                self._tried(self.runtime.remove_container, container.id)
+            case RemoveSandbox(sandbox_id, last):
+                self._remove_sandbox(task, sandbox_id, last=last)
+            case CleanUp():
+                task.folder.remove()
+
+    def address(self, task: Task, pod: Obj) -> str:
+        """The pod's address, given to its sandbox if this agent hasn't seen to that yet: an agent before it
+        may have been killed in the middle. Empty while the network refuses."""
+        if pod["spec"].get("hostNetwork"):
+            return self.host_ip
+        sandbox = task.sandbox
+        if sandbox is None:
+            return ""
+        if sandbox.id not in task.memory.addresses:
+            try:
+                task.memory.addresses = {sandbox.id: self.network.attach(task.uid, sandbox.pid)}
+            except NetworkError as error:
+                self._sandbox_failed(task, pod, f"plugin type=mini8s failed (add): {error}")
+                return ""
+        return task.memory.addresses[sandbox.id]
+
+    def placed(self, task: Task, pod: Obj) -> Placed:
+        return Placed(pod, self.address(task, pod), self.host_ip, self.allocatable)
+
+    def refresh_files(self, task: Task, pod: Obj) -> None:
+        """Bring the volumes of a pod that runs up to date with what they show."""
+        try:
+            self.starter.prepare_volumes(self.placed(task, pod), task.folder)
+        except CannotStart as error:
+            log.info("volumes of %s keep their old files: %s", task.uid, error.waiting.reason)
+
+    def _create_sandbox(self, task: Task, attempt: int) -> None:
+        pod = _wanted(task)
+        try:
+            task.sandbox = self.runtime.create_sandbox(sandbox_spec(pod, attempt))
+        except EngineDown:
+            raise
+        except EngineError as error:
+            self._sandbox_failed(task, pod, str(error))
+            return
+        if not self.address(task, pod):
+            self._tried(self.runtime.remove_sandbox, task.sandbox.id)
+            return
+        task.memory.release(SANDBOX)
+
+    def _sandbox_failed(self, task: Task, pod: Obj, message: str) -> None:
+        text = f"Failed to create pod sandbox: {message}"
+        self.events.event(pod, "Warning", "FailedCreatePodSandBox", text)
+        task.memory.hold(SANDBOX, Waiting("ContainerCreating"), self.clock.now())
+
+    def _start(self, task: Task, action: StartContainer) -> None:
+        pod, name = _wanted(task), action.wanted.name
+        if task.sandbox is None or not self.address(task, pod):
+            return
+        try:
+            self.starter.start(self.placed(task, pod), task.folder, task.sandbox.id, action)
+        except CannotStart as error:
+            task.memory.hold(name, error.waiting, self.clock.now(), error.until)
+        except StartFailed:
+            task.memory.release(name)  # its record tells of it, and brings the back-off
+        except EngineDown:
+            raise
+        except (EngineError, OSError) as error:
+            log.warning("cannot start %s of %s: %s", name, task.uid, error)
+            task.memory.hold(name, Waiting("RunContainerError", str(error)), self.clock.now())
+        else:
+            task.memory.release(name)
+
+    def _terminate(self, task: Task, container_id: str, name: str, message: str) -> None:
+        task.memory.asked[container_id] = self.clock.now()
+        if task.pod is not None:
+            where = field_path(task.pod, name)
+            self.events.event(task.pod, "Normal", "Killing", message, field_path=where)
+        self._tried(self.runtime.terminate_container, container_id)
+
+    def _remove_sandbox(self, task: Task, sandbox_id: str, *, last: bool) -> None:
+        self._tried(self.runtime.remove_sandbox, sandbox_id)
+        task.sandbox = None
+        if last:
+            self._detach(task)
+
+    def _detach(self, task: Task) -> None:
+        try:
+            self.network.detach(task.uid)
+        except NetworkError as error:
+            log.warning("the address of %s is not freed: %s", task.uid, error)
+
+    def _tried(self, call: Callable[[str], None], container_id: str) -> None:
+        """A refusal is worth a line in the log; the next round sees what is left and tries again."""
+        try:
+            call(container_id)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            log.warning("%s: %s", container_id[:12], error)
+
+
+def _wanted(task: Task) -> Obj:
+    if task.pod is None:
+        raise ValueError(f"nothing is started for a pod that nobody wants: {task.uid}")
+    return task.pod

@@ -1,0 +1,140 @@
+"""Keeps the server knowing this node: registers it, renews its lease, and writes its status when it changed.
+
+The lease is the cheap sign of life, every ten seconds; the status is written on change, and every five
+minutes at the least.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from mini8s.agent.kubelet import host, node
+from mini8s.agent.runtime.base import EngineDown, EngineInfo, Image, Runtime
+from mini8s.client.base import Api
+from mini8s.client.lease import Lease
+from mini8s.objects import meta
+from mini8s.objects.errors import ApiError, NotFound
+from mini8s.objects.kinds import NODES, Obj
+from mini8s.util.clock import Clock
+from mini8s.util.log import OnChange
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 10.0
+RETRY_SECONDS = 2.0
+STATUS_SECONDS = 300.0
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 40
+
+
+class Heartbeat:
+    """`engine_trouble` and `network_trouble` answer "" when all is well."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        runtime: Runtime,
+        name: str,
+        ip: str,
+        labels: Mapping[str, str],
+        taints: Sequence[Obj],
+        data_dir: Path,
+        clock: Clock,
+        engine_trouble: Callable[[], str],
+        network_trouble: Callable[[], str],
+    ) -> None:
+        self.registered = False
+        self._api, self._runtime, self._clock = api, runtime, clock
+        self._name, self._ip = name, ip
+        self._labels, self._taints = labels, taints
+        self._data_dir = data_dir
+        self._engine_trouble, self._network_trouble = engine_trouble, network_trouble
+        self._host = host.facts(data_dir)
+        self._engine: EngineInfo | None = None
+        self._node: Obj = {}  # as the server last said it
+        self._written = 0.0  # when its status was written, monotonic
+        self._lease: Lease | None = None
+        self._said = OnChange(log)
+
+    @property
+    def allocatable(self) -> Mapping[str, str]:
+        return node.allocatable(self._host)
+
+    def step(self) -> float:
+        """One round; seconds until the next."""
+        try:
+            self._round(self._facts())
+        except ApiError as error:
+            self._said.say(f"node {self._name}: {error}")
+            return RETRY_SECONDS
+        self._said.say(f"node {self._name}: {self._engine_trouble() or 'ready'}")
+        return EVERY_SECONDS
+
+    def _round(self, facts: node.NodeFacts) -> None:
+        """What the server has is read anew each time: others write into it too."""
+        try:
+            self._node = self._api.get(NODES, "", self._name)
+        except NotFound:
+            self.registered = False
+            self._node = self._api.create(NODES, node.node(facts))
+        if not self.registered:
+            self._register(facts)
+        self._write_status(facts)
+        if self._lease is not None:
+            self._lease.hold()
+
+    def _register(self, facts: node.NodeFacts) -> None:
+        """Adopt the node: its taints, and labels that others gave it, stay as they are."""
+        missing = dict(node.labels(facts).items() - meta.labels(self._node).items())
+        if missing:
+            self._node = self._api.patch(NODES, "", self._name, {"metadata": {"labels": missing}})
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self._name, "uid": meta.uid(self._node)}
+        self._lease = Lease(
+            self._api,
+            LEASE_NAMESPACE,
+            self._name,
+            self._name,
+            self._clock,
+            seconds=LEASE_SECONDS,
+            owners=(owner,),
+        )
+        self.registered = True
+
+    def _write_status(self, facts: node.NodeFacts) -> None:
+        old = self._node.get("status") or {}
+        new = node.status(facts, old)
+        due = self._clock.monotonic() - self._written >= STATUS_SECONDS
+        if self._written and not due and not node.differs(old, new):
+            return
+        self._node = self._api.patch_status(NODES, "", self._name, {"status": new})
+        self._written = self._clock.monotonic() or 1e-9
+
+    def _facts(self) -> node.NodeFacts:
+        trouble, images = self._ask_engine()
+        return node.NodeFacts(
+            name=self._name,
+            ip=self._ip,
+            host=self._host,
+            pressure=host.pressure(self._data_dir),
+            now=self._clock.now(),
+            engine=self._engine,
+            engine_trouble=trouble,
+            network_trouble=self._network_trouble(),
+            images=images,
+            labels=self._labels,
+            taints=self._taints,
+        )
+
+    def _ask_engine(self) -> tuple[str, Sequence[Image]]:
+        """What is wrong with it, and the images it has."""
+        trouble = self._engine_trouble()
+        if trouble:
+            return trouble, ()
+        try:
+            self._engine = self._engine or self._runtime.info()
+            return "", self._runtime.images()
+        except EngineDown as error:
+            return str(error), ()

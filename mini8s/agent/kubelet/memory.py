@@ -1,0 +1,53 @@
+"""What the agent knows of a pod besides the engine's records. All of it may be lost: a restarted agent finds
+its way without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mini8s.agent.kubelet.container_status import Waiting
+from mini8s.agent.kubelet.plan import Remembered
+from mini8s.util.backoff import Backoff
+
+
+@dataclass(slots=True)
+class Hold:
+    """A container (or, under the name "", the sandbox) that could not be started, and when to try again."""
+
+    until: datetime
+    waiting: Waiting
+    backoff: Backoff
+
+
+@dataclass(slots=True)
+class Memory:
+    since: datetime
+    asked: dict[str, datetime] = field(default_factory=dict)  # container id → when it was asked to end
+    held: dict[str, Hold] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)  # sandbox id → the pod's address
+    last_words: dict[str, str] = field(default_factory=dict)  # container id → its termination message
+    said: str = ""  # the last back-off that an event told
+
+    def hold(self, name: str, waiting: Waiting, now: datetime, until: datetime | None = None) -> None:
+        """Not again before `until`, or before this name's own back-off is over."""
+        known = self.held.get(name)
+        backoff = known.backoff if known else Backoff(first=1.0, most=60.0)
+        self.held[name] = Hold(until or now + timedelta(seconds=backoff.failed()), waiting, backoff)
+
+    def release(self, name: str) -> None:
+        self.held.pop(name, None)
+
+    def retry_now(self, now: datetime) -> None:
+        """What was missing may have come."""
+        for hold in list(self.held.values()):
+            hold.until = now
+
+    def remembered(self, *, folders: bool) -> Remembered:
+        return Remembered(dict(self.asked), {name: hold.until for name, hold in self.held.items()}, folders)
+
+    def waiting(self, backing_off: Mapping[str, str]) -> dict[str, Waiting]:
+        """Why containers wait: what failed, or else the back-off the plan told of."""
+        found = {name: Waiting("CrashLoopBackOff", message) for name, message in backing_off.items()}
+        return found | {name: hold.waiting for name, hold in self.held.items()}

@@ -1,0 +1,147 @@
+"""One pod's round: read what runs, plan, perform, until nothing is left to do; then report.
+
+The queue gives a pod to one worker at a time, so a round needs no lock on its pod's memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mini8s.agent.kubelet import last_words, volumes
+from mini8s.agent.kubelet.executor import Executor, Task
+from mini8s.agent.kubelet.images import Images, field_path
+from mini8s.agent.kubelet.memory import Memory
+from mini8s.agent.kubelet.plan import CreateSandbox, Plan, StartContainer, plan
+from mini8s.agent.kubelet.pod_folder import PodFolder
+from mini8s.agent.kubelet.prober import Prober
+from mini8s.agent.kubelet.references import References
+from mini8s.agent.kubelet.status import Facts, pod_status
+from mini8s.agent.kubelet.status_writer import StatusWriter
+from mini8s.agent.kubelet.view import View, identity
+from mini8s.agent.runtime.base import RunningPod
+from mini8s.objects import meta
+from mini8s.objects.kinds import Obj
+
+log = logging.getLogger(__name__)
+
+MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look is a second later
+
+
+@dataclass(frozen=True, slots=True)
+class PodWorker:
+    """`wanted` is the pod that the server wants under a uid, or None."""
+
+    executor: Executor
+    images: Images
+    prober: Prober
+    references: References
+    statuses: StatusWriter
+    wanted: Callable[[str], Obj | None]
+    memories: dict[str, Memory] = field(default_factory=dict)
+
+    def sync(self, uid: str) -> float | None:
+        """Bring one pod to rest; seconds after which to look again. Raises EngineDown."""
+        pod = self.wanted(uid)
+        memory = self.memories.setdefault(uid, Memory(self.executor.clock.now()))
+        task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory)
+        if pod is not None:
+            self.references.follow(pod)
+        running, done = self._act(task)
+        if pod is None:
+            if done.ended:
+                self._forget(uid)
+        else:
+            self._report(task, pod, running, done)
+        return done.wake_seconds
+
+    def retry(self, uid: str) -> None:
+        """Something that the pod may have waited for has changed."""
+        memory = self.memories.get(uid)
+        if memory:
+            memory.retry_now(self.executor.clock.now())
+
+    def _act(self, task: Task) -> tuple[RunningPod, Plan]:
+        for _ in range(MOST_ROUNDS):
+            running = self._look(task)
+            done = plan(
+                task.pod,
+                running,
+                verdicts=self.prober.verdicts(running),
+                remembered=task.memory.remembered(folders=task.folder.exists),
+                now=self.executor.clock.now(),
+            )
+            if not done.actions:
+                return running, done
+            for action in done.actions:
+                if isinstance(action, CreateSandbox | StartContainer) and self.wanted(task.uid) is None:
+                    break  # deleted meanwhile: what is started now would be ended at once
+                self.executor.perform(task, action)
+        log.warning("%s does not come to rest: %s", task.uid, done.actions)
+        return running, Plan(wake_seconds=1.0)
+
+    def _look(self, task: Task) -> RunningPod:
+        running = self.executor.runtime.pod(task.uid) or _nothing(task)
+        task.sandbox = running.sandbox
+        present = {one.id for one in running.containers}
+        task.memory.asked = {key: when for key, when in task.memory.asked.items() if key in present}
+        if task.pod is not None:
+            self.prober.follow(task.pod, running, self._address(task, task.pod))
+        return running
+
+    def _address(self, task: Task, pod: Obj) -> str:
+        """What it has, and unless it is on its way out, what it gets."""
+        if not meta.deleting(pod):
+            return self.executor.address(task, pod)
+        host_network = pod["spec"].get("hostNetwork")
+        return self.executor.host_ip if host_network else self.executor.network.address(task.uid)
+
+    def _report(self, task: Task, pod: Obj, running: RunningPod, done: Plan) -> None:
+        view = View(pod, running, self.prober.verdicts(running))
+        if task.sandbox and volumes.has_files(pod) and not meta.deleting(pod):
+            self.executor.refresh_files(task, pod)
+        self._tell_back_off(task, pod, done)
+        facts = Facts(
+            now=self.executor.clock.now(),
+            since=task.memory.since,
+            host_ip=self.executor.host_ip,
+            pod_ip=self._address(task, pod),
+            at_end=done.ended and meta.deleting(pod),
+            waiting=task.memory.waiting(done.waiting),
+            last_words=self._last_words(task, view),
+        )
+        status = (pod.get("status") or {}) if view.said_terminal else pod_status(view, facts)
+        self.statuses.put(pod, status, gone=done.ended and meta.deleting(pod))
+
+    def _last_words(self, task: Task, view: View) -> dict[str, str]:
+        """Read once for each container that ended."""
+        known = task.memory.last_words
+        for wanted in (*view.init_containers, *view.containers):
+            for ended in view.running.containers:
+                if ended.name == wanted.name and ended.state == "exited" and ended.id not in known:
+                    path = task.folder.last_words(ended.name, ended.attempt)
+                    known[ended.id] = last_words.read(path, wanted.spec, ended, self.executor.runtime)
+        return known
+
+    def _tell_back_off(self, task: Task, pod: Obj, done: Plan) -> None:
+        """The BackOff event, once for each back-off."""
+        said = "".join(f"{name} {message}" for name, message in sorted(done.waiting.items()))
+        if said and said != task.memory.said:
+            for name in done.waiting:
+                message = f"Back-off restarting failed container {name} in pod {identity(pod)}"
+                where = field_path(pod, name)
+                self.executor.events.event(pod, "Warning", "BackOff", message, field_path=where)
+        task.memory.said = said
+
+    def _forget(self, uid: str) -> None:
+        self.memories.pop(uid, None)
+        self.prober.forget(uid)
+        self.images.forget(uid)
+        self.references.forget(uid)
+        self.statuses.forget(uid)
+
+
+def _nothing(task: Task) -> RunningPod:
+    pod = task.pod or {}
+    return RunningPod(meta.namespace(pod), meta.name(pod), task.uid)

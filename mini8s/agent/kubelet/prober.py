@@ -1,0 +1,173 @@
+"""Asks the probes when they are due: one thread keeps the time, a small pool asks.
+
+A probe belongs to one container of one attempt; with the container it goes. What the answers add up to is
+read by the plan, and a pod whose result changed is looked at again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from mini8s.agent.kubelet.images import field_path
+from mini8s.agent.kubelet.probe_checks import Answer, ask
+from mini8s.agent.kubelet.probes import Probe, Tally, count, probes_of, settled, verdict
+from mini8s.agent.kubelet.view import Verdict, View
+from mini8s.agent.runtime.base import RunningPod, Runtime
+from mini8s.client.base import EventSink
+from mini8s.objects import meta
+from mini8s.objects.kinds import Obj
+from mini8s.util.clock import Clock
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+IDLE_SECONDS = 3600.0
+Key = tuple[str, str]  # container id, type
+
+
+@dataclass(slots=True)
+class _Asked:
+    probe: Probe
+    pod: Obj
+    due: float = 0.0  # Unix time
+    tally: Tally = field(default_factory=Tally)
+
+
+class Prober:
+    """`changed` is called with a pod's uid when a probe's result changed."""
+
+    def __init__(
+        self, runtime: Runtime, events: EventSink, clock: Clock, changed: Callable[[str], None]
+    ) -> None:
+        self._runtime = runtime
+        self._events = events
+        self._clock = clock
+        self._changed = changed
+        self._wake = threading.Condition()  # guards the tables below
+        self._pods: dict[str, dict[Key, _Asked]] = {}
+        self._specs: dict[str, dict[str, Obj]] = {}  # by uid and container id: the container's spec
+        self._heap: list[tuple[float, int, str, Key]] = []
+        self._order = itertools.count()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="probe")
+
+    def follow(self, pod: Obj, running: RunningPod, address: str) -> None:
+        """Ask what the pod's running containers are to be asked, and nothing else of it."""
+        uid = meta.uid(pod)
+        if not _has_probes(pod):
+            return
+        with self._wake:
+            self._specs[uid] = _specs(pod, running)
+            view = View(pod, running, self._verdicts(uid))
+            known = self._pods.setdefault(uid, {})
+            wanted = {
+                (probe.container_id, probe.type): probe
+                for probe in probes_of(view, address, deleting=meta.deleting(pod))
+            }
+            for key, probe in wanted.items():
+                self._begin(uid, key, probe, pod, known)
+            alive = {one.id for one in running.containers if one.running}
+            self._pods[uid] = {
+                key: asked
+                for key, asked in known.items()
+                if key in wanted or (key[0] in alive and key[1] == "startup")
+            }
+
+    def forget(self, uid: str) -> None:
+        with self._wake:
+            self._pods.pop(uid, None)
+            self._specs.pop(uid, None)
+
+    def verdicts(self, running: RunningPod) -> dict[str, Verdict]:
+        with self._wake:
+            return self._verdicts(running.uid)
+
+    def step(self) -> float:
+        """One round of the timekeeper: start what is due; it sleeps inside until something is."""
+        with self._wake:
+            now = self._clock.now().timestamp()
+            while self._heap and self._heap[0][0] <= now:
+                _, _, uid, key = heapq.heappop(self._heap)
+                if key in self._pods.get(uid, {}):
+                    self._pool.submit(self._ask, uid, key)
+            left = self._heap[0][0] - now if self._heap else IDLE_SECONDS
+            self._wake.wait(left)
+        return 0.0
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._wake:
+            self._wake.notify_all()
+
+    def _begin(self, uid: str, key: Key, probe: Probe, pod: Obj, known: dict[Key, _Asked]) -> None:
+        asked = known.get(key)
+        if asked:
+            asked.probe, asked.pod = probe, pod
+            return
+        due = max(self._clock.now().timestamp(), probe.begins)
+        known[key] = _Asked(probe, pod, due)
+        self._push(due, uid, key)
+
+    def _push(self, due: float, uid: str, key: Key) -> None:
+        heapq.heappush(self._heap, (due, next(self._order), uid, key))
+        self._wake.notify_all()
+
+    def _ask(self, uid: str, key: Key) -> None:
+        """One probe, in a thread of the pool."""
+        asked = self._pods.get(uid, {}).get(key)
+        if asked is None:
+            return
+        try:
+            answer = ask(asked.probe.check, asked.probe.timeout, self._runtime)
+        except Exception:
+            log.exception("a probe of %s failed in itself", asked.probe.container)
+            answer = None
+        if self._count(uid, key, answer):
+            self._changed(uid)
+        if answer and not answer.ok:
+            self._tell(asked, answer)
+
+    def _count(self, uid: str, key: Key, answer: Answer | None) -> bool:
+        """Note an answer and when to ask again; whether the result changed."""
+        with self._wake:
+            asked = self._pods.get(uid, {}).get(key)
+            if asked is None:
+                return False
+            before = asked.tally.result
+            if answer is not None:
+                asked.tally = count(asked.tally, asked.probe, answer.ok)
+            if not settled(asked.probe, asked.tally):
+                asked.due = max(self._clock.now().timestamp(), asked.due + asked.probe.period)
+                self._push(asked.due, uid, key)
+            return asked.tally.result is not before
+
+    def _tell(self, asked: _Asked, answer: Answer) -> None:
+        message = f"{asked.probe.type.capitalize()} probe failed: {answer.message}"
+        where = field_path(asked.pod, asked.probe.container)
+        self._events.event(asked.pod, "Warning", "Unhealthy", message, field_path=where)
+
+    def _verdicts(self, uid: str) -> dict[str, Verdict]:
+        """Under the lock."""
+        tallies: dict[str, dict[str, Tally]] = {}
+        for (container_id, what), asked in self._pods.get(uid, {}).items():
+            tallies.setdefault(container_id, {})[what] = asked.tally
+        return {
+            container_id: verdict(spec, tallies.get(container_id, {}))
+            for container_id, spec in self._specs.get(uid, {}).items()
+        }
+
+
+def _has_probes(pod: Obj) -> bool:
+    containers = (*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ()))
+    return any(f"{what}Probe" in one for one in containers for what in ("startup", "readiness", "liveness"))
+
+
+def _specs(pod: Obj, running: RunningPod) -> dict[str, Obj]:
+    containers = (*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or ()))
+    by_name = {one["name"]: one for one in containers}
+    return {one.id: by_name[one.name] for one in running.containers if one.running and one.name in by_name}

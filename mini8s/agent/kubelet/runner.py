@@ -1,0 +1,267 @@
+"""The kubelet of a node, put together: informers and the engine's events fill one queue of pods, a few
+workers empty it, and beside them run the probes, the puller, the status writer and the heartbeat.
+
+It ends without touching a pod, and begins by adopting what runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini8s.agent.kubelet.executor import Executor
+from mini8s.agent.kubelet.heartbeat import Heartbeat
+from mini8s.agent.kubelet.image_folder import ImageFolder
+from mini8s.agent.kubelet.images import Images
+from mini8s.agent.kubelet.logs import Logs
+from mini8s.agent.kubelet.pod_folder import all_uids
+from mini8s.agent.kubelet.pod_worker import PodWorker
+from mini8s.agent.kubelet.prober import Prober
+from mini8s.agent.kubelet.references import References
+from mini8s.agent.kubelet.relist import Relist
+from mini8s.agent.kubelet.starting import Starter
+from mini8s.agent.kubelet.status_writer import StatusWriter
+from mini8s.agent.kubelet.streams import Streams
+from mini8s.agent.network.base import PodNetwork
+from mini8s.agent.runtime.base import EngineDown, Runtime
+from mini8s.client.base import Api, EventSink
+from mini8s.client.informer import Informers
+from mini8s.client.workqueue import WorkQueue
+from mini8s.objects import meta
+from mini8s.objects.errors import ApiError
+from mini8s.objects.kinds import PODS, SERVICES, Obj
+from mini8s.util.clock import Clock
+from mini8s.util.log import OnChange
+from mini8s.util.workers import Stop, Worker
+
+log = logging.getLogger(__name__)
+
+WORKERS = 4  # twice the cores of a small host: starting a pod is mostly waiting for the engine
+POLL_SECONDS = 1.0  # how soon a worker notices the stop
+IMAGES_EVERY_SECONDS = 10.0
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSetup:
+    """What the kubelet is told of its node. `labels` and `taints` are what it registers with."""
+
+    name: str
+    ip: str
+    data_dir: Path
+    cluster_dns: str
+    cluster_domain: str
+    labels: Mapping[str, str]
+    taints: Sequence[Obj]
+
+
+class Kubelet:
+    """Runs this node's pods. `ready` once the node is registered and the engine answers. `network_trouble`
+    says why pods can't be connected, "" when they can."""
+
+    def __init__(  # noqa: PLR0913 - a composition root: every argument is another room's door
+        self,
+        *,
+        rest: Api,
+        informers: Informers,
+        runtime: Runtime,
+        network: PodNetwork,
+        node_name: str,
+        node_ip: str,
+        data_dir: Path | str,
+        cluster_dns: str,
+        cluster_domain: str,
+        labels: Mapping[str, str],
+        taints: Sequence[Obj],
+        clock: Clock,
+        stop: Stop,
+        recorder: EventSink,
+        network_trouble: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._rest, self._runtime, self._network = rest, runtime, network
+        self._clock, self._stop, self._recorder = clock, stop, recorder
+        self._network_trouble = network_trouble
+        self._node = NodeSetup(
+            name=node_name,
+            ip=node_ip,
+            data_dir=Path(data_dir),
+            cluster_dns=cluster_dns,
+            cluster_domain=cluster_domain,
+            labels=labels,
+            taints=taints,
+        )
+        self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}", indexers={"uid": _by_uid})
+        self._services = informers.of(SERVICES)
+        self._queue, self._status_queue = WorkQueue(), WorkQueue()
+        self._said = OnChange(log)
+        self._threads: list[Worker] = []
+        self._relist = Relist(self._runtime, self._queue.add, self._stop)
+        self._references = References(self._rest, self._again)
+        self._images = Images(self._runtime, self._recorder, self._clock, self._again)
+        self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
+        self._prober = Prober(self._runtime, self._recorder, self._clock, self._queue.add)
+        self._statuses = StatusWriter(self._rest, self._status_queue)
+        self._heartbeat = self._make_heartbeat()
+        self._worker = PodWorker(
+            self._make_executor(),
+            self._images,
+            self._prober,
+            self._references,
+            self._statuses,
+            self._wanted,
+        )
+        self.streams = Streams(Logs(self._runtime, self._pods.cache.get), self._clock)
+
+    def _make_heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            api=self._rest,
+            runtime=self._runtime,
+            name=self._node.name,
+            ip=self._node.ip,
+            labels=self._node.labels,
+            taints=self._node.taints,
+            data_dir=self._node.data_dir,
+            clock=self._clock,
+            engine_trouble=lambda: self._relist.trouble,
+            network_trouble=self._network_trouble,
+        )
+
+    def _make_executor(self) -> Executor:
+        starter = Starter(
+            runtime=self._runtime,
+            images=self._images,
+            lookup=self._references.lookup,
+            services=self._services.cache.list,
+            events=self._recorder,
+            cluster_dns=self._node.cluster_dns,
+            cluster_domain=self._node.cluster_domain,
+        )
+        return Executor(
+            runtime=self._runtime,
+            network=self._network,
+            starter=starter,
+            events=self._recorder,
+            clock=self._clock,
+            host_ip=self._node.ip,
+            allocatable=self._heartbeat.allocatable,
+            data_dir=self._node.data_dir,
+        )
+
+    @property
+    def ready(self) -> bool:
+        return self._heartbeat.registered and not self._relist.trouble
+
+    def start(self) -> None:
+        """Return at once; pods are touched only when the server has said which ones it wants."""
+        self._folder.prepare()
+        for uid in all_uids(self._node.data_dir):
+            self._queue.add(uid)
+        self._pods.subscribe(self._pod_changed)
+        self._pods.start()
+        self._services.start()
+        loops: list[tuple[str, Callable[[], float | None]]] = [
+            ("heartbeat", self._heartbeat.step),
+            ("engine-events", self._relist.listen),
+            ("engine-relist", self._relist.wait),
+            ("image-folder", self._scan_images),
+            ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
+            ("probes", self._prober.step),
+            ("status", self._write_status),
+            *((f"pods-{number}", self._work) for number in range(WORKERS)),
+        ]
+        self._threads = [Worker(name, step, self._stop).start() for name, step in loops]
+
+    def stop(self) -> None:
+        """End the threads within a few seconds. The pods go on."""
+        self._stop.set()
+        self._queue.shut_down()
+        self._status_queue.shut_down()
+        self._prober.close()
+        self._relist.wake()
+        self._references.close()
+        self._runtime.close()
+        end = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _work(self) -> None:
+        """One pod's round."""
+        if not self._known():
+            self._stop.wait(0.1)
+            return
+        uid = self._queue.get(POLL_SECONDS)
+        if uid is None:
+            return
+        try:
+            wake = self._worker.sync(uid)
+        except EngineDown as error:
+            self._said.say(f"pods wait for the container engine: {error}")
+            self._queue.add_rate_limited(uid)
+        except Exception:
+            log.exception("pod %s failed and is tried again", uid)
+            self._queue.add_rate_limited(uid)
+        else:
+            self._queue.forget(uid)
+            if wake is not None:
+                self._queue.add_after(uid, wake)
+        finally:
+            self._queue.done(uid)
+
+    def _known(self) -> bool:
+        """Whether the server has said which pods it wants: before that, none is an orphan and none is
+        missing. Images that came as files are loaded first, so that no pod asks a registry for them."""
+        return self._pods.synced.is_set() and self._services.synced.is_set() and self._folder.loaded
+
+    def _write_status(self) -> None:
+        uid = self._status_queue.get(POLL_SECONDS)
+        if uid is None:
+            return
+        try:
+            self._statuses.write(uid)
+        except ApiError:
+            self._status_queue.add_rate_limited(uid)
+        else:
+            self._status_queue.forget(uid)
+        finally:
+            self._status_queue.done(uid)
+
+    def _scan_images(self) -> float:
+        try:
+            self._folder.scan()
+        except EngineDown:
+            return POLL_SECONDS
+        return IMAGES_EVERY_SECONDS
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if old and new and meta.uid(old) != meta.uid(new):
+            self._queue.add(meta.uid(old))
+        elif old and new and _same_wish(old, new):
+            return
+        self._queue.add(meta.uid(new or old or {}))
+
+    def _again(self, uid: str) -> None:
+        """Something that the pod may wait for has come."""
+        self._worker.retry(uid)
+        self._queue.add(uid)
+
+    def _wanted(self, uid: str) -> Obj | None:
+        found = self._pods.cache.index("uid", uid)
+        return found[0] if found else None
+
+
+def _by_uid(pod: Obj) -> tuple[str, ...]:
+    return (meta.uid(pod),)
+
+
+def _same_wish(old: Obj, new: Obj) -> bool:
+    """Whether only the status changed, which is our own word coming back, and nobody's readiness gate."""
+    bare_old, bare_new = ({**pod, "status": None, "metadata": _bare(pod)} for pod in (old, new))
+    return bare_old == bare_new and not new["spec"].get("readinessGates")
+
+
+def _bare(pod: Obj) -> Obj:
+    left_out = {"resourceVersion", "managedFields"}
+    return {key: value for key, value in pod["metadata"].items() if key not in left_out}

@@ -1,0 +1,88 @@
+"""Tells the server how pods are: only what changed, each pod's words in order, until they are taken.
+
+A pod that is on its way out is deleted for good once its last status is written. What is said of a pod that
+the server no longer has, or has again under another uid, is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from mini8s.client.base import Api
+from mini8s.client.workqueue import WorkQueue
+from mini8s.objects import meta
+from mini8s.objects.errors import ApiError, Conflict, NotFound
+from mini8s.objects.kinds import PODS, Obj
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Said:
+    """What is to be said of a pod, and what the server was told last."""
+
+    pod: Obj
+    status: Obj
+    gone: bool
+    written: Obj
+
+
+class StatusWriter:
+    def __init__(self, api: Api, queue: WorkQueue) -> None:
+        self._api = api
+        self._queue = queue
+        self._lock = threading.Lock()  # guards the table
+        self._said: dict[str, _Said] = {}
+
+    def put(self, pod: Obj, status: Obj, *, gone: bool) -> None:
+        """`gone`: nothing of the pod is left here, so the server may forget it."""
+        uid = meta.uid(pod)
+        with self._lock:
+            known = self._said.get(uid)
+            written = known.written if known else pod.get("status") or {}
+            self._said[uid] = _Said(pod, status, gone, written)
+            if status == written and not gone:
+                return
+        self._queue.add(uid)
+
+    def forget(self, uid: str) -> None:
+        with self._lock:
+            self._said.pop(uid, None)
+
+    def write(self, uid: str) -> None:
+        """Say what is to be said of one pod. Raises what may be tried again."""
+        with self._lock:
+            said = self._said.get(uid)
+        if said is None:
+            return
+        try:
+            self._write(uid, said)
+        except NotFound:
+            self.forget(uid)
+        except Conflict as error:
+            log.info("%s is another pod now: %s", meta.key(said.pod), error)
+            self.forget(uid)
+        except ApiError as error:
+            if error.retry:
+                raise
+            log.warning("status of %s refused: %s", meta.key(said.pod), error)
+
+    def _write(self, uid: str, said: _Said) -> None:
+        namespace, name = meta.namespace(said.pod), meta.name(said.pod)
+        change = difference(said.written, said.status)
+        if change:
+            patch = {"metadata": {"uid": uid}, "status": change}
+            self._api.patch_status(PODS, namespace, name, patch)
+            with self._lock:
+                if uid in self._said:
+                    self._said[uid].written = said.status
+        if said.gone:
+            self._api.delete(PODS, namespace, name, uid=uid, grace_seconds=0)
+
+
+def difference(old: Obj, new: Obj) -> Obj:
+    """The merge patch from one status to another; lists are replaced whole."""
+    changed = {key: value for key, value in new.items() if old.get(key) != value}
+    return changed | {key: None for key in old if key not in new}
