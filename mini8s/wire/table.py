@@ -36,24 +36,22 @@ def table(
     now: datetime,
     *,
     revision: str = "",
-    continue_token: str = "",
-    remaining: int | None = None,
+    version: str = "v1",
     include: str = "Metadata",
     headers: bool = True,
 ) -> Obj:
-    """A Table of the objects. `include` is the request's includeObject (None, Metadata, Object); a watch
-    sends `headers` with its first event only."""
-    metadata: Obj = {"resourceVersion": revision} if revision else {}
-    if continue_token:
-        metadata["continue"] = continue_token
-        if remaining is not None:
-            metadata["remainingItemCount"] = remaining
+    """A Table of the objects, in a version of meta.k8s.io. `include` is the request's includeObject (None,
+    Metadata, Object); a watch sends `headers` with its first event only."""
+    api_version = f"meta.k8s.io/{version}"
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": metadata,
-        "columnDefinitions": [_definition(column) for column in columns] if headers else [],
-        "rows": [_row(columns, obj, now, include) for obj in objects],
+        "apiVersion": api_version,
+        "metadata": {"resourceVersion": revision} if revision else {},
+        "columnDefinitions": [_definition(column) for column in columns] if headers else None,
+        "rows": [
+            {"cells": [column.cell(obj, now) for column in columns], **_shown(obj, include, api_version)}
+            for obj in objects
+        ],
     }
 
 
@@ -80,17 +78,15 @@ def _definition(column: Column) -> Obj:
     }
 
 
-def _row(columns: Sequence[Column], obj: Obj, now: datetime, include: str) -> Obj:
-    row: Obj = {"cells": [column.cell(obj, now) for column in columns]}
+def _shown(obj: Obj, include: str, api_version: str) -> Obj:
     if include == "Object":
-        row["object"] = obj
-    elif include == "Metadata":
-        row["object"] = {
-            "kind": "PartialObjectMetadata",
-            "apiVersion": "meta.k8s.io/v1",
-            "metadata": obj.get("metadata") or {},
-        }
-    return row
+        return {"object": obj}
+    partial = {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": api_version,
+        "metadata": obj.get("metadata") or {},
+    }
+    return {"object": partial} if include == "Metadata" else {}
 
 
 def _cell(cells: Sequence[Any], at: int) -> str:

@@ -51,6 +51,16 @@ def interleave(merged: list[Any], ours: list[Any], theirs: list[Any], key: str) 
     return result + left
 
 
+def filled(original: list[Any], patch: list[Any], merged: list[Any], key: str) -> list[Any]:
+    """The server's order once the patch was merged: what is left, and in the places that deletions freed what
+    is new (upstream deletes and appends in one array, and only looks at its first part)."""
+    stay = _places(merged, key)
+    left = [item for item in original if _identity(item, key) in stay]
+    known = _places(original, key)
+    new = [item for item in patch if (place := _identity(item, key)) in stay and place not in known]
+    return [*left, *new][: len(original)]
+
+
 def check_order(patch: list[Any], order: list[Any], key: str) -> None:
     """The patch's elements must come in the order that the patch itself states."""
     stated = iter([_identity(item, key) for item in order])

@@ -13,7 +13,7 @@ from typing import Any
 from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.patch import lists
-from mini8s.objects.schema.types import Field, Schema
+from mini8s.objects.schema.types import Field, Schema, Shape
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"
@@ -155,13 +155,10 @@ def _merge_maps(original: list[Any], patch: list[Any], field: Field) -> list[Any
 
 
 def _set_in_order(merged: Obj, patch: Obj, name: str, order: Any, field: Field) -> None:
-    """Merge the list `name`, then bring it in the order that the patch's sender saw it in."""
+    """Merge the list `name`, then bring it in the order that the patch's sender wants."""
     original, change = merged.get(name), patch.get(name)
-    if (
-        not isinstance(order, list)
-        or not isinstance(change, list | None)
-        or not isinstance(original, list | None)
-    ):
+    right_types = isinstance(original, list | None) and isinstance(change, list | None)
+    if not right_types or not isinstance(order, list) or field.schema.shape not in {Shape.LIST, Shape.ANY}:
         raise BadRequest(f"invalid patch format of setElementOrder list for {name}")
     if original is None and change is None:
         return
@@ -170,4 +167,5 @@ def _set_in_order(merged: Obj, patch: Obj, name: str, order: Any, field: Field) 
         result = _new(change) if original is None else original
     else:
         result = _merge_list(original, change, field) if field.merges else change
-    merged[name] = lists.interleave(result, order, original or [], field.merge_key)
+    theirs = lists.filled(original or [], change or [], result, field.merge_key)
+    merged[name] = lists.interleave(result, order, theirs, field.merge_key)
