@@ -109,8 +109,9 @@ class ServiceAllocator:
             self._take_ip(pool, claim, obj, asked)
             return
         mine = pool.reserved_for(claim.holder)
-        found = pool.take_first(claim, (f"ip {ip}" for ip in self._next_ip)) if not mine else mine
-        if found is None or (mine and not pool.take(claim, mine)):
+        candidates = iter([mine]) if mine else (f"ip {ip}" for ip in self._next_ip)
+        found = pool.take_first(claim, candidates)
+        if found is None:
             why = "failed to allocate a serviceIP: range is full"
             raise _refused(obj, problems.invalid("spec.clusterIPs", [], why))
         spec["clusterIP"] = found.removeprefix("ip ")

@@ -1,4 +1,4 @@
-"""The last step of every write: bytes with their own revision in them go to the store, or nowhere (dry run)."""
+"""The last step of every write: bytes that hold their own revision go to the store; in a dry run nowhere."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Deleting: at once, after a grace period, or when the last finalizer is gone (`rest.BeforeDelete`).
 
-What an object waits for is written in it: `deletionTimestamp`, the grace that whoever runs it has, finalizers.
-Who dependents belong to is the garbage collector's matter; here only its finalizers are set.
+What an object waits for is written in it: `deletionTimestamp`, the grace of whoever runs it, finalizers. Who
+dependents belong to is the garbage collector's matter; here only its finalizers are set.
 """
 
 from __future__ import annotations

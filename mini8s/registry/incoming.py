@@ -1,4 +1,4 @@
-"""The door: an object as a client sent it becomes one the machine owns, typed, pruned and with its defaults."""
+"""The door: what a client sent becomes an object of ours, typed, pruned and with its defaults."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Continue tokens and the meaning of resourceVersion on a list.
 
 Upstream's table ("Semantics for get and list") is the measure: no version or 0 means the newest, a version
-means "not older than" it, and together with a limit or with resourceVersionMatch=Exact precisely it. Our reads
-are always of the newest state, so "not older than" only has to refuse versions that are yet to come.
+means "not older than" it, and together with a limit or with resourceVersionMatch=Exact precisely it. Our
+reads are of the newest state, so "not older than" only has to refuse versions that are yet to come.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOO_OLD = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a list begins: as of `revision` (0: now), from key `after`; `not_older` must have been reached."""
+    """Where a list begins: as of `revision` (0: now), from key `after`; `not_older` must have been."""
 
     revision: int = 0
     after: str = ""

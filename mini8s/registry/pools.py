@@ -1,8 +1,8 @@
 """Things of which there is only one each: addresses, ports, ranges. Each is held by one stored object.
 
-Who holds what is derived from the stored objects, at start and again after every write (`settle`), so the pool
-can not drift from the truth. A write that is under way has a claim on what it is about to store; two writes
-never have claims on the same thing unless they write the same object.
+Who holds what is derived from the stored objects, at start and again after every write (`settle`), so the
+pool can not drift from the truth. A write that is under way has a claim on what it is about to store; two
+writes never have claims on the same thing unless they write the same object.
 """
 
 from __future__ import annotations

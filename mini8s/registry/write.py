@@ -1,8 +1,8 @@
 """Creating and changing: the steps every kind goes through, in one order.
 
-A change reads the row, makes the new object from it, and stores that if the row is still the one it read; else
-it starts again with what is there now, unless the client said which version it means. What is wanted is a
-function of the object as it is, so that update, patch, scale and binding are one road.
+A change reads the row, makes the new object from it, and stores that if the row is still the one it read;
+else it starts again with what is there now, unless the client said which version it means. What is wanted is
+a function of the object as it is, so that update, patch, scale and binding are one road.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ def _check(event: Obj) -> Causes:
 
 def last_seen(event: Obj) -> str | None:
     series = (event.get("series") or {}).get("lastObservedTime")
-    return series or event.get("lastTimestamp") or event.get("eventTime") or _first_seen(event)
+    said: str | None = series or event.get("lastTimestamp") or event.get("eventTime")
+    return said or _first_seen(event)
 
 
 def _first_seen(event: Obj) -> str | None:

@@ -27,7 +27,7 @@ def check(obj: Obj, name_rule: Callable[[str], str | None]) -> Causes:
     if said.get("namespace"):
         yield from named("metadata.namespace", said["namespace"], names.dns_label(said["namespace"]))
     yield from labels(meta.labels(obj), "metadata.labels")
-    yield from annotations(meta.annotations(obj))
+    yield from annotation_map(meta.annotations(obj))
     yield from _owners(obj)
     yield from _finalizers(obj)
 
@@ -53,7 +53,7 @@ def labels(found: Mapping[str, str], field: str) -> Causes:
         yield from named(field, value, names.label_value(value))
 
 
-def annotations(found: Mapping[str, str], field: str = "metadata.annotations") -> Causes:
+def annotation_map(found: Mapping[str, str], field: str = "metadata.annotations") -> Causes:
     size = 0
     for key, value in found.items():
         yield from named(field, key, names.qualified_name(key.lower()))

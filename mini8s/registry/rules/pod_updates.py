@@ -27,7 +27,7 @@ def check(new: Obj, old: Obj) -> Causes:
         for index, container in enumerate(spec.get(part) or ()):
             yield from containers.image(container, f"spec.{part}[{index}]")
     yield from _deadline(spec, was)
-    yield from _tolerations(spec.get("tolerations") or (), was.get("tolerations") or ())
+    yield from _tolerations(spec.get("tolerations") or [], was.get("tolerations") or [])
     yield from _gates(spec, was)
     if changed := sorted(part for part in {*spec, *was} if _fixed(spec, part) != _fixed(was, part)):
         yield forbidden("spec", f"{_RULE}\nchanged: {', '.join(changed)}")

@@ -23,7 +23,7 @@ def check(pod: Obj) -> Causes:
 def template(found: Obj, field: str) -> Causes:
     """A pod template's labels, annotations and spec."""
     yield from metadata.labels(meta.labels(found), f"{field}.labels")
-    yield from metadata.annotations(meta.annotations(found), f"{field}.annotations")
+    yield from metadata.annotation_map(meta.annotations(found), f"{field}.annotations")
     yield from spec(found.get("spec") or {}, f"{field}.spec")
 
 

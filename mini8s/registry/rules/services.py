@@ -43,7 +43,7 @@ def _ports(spec: Obj) -> Causes:
     seen: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
         path = f"spec.ports[{index}]"
-        yield from _port(port, path, spec, must_be_named=len(ports) > 1)
+        yield from _port(port, path, must_be_named=len(ports) > 1)
         if (name := port.get("name")) and name in seen_names:
             yield duplicate(f"{path}.name", name)
         seen_names.add(port.get("name") or "")
@@ -54,7 +54,7 @@ def _ports(spec: Obj) -> Causes:
     yield from _node_ports(spec)
 
 
-def _port(port: Obj, field: str, spec: Obj, *, must_be_named: bool) -> Causes:
+def _port(port: Obj, field: str, *, must_be_named: bool) -> Causes:
     name, target = port.get("name") or "", port.get("targetPort")
     if must_be_named and not name:
         yield required(f"{field}.name")
