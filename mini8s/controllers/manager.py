@@ -10,6 +10,7 @@ from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
+from mini8s.controllers.kinds.deployment.controller import Deployments
 from mini8s.controllers.kinds.replicaset import ReplicaSets
 from mini8s.controllers.runner import Runner
 from mini8s.controllers.settings import ControllerSettings

@@ -51,7 +51,8 @@ class World:
     def settle(self, rounds: int = 200) -> None:
         self.observe()
         for _ in range(rounds):
-            if not any([self._drain(runner) for runner in self.runners]):
+            drained = [self._drain(runner) for runner in self.runners]
+            if not any(drained):
                 return
             self.observe()
         waiting = {runner.name: len(runner.queue) for runner in self.runners if len(runner.queue)}
