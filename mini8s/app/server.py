@@ -103,4 +103,5 @@ def _control(settings: ServerSettings, ready: Ready) -> int:
 def _agent(settings: ServerSettings, ready: Ready) -> int:
     from mini8s.app import node
 
-    return node.run(settings, f"https://127.0.0.1:{settings.https_listen_port}", ready)
+    here = f"https://127.0.0.1:{settings.https_listen_port}"
+    return node.run(settings, here, ready, control_plane=True)

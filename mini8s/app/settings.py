@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mini8s.app import registration
 from mini8s.config import NodeSettings, ServerSettings
 
 S = TypeVar("S", bound=NodeSettings)
@@ -44,6 +45,11 @@ def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
 def check(settings: NodeSettings) -> None:
     """What must hold between settings. Raises SettingsError."""
+    try:
+        registration.labels(settings, control_plane=False)
+        registration.taints(settings)
+    except registration.BadFlag as error:
+        raise SettingsError(str(error)) from error
     if not isinstance(settings, ServerSettings):
         return
     service = _network(settings.service_cidr, "--service-cidr")

@@ -147,6 +147,14 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
         self.wsgi_input.content_length = 0
         self.wsgi_input.chunked_input = False
 
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """The API answers its own errors; what comes here from a socket is a client that went away."""
+        if issubclass(t, OSError):
+            self.close_connection = True
+            log.debug("%s: %s", self.client_address, v)
+        else:
+            super().handle_error(t, v, tb)
+
     def log_request(self) -> None:
         """The API's metrics count requests; a line for each would wear the disk."""
 

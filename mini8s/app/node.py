@@ -1,0 +1,106 @@
+"""The agent process: kubelet, pod network, proxy and resolver of one host, on one set of informers.
+
+Each of them works on its own as soon as it has what it needs; nothing here decides anything. At the end the
+pods, the VIPs and the names stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+
+from mini8s.agent.dns.server import DnsServer
+from mini8s.agent.kubelet.runner import Kubelet
+from mini8s.agent.network.runner import Network
+from mini8s.agent.proxy.runner import Proxy
+from mini8s.agent.runtime.docker.engine import DockerEngine
+from mini8s.agent.tunnel import Tunnel
+from mini8s.app import registration
+from mini8s.app.layout import AgentFiles, agent_files
+from mini8s.app.process import limit_arenas, stop_on_sigterm
+from mini8s.app.supervisor import Ready
+from mini8s.client.events import Recorder
+from mini8s.client.informer import Informers
+from mini8s.client.rest import Endpoint, Rest
+from mini8s.config import VERSION, NodeSettings
+from mini8s.util.clock import SystemClock
+from mini8s.util.workers import Stop
+
+POLL_SECONDS = 0.1  # how often a start looks whether the node is registered
+
+
+def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane: bool = False) -> int:
+    """Run until told to stop; the exit code."""
+    limit_arenas()
+    stop, clock, files = stop_on_sigterm(), SystemClock(), agent_files(settings.data_dir)
+    cluster = json.loads(files.cluster.read_text())
+    endpoint = _endpoint(files, server_url)
+    rest = Rest(endpoint, user_agent=f"mini8s-agent/{VERSION}")
+    informers = Informers(rest, stop)
+    network = Network(
+        informers=informers,
+        node_name=settings.node_name,
+        node_ip=settings.node_ip,
+        backend=settings.network_backend,
+        cluster_cidr=cluster["clusterCIDR"],
+        service_cidr=cluster["serviceCIDR"],
+        cluster_dns=cluster["clusterDNS"],
+        stop=stop,
+    )
+    proxy = Proxy(
+        informers=informers,
+        node_name=settings.node_name,
+        service_cidr=cluster["serviceCIDR"],
+        cluster_cidr=cluster["clusterCIDR"],
+        stop=stop,
+    )
+    dns = DnsServer(
+        informers=informers,
+        address=cluster["clusterDNS"],
+        domain=cluster["clusterDomain"],
+        service_cidr=cluster["serviceCIDR"],
+        cluster_cidr=cluster["clusterCIDR"],
+        stop=stop,
+    )
+    kubelet = Kubelet(
+        rest=rest,
+        informers=informers,
+        runtime=DockerEngine(settings.docker_host),
+        network=network,
+        node_name=settings.node_name,
+        node_ip=settings.node_ip,
+        data_dir=files.root,
+        cluster_dns=cluster["clusterDNS"],
+        cluster_domain=cluster["clusterDomain"],
+        labels=registration.labels(settings, control_plane=control_plane),
+        taints=registration.taints(settings),
+        clock=clock,
+        stop=stop,
+        recorder=Recorder(rest, "kubelet", settings.node_name, clock),
+    )
+    tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
+    rooms = (network, proxy, dns, kubelet, tunnel)
+    for room in rooms:
+        room.start()
+    informers.start()
+    _wait_ready(kubelet, stop, ready)
+    stop.wait()
+    for room in reversed(rooms):
+        room.stop()
+    informers.close()
+    return 0
+
+
+def _wait_ready(kubelet: Kubelet, stop: Stop, ready: Ready) -> None:
+    while not kubelet.ready:
+        if stop.wait(POLL_SECONDS):
+            return
+    ready()
+
+
+def _endpoint(files: AgentFiles, server_url: str) -> Endpoint:
+    return Endpoint(
+        url=server_url,
+        ca_file=str(files.ca),
+        cert_file=str(files.certificate),
+        key_file=str(files.key),
+    )
