@@ -58,14 +58,14 @@ def table(
 def text(table: Obj, *, no_headers: bool = False, wide: bool = False, namespaces: bool = False) -> str:
     """The table as kubectl prints it. `wide` shows the columns of lower priority too, `namespaces` puts a
     column with each row's namespace first."""
-    definitions = table.get("columnDefinitions") or []
+    definitions, rows = table.get("columnDefinitions") or [], table.get("rows") or []
     shown = [at for at, column in enumerate(definitions) if wide or not column.get("priority")]
-    lines = [[_cell(row["cells"], at) for at in shown] for row in table.get("rows") or ()]
-    heads = [str(definitions[at]["name"]).upper() for at in shown]
-    if namespaces:
-        heads = ["NAMESPACE", *heads]
-        lines = [[_namespace(row), *line] for row, line in zip(table.get("rows") or (), lines, strict=True)]
-    return _aligned(lines if no_headers else [heads, *lines])
+    first = ["NAMESPACE"] if namespaces else []
+    lines = [] if no_headers else [first + [str(definitions[at]["name"]).upper() for at in shown]]
+    for row in rows:
+        space = [_namespace(row)] if namespaces else []
+        lines.append(space + [_cell(row["cells"], at) for at in shown])
+    return _aligned(lines)
 
 
 def _definition(column: Column) -> Obj:
