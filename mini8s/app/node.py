@@ -7,9 +7,11 @@ pods, the VIPs and the names stay as they are.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.kubelet.runner import Kubelet
+from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
@@ -31,11 +33,29 @@ POLL_SECONDS = 0.1  # how often a start looks whether the node is registered
 def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane: bool = False) -> int:
     """Run until told to stop; the exit code."""
     limit_arenas()
-    stop, clock, files = stop_on_sigterm(), SystemClock(), agent_files(settings.data_dir)
-    cluster = json.loads(files.cluster.read_text())
+    stop, files = stop_on_sigterm(), agent_files(settings.data_dir)
     endpoint = _endpoint(files, server_url)
     rest = Rest(endpoint, user_agent=f"mini8s-agent/{VERSION}")
     informers = Informers(rest, stop)
+    cluster = json.loads(files.cluster.read_text())
+    network, proxy, dns = _networking(settings, cluster, informers, stop)
+    kubelet = _kubelet(settings, cluster, rest, informers, network, stop, control_plane=control_plane)
+    tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
+    rooms = (network, proxy, dns, kubelet, tunnel)
+    for room in rooms:
+        room.start()
+    informers.start()
+    _wait_ready(kubelet, stop, ready)
+    stop.wait()
+    for room in reversed(rooms):
+        room.stop()
+    informers.close()
+    return 0
+
+
+def _networking(
+    settings: NodeSettings, cluster: Mapping[str, str], informers: Informers, stop: Stop
+) -> tuple[Network, Proxy, DnsServer]:
     network = Network(
         informers=informers,
         node_name=settings.node_name,
@@ -61,14 +81,28 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane:
         cluster_cidr=cluster["clusterCIDR"],
         stop=stop,
     )
-    kubelet = Kubelet(
+    return network, proxy, dns
+
+
+def _kubelet(
+    settings: NodeSettings,
+    cluster: Mapping[str, str],
+    rest: Rest,
+    informers: Informers,
+    network: PodNetwork,
+    stop: Stop,
+    *,
+    control_plane: bool,
+) -> Kubelet:
+    clock = SystemClock()
+    return Kubelet(
         rest=rest,
         informers=informers,
         runtime=DockerEngine(settings.docker_host),
         network=network,
         node_name=settings.node_name,
         node_ip=settings.node_ip,
-        data_dir=files.root,
+        data_dir=settings.data_dir,
         cluster_dns=cluster["clusterDNS"],
         cluster_domain=cluster["clusterDomain"],
         labels=registration.labels(settings, control_plane=control_plane),
@@ -77,17 +111,6 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane:
         stop=stop,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock),
     )
-    tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms = (network, proxy, dns, kubelet, tunnel)
-    for room in rooms:
-        room.start()
-    informers.start()
-    _wait_ready(kubelet, stop, ready)
-    stop.wait()
-    for room in reversed(rooms):
-        room.stop()
-    informers.close()
-    return 0
 
 
 def _wait_ready(kubelet: Kubelet, stop: Stop, ready: Ready) -> None:
