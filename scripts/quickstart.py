@@ -20,7 +20,7 @@ from pathlib import Path
 
 import images
 import takedown
-from stage import MINI8S, ROOT, Stage, fail, run, say, wait_for
+from stage import MINI8S, ROOT, Stage, fail, run, say, start_of, wait_for
 
 MANIFEST = ROOT / "scripts" / "hello.yaml"
 NAME = "hello.default.svc.cluster.local"
@@ -127,7 +127,9 @@ def start_server(stage: Stage, flags: Sequence[str]) -> float:
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    stage.note.write_text(json.dumps({**stage.remembered(), "pid": server.pid}))
+    stage.note.write_text(
+        json.dumps({**stage.remembered(), "pid": server.pid, "start": start_of(server.pid)})
+    )
     print(f"    its log is {stage.log}", flush=True)
     return began
 

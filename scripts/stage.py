@@ -67,12 +67,9 @@ class Stage:
 
     def server_pid(self) -> int:
         """The process id of the server that quickstart started, 0 when it doesn't run."""
-        pid = int(self.remembered().get("pid", 0))
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return 0
-        return pid if b"server" in words else 0
+        remembered = self.remembered()
+        pid = int(remembered.get("pid", 0))
+        return pid if pid and start_of(pid) == remembered.get("start") else 0
 
     def api(self, path: str) -> dict[str, Any] | None:
         """An object from root's own door; None when there is no such thing or nobody answers yet."""
@@ -81,6 +78,16 @@ class Stage:
             "curl", "-sf", "--max-time", "5", "--unix-socket", str(self.socket), address, check=False
         )
         return json.loads(answer) if answer.startswith("{") else None
+
+
+def start_of(pid: int) -> int:
+    """When a process started, in ticks, which tells it from a later one with its id; 0 when it has
+    ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in "ZX" else int(fields[19])
 
 
 def say(text: str) -> None:
