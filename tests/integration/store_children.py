@@ -124,4 +124,5 @@ def under_gevent(folder: str) -> None:
 
 if __name__ == "__main__":
     globals()[sys.argv[1]](sys.argv[2])
-    print("ok")
+    if sys.argv[1] != "writer":
+        print("ok")

@@ -55,5 +55,7 @@ class Checkpointer:
     def _checkpoint(self, db: apsw.Connection) -> None:
         try:
             self._log_pages, _ = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            pass  # the other thread is at it
         except apsw.Error as error:
             self._report("the write-ahead log cannot be checkpointed", error)
