@@ -18,8 +18,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
     ("seconds", "text"),
     [
         (-5, "<invalid>"), (-1.5, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (123, "2m3s"), (600, "10m"),
-        (10799, "179m"), (10800, "3h"), (11000, "3h3m"), (28800, "8h"), (172799, "47h"), (172800, "2d"),
-        (273600, "3d4h"), (8 * 86400, "8d"), (729 * 86400, "729d"), (730 * 86400, "2y"),
+        (10799, "179m"), (10800, "3h"), (11000, "3h3m"), (28800, "8h"), (29100, "8h"), (172799, "47h"),
+        (172800, "2d"), (273600, "3d4h"), (8 * 86400, "8d"), (729 * 86400, "729d"), (730 * 86400, "2y"),
         (731 * 86400, "2y1d"), (2920 * 86400, "8y"),
     ],
 )  # fmt: skip
@@ -36,6 +36,7 @@ def test_times_come_back(naive):
 
 def test_times_of_others():
     assert time.parse_time("2026-01-01T01:00:00.123456789+01:00") == NOW + timedelta(microseconds=123456)
+    assert time.parse_time("2026-01-01T00:00:00.5Z") == NOW + timedelta(seconds=0.5)
     assert time.age("2026-01-01T00:00:00Z", NOW + timedelta(seconds=5)) == "5s"
     assert time.age(None, NOW) == "<unknown>"
     for nonsense in ("", "2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "yesterday"):
@@ -81,7 +82,8 @@ def test_how_long_a_taint_is_tolerated():
     every = {"operator": "Exists"}
     assert taints.toleration_seconds([], taint) == 0
     assert taints.toleration_seconds([every], taint) is None
-    assert taints.toleration_seconds([every, every | {"tolerationSeconds": 300}], taint) == 300
+    some = [every | {"tolerationSeconds": seconds} for seconds in (300, 20)]
+    assert taints.toleration_seconds([every, *some], taint) == 20
     assert taints.first_untolerated([taint], [], ["NoExecute"]) == taint
     assert taints.first_untolerated([taint], [], ["NoSchedule"]) is None
     assert taints.same(taint, taint | {"value": "x"})

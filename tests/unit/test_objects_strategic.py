@@ -55,6 +55,15 @@ def test_merge_keys_stay_unique_and_nobody_is_lost(old, new):
     assert old == before
 
 
+@given(CONTAINERS, st.lists(NAMES, unique=True))
+def test_what_the_patch_does_not_name_keeps_its_order(old, order):
+    patch = {"spec": {"$setElementOrder/containers": [{"name": name} for name in order]}}
+    merged = [item["name"] for item in merge_pods(pod(old), patch)["spec"]["containers"]]
+    names = [item["name"] for item in old]
+    assert [name for name in merged if name not in order] == [name for name in names if name not in order]
+    assert [name for name in merged if name in order] == [name for name in order if name in names]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["says"])
 def test_cases_change_nothing_that_was_given(case):
     doc = pod([{"name": "a", "env": [{"name": "X", "value": "1"}]}, {"name": "b"}])

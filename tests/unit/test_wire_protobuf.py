@@ -112,6 +112,7 @@ def test_lists_that_are_messages():
         body("v1", "Nothing", b""),
         body("nothing/v1", "Pod", b""),
         body("v1", "Pod", b"\x0a\x05x"),
+        body("v1", "Pod", b"\x0a\x03\x0a\x05x"),
         body("v1", "Pod", b"\x0b"),
         body("v1", "Pod", b"\xff" * 12),
         body("v1", "Pod", field(1, 5)),
