@@ -160,9 +160,11 @@ class DockerEngine:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            streams = list(self._streams)
+            streams, client = list(self._streams), self._made
         for stream in streams:
             stream.close()
+        if client is not None:
+            client.close()
 
     @property
     def _client(self) -> Any:

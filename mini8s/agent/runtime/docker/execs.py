@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from docker.utils.socket import frames_iter
-
 from mini8s.agent.runtime.base import EngineError, ExecResult
 from mini8s.agent.runtime.docker.errors import translated
 
 MOST_OUTPUT = 10 * 1024
+HEADER_BYTES = 8
 
 
 def run(client: Any, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
@@ -32,23 +31,42 @@ def run(client: Any, container_id: str, command: Sequence[str], timeout_seconds:
         _kill(client, exec_id)
         raise
     finally:
+        _socket(stream).close()
         stream.close()
     with translated(EngineError):
         return ExecResult(int(client.exec_inspect(exec_id)["ExitCode"] or 0), output)
 
 
 def _read(stream: Any, end: float) -> bytes:
-    """Everything until the command ends; what is more than enough is read and dropped."""
-    sock = getattr(stream, "_sock", stream)
-    output = b""
-    sock.settimeout(max(0.001, end - time.monotonic()))
-    for _, piece in frames_iter(stream, tty=False):
-        output = (output + piece)[:MOST_OUTPUT]
-        left = end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        sock.settimeout(left)
-    return output
+    """Everything until the command ends; what is more than enough is read and dropped. The SDK's own reader
+    waits without a limit, so the frames (stream, length, bytes) are read here."""
+    sock, output, left = _socket(stream), b"", 0
+    while True:
+        piece = _receive(sock, left or HEADER_BYTES, end, whole=not left)
+        if not piece:
+            return output
+        if left:
+            left -= len(piece)
+            output = (output + piece)[:MOST_OUTPUT]
+        else:
+            left = int.from_bytes(piece[4:HEADER_BYTES], "big")
+
+
+def _receive(sock: Any, most: int, end: float, *, whole: bool) -> bytes:
+    """What comes next, or with `whole` exactly so much; b"" at the end. Raises TimeoutError."""
+    got = b""
+    while not got or (whole and len(got) < most):
+        sock.settimeout(max(0.001, end - time.monotonic()))
+        piece: bytes = sock.recv(most - len(got))
+        if not piece:
+            return b""
+        got += piece
+    return got
+
+
+def _socket(stream: Any) -> Any:
+    """The SDK hands out the socket or a file around it; closing the file leaves the socket open."""
+    return getattr(stream, "_sock", stream)
 
 
 def _kill(client: Any, exec_id: str) -> None:

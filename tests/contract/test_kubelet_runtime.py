@@ -1,0 +1,312 @@
+"""What every container engine must do: the fake in memory, and a real Docker on a test host."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.runtime import FakeRuntime
+from hosts import Host
+
+from mini8s.agent.runtime.base import (
+    ContainerSpec,
+    EngineDown,
+    EngineError,
+    ImageNotPresent,
+    ImagePullFailed,
+    NoSuchContainer,
+    Resources,
+    Runtime,
+    SandboxSpec,
+    StartFailed,
+)
+from mini8s.agent.runtime.docker.engine import DockerEngine
+
+IMAGE = "mini8s-busybox:1"
+ARCHIVE = "mini8s-busybox.tar"
+
+
+@dataclass
+class Place:
+    runtime: Runtime
+    archive: str
+    real: bool
+    sequence: int = 0
+
+    def uid(self) -> str:
+        self.sequence += 1
+        return f"00000000-0000-4000-8000-{os.getpid():06d}{self.sequence:06d}"
+
+
+def _fake(tmp_path: Path) -> Place:
+    runtime = FakeRuntime(lambda: datetime.now(UTC))
+    runtime.archives[ARCHIVE] = [IMAGE]
+    return Place(runtime, ARCHIVE, real=False)
+
+
+@pytest.fixture(scope="module")
+def engine(engine_host: Host, image_archives: list[Path]) -> Iterator[Place]:
+    archive = next(path for path in image_archives if "busybox" in path.name)
+    runtime = DockerEngine(engine_host.docker_host)
+    yield Place(runtime, str(archive), real=True)
+    runtime.close()
+
+
+@pytest.fixture(params=["fake", "docker"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "fake":
+        made = _fake(tmp_path)
+        made.runtime.load(made.archive)
+        return made
+    return request.getfixturevalue("engine")
+
+
+def sandbox(uid: str, attempt: int = 0) -> SandboxSpec:
+    return SandboxSpec("default", "p", uid, attempt, "p-host", labels={"mini8s.io/grace-seconds": "7"})
+
+
+def container(uid: str, *command: str, name: str = "c", attempt: int = 0, **more: Any) -> ContainerSpec:
+    return ContainerSpec("default", "p", uid, name, attempt, IMAGE, command=command, **more)
+
+
+def until(true: Any, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+
+
+def test_a_pod_is_read_back_from_the_engine_alone(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(box.id, container(uid, "sleep", "60", labels={"note": "x"}))
+    place.runtime.start_container(made)
+    found = place.runtime.pod(uid)
+    assert found is not None
+    assert (found.namespace, found.name, found.uid) == ("default", "p", uid)
+    assert found.sandbox is not None
+    assert found.sandbox.pid > 0
+    assert found.sandbox.labels["mini8s.io/grace-seconds"] == "7"
+    one = found.newest("c")
+    assert one is not None
+    assert (one.id, one.running, one.ended, one.sandbox_id) == (made, True, False, box.id)
+    assert one.labels["note"] == "x"
+    assert one.started_at
+    assert not one.finished_at
+    _remove(place, uid)
+
+
+def test_a_container_that_nobody_started_neither_runs_nor_ended(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    place.runtime.create_container(box.id, container(uid, "sleep", "60"))
+    one = place.runtime.pod(uid).newest("c")  # type: ignore[union-attr]
+    assert (one.state, one.running, one.ended) == ("created", False, False)
+    _remove(place, uid)
+
+
+def test_a_leftover_of_the_same_attempt_gives_way_unless_it_runs(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    first = place.runtime.create_container(box.id, container(uid, "sleep", "60"))
+    second = place.runtime.create_container(box.id, container(uid, "sleep", "60"))
+    assert first != second
+    place.runtime.start_container(second)
+    with pytest.raises(EngineError):
+        place.runtime.create_container(box.id, container(uid, "sleep", "60"))
+    assert [one.id for one in place.runtime.pod(uid).containers] == [second]  # type: ignore[union-attr]
+    _remove(place, uid)
+
+
+def test_newest_attempts_come_first(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    for attempt in (0, 1, 2):
+        place.runtime.create_container(box.id, container(uid, "true", attempt=attempt))
+    assert [one.attempt for one in place.runtime.pod(uid).containers] == [2, 1, 0]  # type: ignore[union-attr]
+    _remove(place, uid)
+
+
+def test_sigterm_then_sigkill_end_a_container_and_neither_waits(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(
+        box.id, container(uid, "sh", "-c", "trap '' TERM; sleep 60 & wait; sleep 60")
+    )
+    if not place.real:
+        place.runtime.stubborn = True  # type: ignore[attr-defined]
+    place.runtime.start_container(made)
+    time.sleep(0.3 if place.real else 0)
+    began = time.monotonic()
+    place.runtime.terminate_container(made)
+    assert time.monotonic() - began < 2
+    assert place.runtime.pod(uid).newest("c").running  # type: ignore[union-attr]
+    place.runtime.kill_container(made)
+    until(lambda: place.runtime.pod(uid).newest("c").ended)  # type: ignore[union-attr]
+    one = place.runtime.pod(uid).newest("c")  # type: ignore[union-attr]
+    assert (one.state, one.exit_code, bool(one.finished_at)) == ("exited", 137, True)
+    place.runtime.kill_container(made)
+    place.runtime.terminate_container(made)
+    _remove(place, uid)
+
+
+def test_a_command_that_is_not_there_leaves_a_record(place: Place) -> None:
+    uid = place.uid()
+    if not place.real:
+        place.runtime.refuse_start["c"] = "no such file"  # type: ignore[attr-defined]
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(box.id, container(uid, "/no/such/command"))
+    with pytest.raises(StartFailed, match="no such file"):
+        place.runtime.start_container(made)
+    one = place.runtime.pod(uid).newest("c")  # type: ignore[union-attr]
+    assert one.ended
+    assert "no such file" in one.error
+    assert one.exit_code == 127
+    _remove(place, uid)
+
+
+def test_an_image_that_is_not_there(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    missing = ContainerSpec("default", "p", uid, "c", 0, "no-such-image:1")
+    with pytest.raises(ImageNotPresent):
+        place.runtime.create_container(box.id, missing)
+    assert place.runtime.image("no-such-image:1") is None
+    with pytest.raises(ImagePullFailed):
+        place.runtime.pull("no-such-image:1")
+    _remove(place, uid)
+
+
+def test_what_is_gone_already_is_no_error_to_remove(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(box.id, container(uid, "true"))
+    for _ in range(2):
+        place.runtime.remove_container(made)
+        place.runtime.remove_sandbox(box.id)
+    assert place.runtime.pod(uid) is None
+    assert uid not in place.runtime.pods()
+    with pytest.raises(NoSuchContainer):
+        place.runtime.logs(made)
+
+
+def test_a_trace_differs_when_something_happened(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    before = place.runtime.pods()[uid]
+    assert place.runtime.pods()[uid] == before
+    made = place.runtime.create_container(box.id, container(uid, "sleep", "60"))
+    created = place.runtime.pods()[uid]
+    place.runtime.start_container(made)
+    assert len({before, created, place.runtime.pods()[uid]}) == 3
+    _remove(place, uid)
+
+
+def test_changes_tell_the_uid_and_end_with_close(place: Place) -> None:
+    uid, heard = place.uid(), []
+    runtime = DockerEngine(place.runtime._host) if place.real else place.runtime  # type: ignore[attr-defined]
+    listener = threading.Thread(target=lambda: heard.extend(runtime.changes()), daemon=True)
+    listener.start()
+    time.sleep(0.3 if place.real else 0)
+    place.runtime.create_sandbox(sandbox(uid))
+    time.sleep(0.5 if place.real else 0)
+    runtime.close()
+    listener.join(5)
+    assert not listener.is_alive()
+    assert uid in heard
+    _remove(place, uid)
+
+
+def test_a_command_inside_a_container(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(box.id, container(uid, "sleep", "60"))
+    with pytest.raises(EngineError):
+        place.runtime.exec(made, ["true"], 5)
+    place.runtime.start_container(made)
+    assert place.runtime.exec(made, ["true"], 5).exit_code == 0
+    if place.real:
+        failed = place.runtime.exec(made, ["sh", "-c", "hostname; echo bad >&2; exit 3"], 5)
+        assert (failed.exit_code, sorted(failed.output.split())) == (3, [b"bad", b"p-host"])
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            place.runtime.exec(made, ["sleep", "30"], 0.5)
+        assert time.monotonic() - began < 3
+        assert b"sleep 30" not in place.runtime.exec(made, ["ps"], 5).output
+    _remove(place, uid)
+
+
+def test_images_from_a_file(place: Place) -> None:
+    assert IMAGE in place.runtime.load(place.archive)
+    assert place.runtime.image(IMAGE) is not None
+    assert any(IMAGE in image.names for image in place.runtime.images())
+    with pytest.raises(EngineError):
+        place.runtime.load(__file__)
+
+
+def test_output_on_docker(engine: Place) -> None:
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    made = engine.runtime.create_container(
+        box.id, container(uid, "sh", "-c", "echo one; sleep 0.2; echo two >&2; sleep 0.3; echo three; sleep 30")
+    )
+    engine.runtime.start_container(made)
+    time.sleep(1.2)
+    assert b"".join(engine.runtime.logs(made)) == b"one\ntwo\nthree\n"
+    assert b"".join(engine.runtime.logs(made, tail=1)) == b"three\n"
+    stamped = b"".join(engine.runtime.logs(made, tail=1, timestamps=True))
+    assert stamped.startswith(b"20")
+    assert stamped.endswith(b" three\n")
+    follower = engine.runtime.logs(made, follow=True)
+    heard: list[bytes] = []
+    reader = threading.Thread(target=lambda: heard.extend(follower), daemon=True)
+    reader.start()
+    time.sleep(0.3)
+    follower.close()
+    reader.join(3)
+    assert not reader.is_alive()
+    assert b"".join(heard) == b"one\ntwo\nthree\n"
+    _remove(engine, uid)
+
+
+def test_limits_reach_the_kernel(engine: Place) -> None:
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    limits = Resources(cpu_shares=512, cpu_quota_us=50_000, memory_bytes=32 << 20)
+    made = engine.runtime.create_container(
+        box.id, container(uid, "sh", "-c", "x=a; while true; do x=$x$x; done", resources=limits)
+    )
+    engine.runtime.start_container(made)
+    until(lambda: engine.runtime.pod(uid).newest("c").ended, 30)  # type: ignore[union-attr]
+    one = engine.runtime.pod(uid).newest("c")  # type: ignore[union-attr]
+    assert (one.exit_code, one.oom_killed) == (137, True)
+    _remove(engine, uid)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the SDK leaves the socket that could not connect
+def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
+    nowhere = DockerEngine(f"unix://{tmp_path}/no.sock")
+    for call in (nowhere.info, nowhere.pods, nowhere.images, lambda: next(nowhere.changes())):
+        with pytest.raises(EngineDown):
+            call()
+    gc.collect()
+
+
+def _remove(place: Place, uid: str) -> None:
+    found = place.runtime.pod(uid)
+    if found:
+        for one in found.containers:
+            place.runtime.remove_container(one.id)
+        for box in found.sandboxes:
+            place.runtime.remove_sandbox(box.id)
+    assert uid not in place.runtime.pods()

@@ -1,0 +1,276 @@
+"""A container engine in memory. It fulfils the contract of `agent/runtime/base.py`, held to it by the same
+suite as Docker, and can be told to fail; `run` says what a container's command does."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mini8s.agent.runtime.base import (
+    Container,
+    ContainerSpec,
+    CreateFailed,
+    EngineDown,
+    EngineError,
+    EngineInfo,
+    ExecResult,
+    Image,
+    ImageNotPresent,
+    ImagePullFailed,
+    NoSuchContainer,
+    RunningPod,
+    Sandbox,
+    SandboxSpec,
+    StartFailed,
+    Trace,
+)
+
+Owner = tuple[str, str, str]  # namespace, pod, uid
+
+
+@dataclass
+class FakeLog:
+    """What was written so far; a follower waits for more until the container ends or it is closed."""
+
+    pieces: list[bytes]
+    closed: bool = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.pieces
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeRuntime:
+    """`down`: nothing answers. `stubborn`: containers ignore SIGTERM. `refuse_start`: by container name, the
+    engine's sentence. `pullable`: images a registry has."""
+
+    now: Callable[[], datetime]
+    down: bool = False
+    stubborn: bool = False
+    refuse_start: dict[str, str] = field(default_factory=dict)
+    local: set[str] = field(default_factory=set)
+    pullable: set[str] = field(default_factory=set)
+    archives: dict[str, list[str]] = field(default_factory=dict)
+    exec_answer: Callable[[str, Sequence[str]], ExecResult] = lambda _id, _command: ExecResult(0, b"")
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    specs: dict[str, ContainerSpec | SandboxSpec] = field(default_factory=dict)
+    output: dict[str, list[bytes]] = field(default_factory=dict)
+    _owners: dict[str, Owner] = field(default_factory=dict)
+    _containers: dict[str, Container] = field(default_factory=dict)
+    _sandboxes: dict[str, Sandbox] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _events: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # ---- what happens without the kubelet
+
+    def end(self, container_id: str, code: int = 0, *, oom: bool = False) -> None:
+        """The container's process ends."""
+        with self._lock:
+            one = self._containers[container_id]
+            self._containers[container_id] = replace(
+                one, state="exited", exit_code=code, oom_killed=oom, finished_at=self._time()
+            )
+            self._told(container_id)
+
+    def end_sandbox(self, sandbox_id: str) -> None:
+        with self._lock:
+            self._sandboxes[sandbox_id] = replace(self._sandboxes[sandbox_id], running=False, pid=0)
+            self._told(sandbox_id)
+
+    def newest(self, name: str) -> Container:
+        """The last attempt of the only container of this name."""
+        return max(
+            (one for one in self._containers.values() if one.name == name), key=lambda one: one.attempt
+        )
+
+    def count(self, verb: str) -> int:
+        return sum(call[0] == verb for call in self.calls)
+
+    # ---- the contract
+
+    def info(self) -> EngineInfo:
+        self._enter("info", "")
+        return EngineInfo("docker", "20.10.24", 1)
+
+    def pods(self) -> Mapping[str, Trace]:
+        with self._lock:
+            self._enter("pods", "")
+            found: dict[str, set[tuple[str, str]]] = {}
+            for key, one in self._containers.items():
+                found.setdefault(self._owners[key][2], set()).add((key, one.state))
+            for key, box in self._sandboxes.items():
+                found.setdefault(self._owners[key][2], set()).add(
+                    (key, "running" if box.running else "exited")
+                )
+            return {uid: frozenset(trace) for uid, trace in found.items()}
+
+    def pod(self, uid: str) -> RunningPod | None:
+        with self._lock:
+            self._enter("pod", uid)
+            owner = next((one for one in self._owners.values() if one[2] == uid), None)
+            if owner is None:
+                return None
+            boxes = [box for key, box in self._sandboxes.items() if self._owners[key][2] == uid]
+            containers = [one for key, one in self._containers.items() if self._owners[key][2] == uid]
+            return RunningPod(
+                owner[0], owner[1], uid,
+                sorted(boxes, key=lambda box: -box.attempt),
+                sorted(containers, key=lambda one: -one.attempt),
+            )  # fmt: skip
+
+    def changes(self) -> Iterator[str]:
+        self._enter("changes", "")
+        while (uid := self._events.get()) is not None:
+            yield uid
+
+    def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
+        with self._lock:
+            self._enter("create_sandbox", spec.uid)
+            key = f"box{next(self._numbers)}"
+            box = Sandbox(key, 1000 + spec.attempt, spec.attempt, True, self._time(), dict(spec.labels))
+            self._sandboxes[key], self.specs[key] = box, spec
+            self._owners[key] = (spec.namespace, spec.pod, spec.uid)
+            self._told(key)
+            return box
+
+    def remove_sandbox(self, sandbox_id: str) -> None:
+        with self._lock:
+            self._enter("remove_sandbox", sandbox_id)
+            self._sandboxes.pop(sandbox_id, None)
+            self._gone(sandbox_id)
+
+    def create_container(self, sandbox_id: str, spec: ContainerSpec) -> str:
+        with self._lock:
+            self._enter("create_container", spec.name)
+            if spec.image not in self.local:
+                raise ImageNotPresent(f"No such image: {spec.image}")
+            if sandbox_id not in self._sandboxes:
+                raise CreateFailed(f"No such container: {sandbox_id}")
+            same = self._same(spec)
+            if same and same.running:
+                raise CreateFailed(f"the name of {spec.name} is taken by a container that runs")
+            if same:
+                self._drop(same.id)
+            key = f"c{next(self._numbers)}"
+            self._containers[key] = Container(
+                key, spec.name, spec.attempt, spec.image, f"sha256:{spec.image}", "created", self._time(),
+                sandbox_id=sandbox_id, labels=dict(spec.labels),
+            )  # fmt: skip
+            self.specs[key], self._owners[key] = spec, (spec.namespace, spec.pod, spec.uid)
+            return key
+
+    def start_container(self, container_id: str) -> None:
+        with self._lock:
+            self._enter("start_container", container_id)
+            one = self._need(container_id)
+            refusal = self.refuse_start.get(one.name)
+            if refusal:
+                self._containers[container_id] = replace(one, error=refusal, exit_code=127)
+                raise StartFailed(refusal)
+            self._containers[container_id] = replace(one, state="running", started_at=self._time())
+            self._told(container_id)
+
+    def terminate_container(self, container_id: str) -> None:
+        self._enter("terminate_container", container_id)
+        if not self.stubborn:
+            self._end_if_running(container_id, 143)
+
+    def kill_container(self, container_id: str) -> None:
+        self._enter("kill_container", container_id)
+        self._end_if_running(container_id, 137)
+
+    def remove_container(self, container_id: str) -> None:
+        with self._lock:
+            self._enter("remove_container", container_id)
+            self._drop(container_id)
+
+    def exec(self, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
+        self._enter("exec", container_id)
+        if not self._need(container_id).running:
+            raise EngineError(f"Container {container_id} is not running")
+        return self.exec_answer(container_id, command)
+
+    def logs(
+        self,
+        container_id: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float = 0.0,
+        timestamps: bool = False,
+    ) -> FakeLog:
+        self._enter("logs", container_id)
+        self._need(container_id)
+        pieces = self.output.get(container_id, [])
+        return FakeLog(pieces if tail is None else pieces[len(pieces) - min(tail, len(pieces)) :])
+
+    def images(self) -> Sequence[Image]:
+        self._enter("images", "")
+        return [Image(f"sha256:{name}", [name], 1000) for name in sorted(self.local)]
+
+    def image(self, name: str) -> Image | None:
+        self._enter("image", name)
+        return Image(f"sha256:{name}", [name], 1000) if name in self.local else None
+
+    def pull(self, name: str) -> Image:
+        self._enter("pull", name)
+        if name not in self.pullable:
+            raise ImagePullFailed(f"pull access denied for {name}")
+        self.local.add(name)
+        return Image(f"sha256:{name}", [name], 1000)
+
+    def load(self, path: str) -> Sequence[str]:
+        self._enter("load", path)
+        if path not in self.archives:
+            raise EngineError(f"{path} is no image archive")
+        self.local |= set(self.archives[path])
+        return self.archives[path]
+
+    def close(self) -> None:
+        self._events.put(None)
+
+    # ---- inside
+
+    def _enter(self, verb: str, what: str) -> None:
+        self.calls.append((verb, what))
+        if self.down:
+            raise EngineDown("the container engine doesn't answer")
+
+    def _need(self, container_id: str) -> Container:
+        if container_id not in self._containers:
+            raise NoSuchContainer(f"No such container: {container_id}")
+        return self._containers[container_id]
+
+    def _same(self, spec: ContainerSpec) -> Container | None:
+        for key, one in self._containers.items():
+            if (self._owners[key][2], one.name, one.attempt) == (spec.uid, spec.name, spec.attempt):
+                return one
+        return None
+
+    def _drop(self, container_id: str) -> None:
+        self._containers.pop(container_id, None)
+        self._gone(container_id)
+
+    def _end_if_running(self, container_id: str, code: int) -> None:
+        one = self._containers.get(container_id)
+        if one and one.running:
+            self.end(container_id, code)
+
+    def _told(self, key: str) -> None:
+        self._events.put(self._owners[key][2])
+
+    def _gone(self, key: str) -> None:
+        owner = self._owners.pop(key, None)
+        if owner:
+            self._events.put(owner[2])
+
+    def _time(self) -> str:
+        return self.now().strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
