@@ -112,14 +112,6 @@ def port_name(value: str) -> str | None:
     return None
 
 
-def path_segment(value: str) -> str | None:
-    """The widest grammar of a name: one segment of a URL path."""
-    if value in {".", ".."}:
-        return f"may not be '{value}'"
-    found = next((char for char in "/%" if char in value), "")
-    return f"may not contain '{found}'" if found else None
-
-
 def generate(prefix: str, random: Callable[[], str]) -> str:
     """`generateName`: the prefix, cut so that the whole stays a label, and a random suffix."""
     suffix = random()

@@ -8,7 +8,7 @@ import pytest
 
 from mini8s.objects import schema
 from mini8s.objects.errors import NotFound
-from mini8s.objects.kinds import DEPLOYMENTS, KINDS, NAMESPACES, NODES, PODS, SECRETS, SERVICES
+from mini8s.objects.kinds import DEPLOYMENTS, KINDS, NODES, PODS, SECRETS, SERVICES
 from mini8s.objects.schema.types import Shape
 
 
@@ -210,8 +210,6 @@ def test_a_services_defaults():
 
 def test_small_defaults():
     assert completed(SECRETS, {"data": {}})["type"] == "Opaque"
-    named = completed(NAMESPACES, {"metadata": {"name": "n"}})
-    assert named["metadata"]["labels"] == {"kubernetes.io/metadata.name": "n"}
     node = completed(NODES, {"status": {"capacity": {"cpu": "2"}}})
     assert node["status"]["allocatable"] == {"cpu": "2"}
 

@@ -132,15 +132,6 @@ def _with_requests(container: Obj) -> Obj:
     return container | {"resources": resources | {"requests": requests}}
 
 
-def _namespace(namespace: Obj) -> Obj:
-    """Every namespace can be selected by its name."""
-    metadata = namespace.get("metadata") or {}
-    if not metadata.get("name"):
-        return {}
-    labels = (metadata.get("labels") or {}) | {"kubernetes.io/metadata.name": metadata["name"]}
-    return {"metadata": metadata | {"labels": labels}}
-
-
 def _service_port(port: Obj) -> Obj:
     return {} if port.get("targetPort") not in {None, "", 0} else {"targetPort": port.get("port", 0)}
 
@@ -178,7 +169,6 @@ COMPUTED: Mapping[str, Callable[[Obj], Obj]] = {
     f"{_CORE}Volume": _volume,
     f"{_CORE}PodSpec": _pod_spec,
     f"{_CORE}Pod": _pod,
-    f"{_CORE}Namespace": _namespace,
     f"{_CORE}ServicePort": _service_port,
     f"{_CORE}ServiceSpec": _service,
     f"{_CORE}NodeStatus": _node_status,

@@ -57,15 +57,13 @@ class Schema:
 
 @dataclass(slots=True, eq=False)
 class Field:
-    """A type at its place, with how two values there are merged."""
+    """A type at its place, with how two values there are merged. (The list and map types that server-side
+    apply goes by are in the definitions, and get their attributes here with it.)"""
 
     schema: Schema
     merges: bool = False  # a list whose elements are merged, by merge_key or as a set
     replaces: bool = False  # an object that is replaced as a whole
     merge_key: str = ""
-    list_type: str = "atomic"  # atomic, set or map: server-side apply's view
-    list_keys: tuple[str, ...] = ()
-    map_type: str = "granular"
 
 
 ANY = Schema(Shape.ANY)
@@ -133,9 +131,6 @@ class Types:
             merges="merge" in strategies,
             replaces="replace" in strategies,
             merge_key=stated.get("x-kubernetes-patch-merge-key", ""),
-            list_type=stated.get("x-kubernetes-list-type", "atomic"),
-            list_keys=tuple(stated.get("x-kubernetes-list-map-keys", ())),
-            map_type=stated.get("x-kubernetes-map-type", "granular"),
         )
 
     def _schema(self, stated: Mapping[str, Any]) -> Schema:
