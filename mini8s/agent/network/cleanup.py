@@ -18,12 +18,8 @@ TABLE_PREFIX = "mini8s_"
 def remove_all() -> list[str]:
     """Remove nftables tables, pods' links, routes, the tunnel, the DNS address, rules in DOCKER-USER; what
     could not be removed."""
-    kernel = Kernel()
-    try:
-        steps: tuple[Callable[[], None], ...] = (_remove_tables, kernel.remove_ours, forwarding.take_back)
-        return [problem for problem in map(_problem, steps) if problem]
-    finally:
-        kernel.close()
+    steps: tuple[Callable[[], None], ...] = (_remove_tables, Kernel().remove_ours, forwarding.take_back)
+    return [problem for problem in map(_problem, steps) if problem]
 
 
 def _problem(step: Callable[[], None]) -> str:

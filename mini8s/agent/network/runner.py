@@ -10,9 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
-from mini8s.agent.network import forwarding, masquerade, plan, ruleset
+from mini8s.agent.network import forwarding, masquerade, plan, ruleset, sysctl
 from mini8s.agent.network.base import NetworkError
 from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel
 from mini8s.agent.network.pods import Pods
@@ -24,7 +23,6 @@ from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
-IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 ROUND_SECONDS = 30.0  # how soon what somebody else changed is mended
 IDLE_SECONDS = 1.0  # how soon a stop is seen
 
@@ -116,7 +114,9 @@ class Network:
 
     def _prepare(self, own: plan.Node) -> None:
         """What must be there before the first pod."""
-        _enable_forwarding()
+        sysctl.switch("ip_forward", 1)
+        # what `all` says can't be undone for a link; links that aren't pods' keep their own setting
+        sysctl.switch("conf/all/send_redirects", 0)
         if self._cluster_dns:
             self._kernel.add_local_address(self._cluster_dns)
         mtu = self._kernel.link_of(own.address)[1]
@@ -156,11 +156,3 @@ class Network:
         """Heartbeats change a node all the time; only what the plan reads counts."""
         if (plan.node(old) if old else None) != (plan.node(new) if new else None):
             self._wake.set()
-
-
-def _enable_forwarding() -> None:
-    try:
-        if IP_FORWARD.read_text().strip() != "1":
-            IP_FORWARD.write_text("1")
-    except OSError as error:
-        raise NetworkError(f"forwarding between interfaces can't be switched on: {error}") from error

@@ -30,3 +30,6 @@ class Kernel(Protocol):
 
     def intact(self) -> bool:
         """Whether the table is still there, as this version of mini8s makes it."""
+
+    def close(self) -> None:
+        """Let go of the kernel; what is programmed stays."""

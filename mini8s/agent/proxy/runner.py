@@ -74,8 +74,8 @@ class Proxy:
         """End the loop; what is programmed stays and goes on working."""
         self._stop.set()
         self._wake.set()
-        if self._started:
-            self._worker.join(5.0)
+        if not self._started or self._worker.join(5.0):
+            self._kernel.close()
 
     def metrics(self) -> Mapping[str, float]:
         """Counters since the start: rounds, whole replacements, failures, elements written, seconds spent."""

@@ -1,0 +1,215 @@
+"""Hosts without an engine: namespaces joined by a switch, pods that are namespaces with a small server.
+
+The rooms under test run in this process, in threads that have entered a host's namespace; everything they
+open, and every thread they start, belongs to that host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from mini8s.agent.dns.server import DnsServer
+from mini8s.agent.network import netns
+from mini8s.agent.network.runner import Network
+from mini8s.agent.proxy.runner import Proxy
+from mini8s.objects.kinds import NODES
+from mini8s.util.workers import Stop
+from tests.fakes.informers import FakeInformers
+from tests.fakes.network_objects import node
+
+CLUSTER, SERVICES, DNS, DOMAIN = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.10", "cluster.local"
+OUTSIDE = "10.99.0.99"
+_SERVER = """
+import socket, sys, threading
+name, port = sys.argv[1].encode(), int(sys.argv[2])
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(("0.0.0.0", port))
+tcp = socket.socket(); tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); tcp.bind(("0.0.0.0", port))
+tcp.listen(512)
+def datagrams():
+    while True:
+        data, peer = udp.recvfrom(2048)
+        udp.sendto(name + b" " + peer[0].encode(), peer)
+threading.Thread(target=datagrams, daemon=True).start()
+print("ready", flush=True)
+while True:
+    connection, peer = tcp.accept()
+    connection.sendall(name + b" " + peer[0].encode())
+    connection.close()
+"""
+
+T = TypeVar("T")
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def eventually(check: Callable[[], object], seconds: float = 15.0) -> None:
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, f"{check} not true within {seconds} s"
+        time.sleep(0.02)
+
+
+@dataclass
+class Place:
+    """Somewhere with a network of its own."""
+
+    path: str
+
+    def do(self, call: Callable[..., T], *arguments: object) -> T:
+        return netns.inside(self.path, functools.partial(call, *arguments))
+
+    def sh(self, *command: str) -> str:
+        return run("nsenter", f"--net={self.path}", *command)
+
+    def tcp(self, address: str, port: int, timeout: float = 2.0) -> tuple[str, str]:
+        """What a pod's server says: its name, and the address it saw."""
+        return self.do(_tcp, address, port, timeout)
+
+    def udp(self, address: str, port: int) -> tuple[str, str]:
+        return self.do(_udp, address, port)
+
+
+@dataclass
+class Pod(Place):
+    uid: str
+    address: str
+    process: subprocess.Popen[str]
+
+
+@dataclass
+class SmallHost(Place):
+    """A host with the network rooms of an agent."""
+
+    name: str
+    address: str
+    informers: FakeInformers
+    backend: str
+    stop: Stop = field(default_factory=Stop)
+    pods: list[Pod] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.do(self._build)
+
+    def _build(self) -> None:
+        self.network = Network(
+            informers=self.informers,  # type: ignore[arg-type]
+            node_name=self.name,
+            node_ip=self.address,
+            backend=self.backend,
+            cluster_cidr=CLUSTER,
+            service_cidr=SERVICES,
+            cluster_dns=DNS,
+            stop=self.stop,
+        )
+        self.proxy = Proxy(
+            informers=self.informers,  # type: ignore[arg-type]
+            node_name=self.name,
+            service_cidr=SERVICES,
+            cluster_cidr=CLUSTER,
+            stop=self.stop,
+        )
+        self.dns = DnsServer(
+            informers=self.informers,  # type: ignore[arg-type]
+            address=DNS,
+            domain=DOMAIN,
+            service_cidr=SERVICES,
+            cluster_cidr=CLUSTER,
+            stop=self.stop,
+            upstreams=lambda: [OUTSIDE],
+        )
+        for room in (self.network, self.proxy, self.dns):
+            room.start()
+        eventually(lambda: self.network.ready and self.proxy.metrics()["replaced"] and self.dns.zone.synced)
+
+    def restart(self) -> None:
+        """As when an agent is killed and started again."""
+        self.end()
+        self.stop = Stop()
+        self.do(self._build)
+
+    def end(self) -> None:
+        for room in (self.network, self.proxy, self.dns):
+            room.stop()
+
+    def pod(self, name: str, port: int = 8080) -> Pod:
+        process = subprocess.Popen(
+            ["unshare", "--net", sys.executable, "-ISc", _SERVER, name, str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        address = self.do(self.network.attach, f"uid-{name}", process.pid)
+        pod = Pod(f"/proc/{process.pid}/ns/net", f"uid-{name}", address, process)
+        self.pods.append(pod)
+        return pod
+
+
+@contextlib.contextmanager
+def small_hosts(prefix: str, count: int = 1, backend: str = "host-gw") -> Iterator[list[SmallHost]]:
+    """Hosts on one link, and `OUTSIDE` on it too, in a namespace named PREFIXout."""
+    informers = FakeInformers()
+    hosts: list[SmallHost] = []
+    names = [f"{prefix}sw", f"{prefix}out", *(f"{prefix}h{i}" for i in range(1, count + 1))]
+    try:
+        for name in names:
+            run("ip", "netns", "add", name)
+        run("ip", "-n", names[0], "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", names[0], "link", "set", "br0", "up")
+        _plug(names[0], names[1], OUTSIDE)
+        for i in range(1, count + 1):
+            _plug(names[0], f"{prefix}h{i}", f"10.99.0.{10 + i}")
+            run("ip", "-n", f"{prefix}h{i}", "route", "add", "default", "via", OUTSIDE)
+            informers.put(NODES, node(f"h{i}", f"10.99.0.{10 + i}", f"10.42.{i}.0/24"))
+        for i in range(1, count + 1):
+            path = f"/run/netns/{prefix}h{i}"
+            hosts.append(SmallHost(path, f"h{i}", f"10.99.0.{10 + i}", informers, backend))
+        yield hosts
+    finally:
+        for host in hosts:
+            host.end()
+            for pod in host.pods:
+                pod.process.kill()
+                pod.process.communicate()
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def _plug(switch: str, name: str, address: str) -> None:
+    link = "p" + name[-8:]
+    run("ip", "-n", switch, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+    run("ip", "-n", switch, "link", "set", link, "master", "br0", "up")
+    run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+    run("ip", "-n", name, "link", "set", "eth0", "up")
+
+
+def _tcp(address: str, port: int, timeout: float) -> tuple[str, str]:
+    with socket.create_connection((address, port), timeout) as connection:
+        connection.settimeout(timeout)
+        data = b""
+        while piece := connection.recv(1024):
+            data += piece
+    name, _, peer = data.decode().partition(" ")
+    return name, peer
+
+
+def _udp(address: str, port: int) -> tuple[str, str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(2.0)
+        sock.connect((address, port))
+        sock.send(b"?")
+        name, _, peer = sock.recv(1024).decode().partition(" ")
+    return name, peer
