@@ -261,6 +261,8 @@ def test_a_lasting_write_supersedes_what_was_put_off(store: SqliteStore, path: s
     assert found
     assert (found.revision, found.created_revision) == (4, 2)
     cut.close()
+    store.close()
+    assert rows_in_log(path) == [(2, "/nodes/n", 0), (4, "/nodes/n", 0)]
 
 
 def test_a_power_cut_takes_ephemeral_changes_but_no_revision_is_given_twice(
