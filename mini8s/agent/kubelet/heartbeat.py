@@ -17,13 +17,14 @@ from mini8s.client.lease import Lease
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError, NotFound
 from mini8s.objects.kinds import NODES, Obj
+from mini8s.util.backoff import Backoff
 from mini8s.util.clock import Clock
 from mini8s.util.log import OnChange
 
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 10.0
-RETRY_SECONDS = 2.0
+FIRST_RETRY_SECONDS = 0.2  # a node that starts is ready a moment later
 STATUS_SECONDS = 300.0
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
@@ -58,6 +59,7 @@ class Heartbeat:
         self._written = 0.0  # when its status was written, monotonic
         self._lease: Lease | None = None
         self._said = OnChange(log)
+        self._pause = Backoff(first=FIRST_RETRY_SECONDS, most=EVERY_SECONDS)
 
     @property
     def allocatable(self) -> Mapping[str, str]:
@@ -66,11 +68,15 @@ class Heartbeat:
     def step(self) -> float:
         """One round; seconds until the next."""
         try:
-            self._round(self._facts())
+            facts = self._facts()
+            self._round(facts)
+            trouble = facts.engine_trouble or facts.network_trouble
         except ApiError as error:
-            self._said.say(f"node {self._name}: {error}")
-            return RETRY_SECONDS
-        self._said.say(f"node {self._name}: {self._engine_trouble() or 'ready'}")
+            trouble = str(error)
+        self._said.say(f"node {self._name}: {trouble or 'ready'}")
+        if trouble:
+            return self._pause.failed()
+        self._pause.succeeded()
         return EVERY_SECONDS
 
     def _round(self, facts: node.NodeFacts) -> None:
