@@ -47,15 +47,18 @@ class Body:
             raise BadRequest(f"the request's body ends after {len(data)} of {length} bytes")
         return data
 
-    def value(self) -> tuple[Any, list[str]]:
-        """The decoded body and the paths of keys that it has twice. Raises UnsupportedMediaType too."""
+    def value(self, *, look_for_repeated: bool = False) -> tuple[Any, list[str]]:
+        """The decoded body, and the paths of keys that it has twice if asked (that costs a second parse).
+        Raises UnsupportedMediaType too."""
         data, media = self.raw(), self.media_type
         if media == PROTOBUF:
             return protobuf.decode(data), []
         if media in _YAML_TYPES:
             return codec.decode_yaml(data), []
         if media in _JSON_TYPES:
-            return codec.decode_strict_json(data) if data.strip() else (None, [])
+            if not data.strip():
+                return None, []
+            return codec.decode_strict_json(data) if look_for_repeated else (codec.decode_json(data), [])
         raise _unsupported((*sorted(_JSON_TYPES - {"", "*/*"}), "application/yaml", PROTOBUF))
 
     def patch(self) -> tuple[Any, str]:
@@ -91,9 +94,10 @@ def check_object(value: Any, kind: Kind) -> Obj:
         )
     if name != kind.kind:
         raise BadRequest(f"{name} in version {version!r} cannot be handled as a {kind.kind}")
-    if not isinstance(value.get("metadata") or {}, dict):
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict | None):
         raise BadRequest(f"{kind.kind}: metadata must be an object")
-    return {**value, "apiVersion": version, "kind": name, "metadata": value.get("metadata") or {}}
+    return {**value, "apiVersion": version, "kind": name, "metadata": metadata or {}}
 
 
 def _too_large() -> TooLarge:

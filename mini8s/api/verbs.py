@@ -143,8 +143,10 @@ class Verbs:
         return _warned(Answer(encode_json(made), 201), context)
 
     def _body(self, call: Call, context: Context, kind: Kind | None) -> Obj:
-        value, repeated = call.body.value()
-        _judge_repeated(repeated, context)
+        judged = context.field_validation != "Ignore"
+        value, repeated = call.body.value(look_for_repeated=judged)
+        if repeated:
+            _judge_repeated(repeated, context)
         if kind is not None:
             return check_object(value, kind)
         if not isinstance(value, dict) or not isinstance(value.setdefault("metadata", {}), dict):
@@ -188,8 +190,6 @@ def _options_body(call: Call) -> Obj | None:
 
 def _judge_repeated(repeated: list[str], context: Context) -> None:
     """Keys that a body has twice: unknown to the registry, which sees the decoded object only."""
-    if not repeated or context.field_validation == "Ignore":
-        return
     said = [f'duplicate field "{path}"' for path in repeated]
     if context.field_validation == "Strict":
         raise BadRequest(f"strict decoding error: {', '.join(said)}")

@@ -1,0 +1,120 @@
+"""The API process for tests and benchmarks: certificates made on the spot, started, waited for, ended."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mini8s.wire import tls
+
+SERVER = Path(__file__).with_name("api_server.py")
+USERS = {
+    "admin": tls.Leaf("system:admin", ("system:masters",)),
+    "node": tls.Leaf("system:node:n1", ("system:nodes",)),
+    "other-node": tls.Leaf("system:node:n2", ("system:nodes",)),
+    "jane": tls.Leaf("jane", ("developers",)),
+}
+
+
+@dataclass
+class ApiProcess:
+    folder: Path
+    port: int
+    process: subprocess.Popen[str]
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def socket_path(self) -> str:
+        return str(self.folder / "api.sock")
+
+    def unix(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(20)
+        sock.connect(self.socket_path)
+        return sock
+
+    def secure(self, user: str = "admin") -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        if user:
+            context.load_cert_chain(self.folder / f"{user}.crt", self.folder / f"{user}.key")
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, user: str | None = None, **headers: str
+    ) -> tuple[int, Any]:
+        """One request: as root over the unix socket, or over TLS as a user ("" for nobody)."""
+        connection = http.client.HTTPConnection("api")
+        connection.sock = self.unix() if user is None else self.secure(user)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = json.dumps(body).encode() if isinstance(body, dict | list) else body
+        connection.request(method, path, data, {"Content-Type": "application/json", **named})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        is_json = "json" in (answer.getheader("Content-Type") or "")
+        return answer.status, json.loads(text) if is_json else text.decode()
+
+    def stop(self, seconds: float = 10) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+
+def make_certificates(folder: Path) -> None:
+    now = datetime.now(UTC)
+    ca = tls.new_ca("test", now)
+    (folder / "ca.crt").write_bytes(ca.certificate)
+    leaves = {"server": tls.Leaf("mini8s", addresses=("127.0.0.1", "localhost")), **USERS}
+    for name, leaf in leaves.items():
+        pair = tls.issue(ca, leaf, now)
+        (folder / f"{name}.crt").write_bytes(pair.certificate)
+        (folder / f"{name}.key").write_bytes(pair.key)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def start(folder: Path, port: int) -> ApiProcess:
+    process = subprocess.Popen(
+        [sys.executable, str(SERVER), str(folder), str(port)], stdout=subprocess.PIPE, text=True
+    )
+    api = ApiProcess(folder, port, process)
+    if process.stdout is None or process.stdout.readline() != "ready\n":
+        process.kill()
+        process.wait()
+        raise RuntimeError("the API process did not start")
+    return api
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[ApiProcess]:
+    """An API process with a `default` namespace, on a free port of loopback."""
+    make_certificates(folder)
+    api = start(folder, free_port())
+    try:
+        api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
+        yield api
+    finally:
+        if api.process.poll() is None:
+            api.stop()
+        if api.process.stdout is not None:
+            api.process.stdout.close()

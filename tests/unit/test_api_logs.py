@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mini8s.api.logs import choose_container, options
+from mini8s.objects.errors import BadRequest, Invalid
+
+
+def pod(*containers: str, starters: tuple[str, ...] = (), default: str = "") -> dict[str, Any]:
+    annotations = {"kubectl.kubernetes.io/default-container": default} if default else {}
+    return {
+        "metadata": {"name": "p", "annotations": annotations},
+        "spec": {
+            "containers": [{"name": name} for name in containers],
+            "initContainers": [{"name": name} for name in starters],
+        },
+    }
+
+
+def test_one_container_need_not_be_named() -> None:
+    assert choose_container(pod("web"), "") == "web"
+
+
+def test_the_default_of_several() -> None:
+    assert choose_container(pod("web", "side", default="side"), "") == "side"
+    assert choose_container(pod("web", "side", default="side"), "web") == "web"
+
+
+def test_init_containers_can_be_named() -> None:
+    assert choose_container(pod("web", starters=("setup",)), "setup") == "setup"
+
+
+BOTH = "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [c]"
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (pod("a", "b"), "a container name must be specified for pod p, choose one of: [a b]"),
+        (
+            pod("a", "b", starters=("c",)),
+            BOTH,
+        ),
+    ],
+)
+def test_several_must_be_named(found: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        choose_container(found, "")
+    assert caught.value.message == message
+
+
+def test_options_are_handed_on() -> None:
+    said = {"follow": "true", "tailLines": "10", "previous": "false", "timestamps": "", "sinceSeconds": "5"}
+    assert options(said, "p") == {
+        "follow": "true",
+        "timestamps": "true",
+        "tailLines": "10",
+        "sinceSeconds": "5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "fields"),
+    [
+        ({"tailLines": "-1"}, ["tailLines"]),
+        ({"limitBytes": "0", "sinceSeconds": "0"}, ["limitBytes", "sinceSeconds"]),
+        ({"sinceSeconds": "1", "sinceTime": "2026-01-01T00:00:00Z"}, [""]),
+    ],
+)
+def test_options_that_make_no_sense(said: dict[str, str], fields: list[str]) -> None:
+    with pytest.raises(Invalid) as caught:
+        options(said, "p")
+    assert [cause.field for cause in caught.value.causes] == fields
+
+
+def test_options_that_are_no_numbers() -> None:
+    with pytest.raises(BadRequest, match="tailLines"):
+        options({"tailLines": "ten"}, "p")
