@@ -16,12 +16,13 @@ def value(revision: int) -> bytes:
 
 
 def writer(folder: str) -> None:
-    """Write until killed; say each acknowledged change: the writer, its revision, what it did."""
+    """Write until killed; say each acknowledged change: its revision, its key, what it was. The lasting ones
+    end first, so that only the ceiling on disk tells which revisions were given after."""
 
     def write(number: int) -> None:
         durability = Durability.EPHEMERAL if number % 4 == 3 else Durability.LASTING
         family = "leases" if durability is Durability.EPHEMERAL else "pods"
-        for count in range(1_000_000):
+        for count in range(1_000_000 if durability is Durability.EPHEMERAL else 150):
             key = f"/{family}/{first}-{number}/{count // 3}"
             if count % 3 == 0:
                 row = store.put(key, value, expected=0, durability=durability)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
@@ -15,7 +15,7 @@ import pytest
 
 from mini8s.store import recent
 from mini8s.store.base import Change, Compacted, Corrupt, Durability, Locked, Unavailable
-from mini8s.store.sqlite import SqliteStore, compaction, open_store, writer
+from mini8s.store.sqlite import SqliteStore, compaction, open_store, rows, writer
 
 CHILDREN = Path(__file__).with_name("store_children.py")
 
@@ -250,6 +250,22 @@ def test_ephemeral_changes_wait_for_their_time(path: str) -> None:
     assert rows_in_log(path) == [(20, "/leases/a/x", 0)]  # the newest only
     assert (commits, store.stats()["commits"]) == (1, 2)  # the first one reserved the block
     store.close()
+
+
+def test_nobody_sees_a_lasting_change_before_it_is_on_disk(
+    store: SqliteStore, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = rows.insert
+
+    def slow_insert(db: apsw.Connection, writes: Sequence[rows.Write]) -> None:
+        time.sleep(0.05)
+        insert(db, writes)
+
+    monkeypatch.setattr(rows, "insert", slow_insert)
+    on_disk: list[int] = []
+    store.watch("/", 1, lambda _changes: on_disk.append(len(rows_in_log(path))))
+    create(store, "/pods/a/x", "/pods/a/y")
+    assert on_disk == [1, 2]
 
 
 def test_a_lasting_write_supersedes_what_was_put_off(store: SqliteStore, path: str, tmp_path: Path) -> None:
