@@ -1,0 +1,285 @@
+"""The proxy's plan: where a packet goes, given the elements, and what changes cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini8s.agent.proxy import model
+from mini8s.agent.proxy.layout import (
+    AFFINITY,
+    CLASS_MASK,
+    DROP,
+    ENDPOINTS,
+    FRONTS,
+    GROUP_MASK,
+    HAIRPINS,
+    KEEP_CLIENT,
+    NODE_PORTS,
+    REJECT,
+    Elements,
+    Slot,
+)
+from mini8s.agent.proxy.plan import Book, Flow, Round, seat
+from mini8s.objects.kinds import Obj
+from tests.fakes.network_objects import endpoint, port, service, slice_of
+
+VIP = "10.43.0.100"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the chains do with a first packet."""
+
+    word: str  # passes, rejected, dropped, sent
+    to: frozenset[Slot] = frozenset()
+    masqueraded: bool = False
+    sticky: bool = False
+
+
+def packet(
+    elements: Elements, to: str, number: int, *, protocol: str = "tcp", source: str = "10.42.9.9"
+) -> Verdict:
+    """The skeleton's rules, read as a table: fronts, then the Services' range, then node ports."""
+    data = elements.get((FRONTS, (to, protocol, number)))
+    if data is None and to.startswith("10.43."):
+        return Verdict("rejected")
+    if data is None and to.startswith("10.99."):
+        data = elements.get((NODE_PORTS, (protocol, number)))
+    if data is None:
+        return Verdict("passes")
+    mark = int(data[0])
+    kind = mark & CLASS_MASK
+    if kind in (REJECT, DROP):
+        return Verdict("rejected" if kind == REJECT else "dropped")
+    size = kind & ~AFFINITY
+    slots = [elements[ENDPOINTS, (mark & GROUP_MASK, i)] for i in range(size)]  # a gap is a KeyError
+    outside = not to.startswith("10.43.")
+    masqueraded = not mark & KEEP_CLIENT if outside else not source.startswith("10.42.")
+    return Verdict("sent", frozenset(slots), masqueraded, bool(kind & AFFINITY))  # type: ignore[arg-type]
+
+
+def facts(
+    obj: Obj, *endpoints: Obj, ports: tuple[Obj, ...] = (port(8080),)
+) -> dict[str, model.Service | None]:
+    found = model.service(obj, [slice_of(obj, endpoints, *ports)], "h1")
+    return {f"{obj['metadata']['namespace']}/{obj['metadata']['name']}": found}
+
+
+def planned(obj: Obj, *endpoints: Obj, ports: tuple[Obj, ...] = (port(8080),)) -> Elements:
+    book = Book()
+    book.change(facts(obj, *endpoints, ports=ports))
+    return book.elements
+
+
+def sent(*slots: Slot, **more: bool) -> Verdict:
+    return Verdict("sent", frozenset(slots), **more)
+
+
+def test_a_vip_goes_to_its_ready_endpoints() -> None:
+    elements = planned(service("web", VIP, port(80)), endpoint("10.42.1.1"), endpoint("10.42.2.1"))
+    assert packet(elements, VIP, 80) == sent(("10.42.1.1", 8080), ("10.42.2.1", 8080))
+    assert packet(elements, VIP, 81) == Verdict("rejected")
+    assert packet(elements, VIP, 80, protocol="udp") == Verdict("rejected")
+    assert packet(elements, "1.2.3.4", 80) == Verdict("passes")
+
+
+def test_a_client_that_is_no_pod_is_masqueraded() -> None:
+    elements = planned(service("web", VIP, port(80)), endpoint("10.42.1.1"))
+    assert packet(elements, VIP, 80, source="10.99.0.5").masqueraded
+    assert not packet(elements, VIP, 80, source="10.42.1.9").masqueraded
+
+
+def test_a_node_port_masquerades_unless_the_policy_is_local() -> None:
+    web = service("web", VIP, port(80, node_port=30080), type="NodePort")
+    ends = (endpoint("10.42.1.1", node="h1"), endpoint("10.42.2.1", node="h2"))
+    assert packet(planned(web, *ends), "10.99.0.11", 30080) == sent(
+        ("10.42.1.1", 8080), ("10.42.2.1", 8080), masqueraded=True
+    )
+    web["spec"]["externalTrafficPolicy"] = "Local"
+    assert packet(planned(web, *ends), "10.99.0.11", 30080) == sent(("10.42.1.1", 8080))
+    assert len(packet(planned(web, *ends), VIP, 80).to) == 2
+    assert packet(planned(web, ends[1]), "10.99.0.11", 30080) == Verdict("dropped")
+    assert packet(planned(web), "10.99.0.11", 30080) == Verdict("rejected")
+
+
+def test_internal_policy_local_uses_this_hosts_endpoints_or_drops() -> None:
+    web = service("web", VIP, port(80), internalTrafficPolicy="Local")
+    near, far = endpoint("10.42.1.1", node="h1"), endpoint("10.42.2.1", node="h2")
+    assert packet(planned(web, near, far), VIP, 80) == sent(("10.42.1.1", 8080))
+    assert packet(planned(web, far), VIP, 80) == Verdict("dropped")
+
+
+def test_endpoints_that_end_serve_only_when_no_other_does() -> None:
+    web = service("web", VIP, port(80))
+    ending, waiting = endpoint("10.42.1.1", state="ending"), endpoint("10.42.1.2", state="waiting")
+    assert packet(planned(web, ending, endpoint("10.42.1.3")), VIP, 80).to == {("10.42.1.3", 8080)}
+    assert packet(planned(web, ending, waiting), VIP, 80).to == {("10.42.1.1", 8080)}
+    assert packet(planned(web, waiting), VIP, 80) == Verdict("rejected")
+
+
+def test_ports_are_told_apart_by_name_and_protocol() -> None:
+    web = service("web", VIP, port(80, name="http"), port(53, name="dns", protocol="UDP"))
+    ports = (port(8080, name="http"), port(5353, name="dns", protocol="UDP"))
+    elements = planned(web, endpoint("10.42.1.1"), ports=ports)
+    assert packet(elements, VIP, 80).to == {("10.42.1.1", 8080)}
+    assert packet(elements, VIP, 53, protocol="udp").to == {("10.42.1.1", 5353)}
+
+
+def test_external_addresses_are_masqueraded_fronts() -> None:
+    web = service("web", VIP, port(80), externalIPs=["10.99.0.200"])
+    web["status"] = {"loadBalancer": {"ingress": [{"ip": "10.99.0.201"}]}}
+    elements = planned(web, endpoint("10.42.1.1"))
+    for address in ("10.99.0.200", "10.99.0.201"):
+        assert packet(elements, address, 80) == sent(("10.42.1.1", 8080), masqueraded=True)
+
+
+def test_affinity_is_part_of_the_class() -> None:
+    web = service("web", VIP, port(80), sessionAffinity="ClientIP")
+    assert packet(planned(web, endpoint("10.42.1.1")), VIP, 80).sticky
+
+
+def test_endpoints_of_this_host_may_reach_themselves() -> None:
+    elements = planned(service("web", VIP, port(80)), endpoint("10.42.1.1", node="h1"), endpoint("10.42.2.1"))
+    assert [key for name, key in elements if name == HAIRPINS] == [("10.42.1.1", "10.42.1.1")]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"clusterIP": "None", "clusterIPs": ["None"]},
+        {"type": "ExternalName", "externalName": "example.com"},
+        {"clusterIP": "fd00::1", "clusterIPs": ["fd00::1"]},
+        {"clusterIP": None, "clusterIPs": None},
+        {"clusterIP": "not an address", "clusterIPs": None},
+    ],
+)
+def test_services_without_an_address_have_no_front(odd: Obj) -> None:
+    obj = service("web", VIP, port(80))
+    obj["spec"] |= odd
+    assert facts(obj, endpoint("10.42.1.1")) == {"default/web": None}
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"addresses": []}, {"addresses": ["fd00::1"]}, {"addresses": ["10.42.1.999"]}]
+)
+def test_odd_endpoints_and_ports_are_left_out(odd: Obj) -> None:
+    web = service("web", VIP, port(80), {"port": "eighty"}, {"port": 81, "protocol": "QUIC"})
+    assert packet(planned(web, odd), VIP, 80) == Verdict("rejected")
+
+
+def test_a_second_service_on_a_front_waits_until_it_is_free() -> None:
+    book = Book()
+    book.change(facts(service("one", VIP, port(80)), endpoint("10.42.1.1")))
+    assert not book.change(facts(service("two", VIP, port(80)), endpoint("10.42.1.2"))).remove
+    assert packet(book.elements, VIP, 80).to == {("10.42.1.1", 8080)}
+    assert book.change({"default/one": None}).again == {"default/two"}
+    book.change(facts(service("two", VIP, port(80)), endpoint("10.42.1.2")))
+    assert packet(book.elements, VIP, 80).to == {("10.42.1.2", 8080)}
+    assert not book.waiting
+
+
+def test_a_shared_hairpin_stays_until_its_last_service_goes() -> None:
+    book, end = Book(), endpoint("10.42.1.1", node="h1")
+    book.change(facts(service("one", VIP, port(80)), end) | facts(service("two", "10.43.0.2", port(80)), end))
+    place = (HAIRPINS, ("10.42.1.1", "10.42.1.1"))
+    assert place not in book.change({"default/one": None}).remove
+    assert place in book.change({"default/two": None}).remove
+
+
+def test_udp_clients_of_a_gone_endpoint_are_forgotten() -> None:
+    book, web = Book(), service("web", VIP, port(53, protocol="UDP", node_port=30053), type="NodePort")
+    ports = (port(53, protocol="UDP"),)
+    first = book.change(facts(web, endpoint("10.42.1.1"), endpoint("10.42.1.2"), ports=ports))
+    assert first.stale == {Flow("udp", VIP, 53, None), Flow("udp", "", 30053, None)}
+    gone = book.change(facts(web, endpoint("10.42.1.2"), ports=ports))
+    assert gone.stale == {Flow("udp", VIP, 53, ("10.42.1.1", 53)), Flow("udp", "", 30053, ("10.42.1.1", 53))}
+
+
+def test_affinity_to_a_gone_endpoint_is_unlearned() -> None:
+    book, web = Book(), service("web", VIP, port(80), sessionAffinity="ClientIP")
+    book.change(facts(web, endpoint("10.42.1.1"), endpoint("10.42.1.2")))
+    assert {slot for _, slot in book.change(facts(web, endpoint("10.42.1.2"))).unlearn} == {
+        ("10.42.1.1", 8080)
+    }
+
+
+def test_one_endpoint_more_costs_three_elements() -> None:
+    book, web = Book(), service("web", VIP, port(80))
+    book.change(facts(web, *(endpoint(f"10.42.1.{i}") for i in range(1, 40))))
+    change = book.change(facts(web, *(endpoint(f"10.42.1.{i}") for i in range(1, 41))))
+    assert (len(change.remove), len(change.add)) == (1, 2)
+
+
+def test_more_endpoints_than_a_class_can_count_are_cut() -> None:
+    ends = [endpoint(f"10.42.{i // 250}.{i % 250 + 1}") for i in range(600)]
+    assert len(packet(planned(service("web", VIP, port(80)), *ends), VIP, 80).to) == 510
+
+
+SLOTS = st.lists(st.tuples(st.sampled_from([f"10.42.0.{i}" for i in range(9)]), st.just(80)), unique=True)
+
+
+@given(SLOTS, SLOTS)
+def test_seats_are_dense_and_few_move(current: list[Slot], wanted: list[Slot]) -> None:
+    seated = seat(tuple(current), wanted)
+    assert Counter(seated) == Counter(wanted)
+    stay = [i for i, slot in enumerate(current) if i < len(wanted) and slot in wanted]
+    assert all(seated[i] == current[i] for i in stay)
+
+
+STATES = st.lists(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "c"]),
+        st.tuples(
+            st.sampled_from([VIP, "10.43.0.2"]),
+            st.sampled_from([0, 30080, 30081]),
+            st.booleans(),
+            st.lists(st.tuples(st.integers(1, 6), st.sampled_from(["h1", "h2"])), unique_by=lambda e: e[0]),
+        ),
+        max_size=3,
+    ),
+    max_size=6,
+)
+
+
+def world(state: dict[str, tuple[str, int, bool, list[tuple[int, str]]]]) -> dict[str, model.Service | None]:
+    wanted: dict[str, model.Service | None] = {f"default/{name}": None for name in "abc"}
+    for name, (address, node_port, local, ends) in state.items():
+        policy = "Local" if local else "Cluster"
+        obj = service(name, address, port(80, node_port=node_port), externalTrafficPolicy=policy)
+        wanted |= facts(obj, *(endpoint(f"10.42.0.{i}", node=node) for i, node in ends))
+    return wanted
+
+
+def apply(kernel: dict[object, object], change: Round) -> None:
+    """As the kernel does: what is not there can't be removed, what is there can't be added otherwise."""
+    for place in change.remove:
+        del kernel[place]
+    for place, data in change.add.items():
+        assert place not in kernel
+        kernel[place] = data
+
+
+@given(STATES)
+def test_any_history_ends_where_its_last_state_would_begin(states: list[dict[str, object]]) -> None:
+    book, kernel = Book(), {}  # type: ignore[var-annotated]
+    for state in states:
+        change = book.change(world(state))  # type: ignore[arg-type]
+        apply(kernel, change)
+        again = change.again
+        while again:
+            change = book.change({key: world(state)[key] for key in again})  # type: ignore[arg-type]
+            apply(kernel, change)
+            again = change.again
+        assert kernel == book.elements
+        assert not book.change(world(state)), "a second plan is empty"  # type: ignore[arg-type]
+        for (name, key), _ in list(kernel.items()):
+            if name == FRONTS:
+                packet(kernel, key[0], key[2])  # raises where a slot is missing
+        used = Counter(mark[0] & GROUP_MASK for (name, _), mark in kernel.items() if name == FRONTS)
+        used.pop(0, None)
+        assert all(count == 1 for count in used.values())

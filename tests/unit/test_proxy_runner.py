@@ -1,0 +1,77 @@
+"""The proxy's loop against a kernel that can fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from mini8s.agent.network.ruleset import RulesetError
+from mini8s.agent.proxy.runner import Proxy
+from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES
+from mini8s.util.workers import Stop
+from tests.fakes.informers import FakeInformers
+from tests.fakes.kernel import FakeKernel
+from tests.fakes.network_objects import endpoint, port, service, slice_of
+
+WEB = service("web", "10.43.0.100", port(80))
+
+
+def proxy(informers: FakeInformers, kernel: FakeKernel) -> Proxy:
+    made = Proxy(
+        informers=informers,  # type: ignore[arg-type]
+        node_name="h1",
+        service_cidr="10.43.0.0/16",
+        cluster_cidr="10.42.0.0/16",
+        stop=Stop(),
+        kernel=kernel,
+    )
+    made._services.subscribe(made._service_changed)
+    made._slices.subscribe(made._slice_changed)
+    return made
+
+
+def test_the_first_round_replaces_and_the_next_change_little() -> None:
+    informers, kernel = FakeInformers(), FakeKernel()
+    kernel.elements = {("fe", ("10.43.9.9", "tcp", 1)): (0,)}
+    informers.put(SERVICES, WEB)
+    made = proxy(informers, kernel)
+    made.step()
+    assert kernel.elements == {("fe", ("10.43.0.100", "tcp", 80)): (0,)}
+    informers.put(ENDPOINTSLICES, slice_of(WEB, [endpoint("10.42.1.1")], port(8080)))
+    made.step()
+    assert len(kernel.elements) == 2
+    assert kernel.calls == ["replace", "change"]
+    assert made.sentence == "1 Services with 1 fronts and 1 endpoints are programmed"
+    assert made.metrics()["rounds"] == 2
+
+
+def test_after_a_failure_everything_is_replaced() -> None:
+    informers, kernel = FakeInformers(), FakeKernel()
+    made = proxy(informers, kernel)
+    made.step()
+    informers.put(SERVICES, WEB)
+    kernel.fail_next = True
+    with pytest.raises(RulesetError):
+        made.step()
+    made.step()
+    assert kernel.calls == ["replace", "change", "replace"]
+    assert len(kernel.elements) == 1
+    assert made.metrics()["failed"] == 1
+
+
+def test_a_group_too_large_for_the_chains_replaces() -> None:
+    informers, kernel = FakeInformers(), FakeKernel()
+    made = proxy(informers, kernel)
+    made.step()
+    informers.put(SERVICES, WEB)
+    ends = [endpoint(f"10.42.1.{i}") for i in range(1, 71)]
+    informers.put(ENDPOINTSLICES, slice_of(WEB, ends, port(8080)))
+    made.step()
+    assert kernel.calls == ["replace", "replace"]
+    assert len(kernel.elements) == 71
+
+
+def test_nothing_is_programmed_before_the_picture_is_complete() -> None:
+    kernel = FakeKernel()
+    made = proxy(FakeInformers(synced=False), kernel)
+    made.step()
+    assert kernel.calls == []
