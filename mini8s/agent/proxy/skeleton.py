@@ -6,7 +6,7 @@ And a first packet that slips through all the same must not leave un-NATed, beca
 then swallow the retransmissions for minutes: the `leak` chains drop it, its retransmission finds the front.
 
 The cluster's DNS address is inside the service CIDR but local to every host: `fib` keeps local addresses out
-of reject and drop.
+of reject and drop, also when a Service without endpoints bears it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ table ip {table} {{
   set hp  {{ type ipv4_addr . ipv4_addr; }}
   chain {version} {{ }}
   chain rej {{
+    ip daddr {service_cidr} fib daddr type local accept
     meta l4proto tcp reject with tcp reset
     reject with icmp port-unreachable
   }}
