@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 EXPIRE_SECONDS = 60.0  # how often events that have had their time are looked for
 SIGN_SECONDS = 30.0
-SWITCH_SECONDS = 0.0005  # the store's native writer waits for the interpreter at each step: 2.4 times the writes
+SWITCH_SECONDS = 0.0005  # the store's native writer waits for the interpreter at each step
 SERVER = User("system:apiserver", ("system:masters",))
 
 
