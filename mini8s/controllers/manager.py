@@ -11,7 +11,15 @@ from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
 from mini8s.controllers.kinds.deployment.controller import Deployments
+from mini8s.controllers.kinds.endpoints.legacy import Endpoints
+from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
+from mini8s.controllers.kinds.garbage import GarbageCollector
+from mini8s.controllers.kinds.namespace import Namespaces
+from mini8s.controllers.kinds.nodelifecycle import NodeLifecycle
+from mini8s.controllers.kinds.podgc import PodGc
 from mini8s.controllers.kinds.replicaset import ReplicaSets
+from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
+from mini8s.controllers.kinds.tainteviction import TaintEviction
 from mini8s.controllers.runner import Runner
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.util.clock import Clock
@@ -20,7 +28,18 @@ from mini8s.util.workers import Stop
 log = logging.getLogger(__name__)
 
 # The garbage collector comes last: what nobody before it needs whole it caches as metadata.
-CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (ReplicaSets,)
+CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
+    Deployments,
+    ReplicaSets,
+    EndpointSlices,
+    Endpoints,
+    NodeLifecycle,
+    TaintEviction,
+    PodGc,
+    Namespaces,
+    ServiceAccounts,
+    GarbageCollector,
+)
 
 STOP_SECONDS = 2.0
 

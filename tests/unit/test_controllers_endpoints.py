@@ -1,0 +1,245 @@
+"""EndpointSlices and Endpoints: who answers for a Service, in objects that change as little as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini8s.controllers.actions import Create, Delete, Update
+from mini8s.controllers.kinds.endpoints.legacy import Endpoints
+from mini8s.controllers.kinds.endpoints.members import Member, Port, members
+from mini8s.controllers.kinds.endpoints.slices import EndpointSlices, plan
+from mini8s.controllers.settings import ControllerSettings
+from mini8s.objects import meta
+from mini8s.objects.kinds import ENDPOINTS, ENDPOINTSLICES, NODES, PODS, SERVICES, Obj
+from tests.fakes.world import NAMESPACE, World, node, pod, service
+
+APP = {"app": "web"}
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World([EndpointSlices, Endpoints])
+    yield world
+    world.close()
+
+
+def run(world: World, name: str, ip: str, *, ready: bool = True, **spec: object) -> Obj:
+    world.api.create(PODS, pod(name, node="n1", labels=APP, **spec))
+    world.set_ready(name, ready, ip)
+    return world.get(PODS, name)
+
+
+def slice_of(world: World) -> Obj:
+    (found,) = world.all(ENDPOINTSLICES)
+    return found
+
+
+def test_a_service_without_pods_has_an_empty_slice(world: World) -> None:
+    made = world.api.create(SERVICES, service())
+    world.settle()
+    found = slice_of(world)
+    assert meta.labels(found) == {
+        "kubernetes.io/service-name": "web",
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    }
+    assert found["metadata"]["ownerReferences"] == [meta.new_controller_ref(made, SERVICES)]
+    assert (found["addressType"], found["endpoints"], found["ports"]) == ("IPv4", [], [])
+    assert world.get(ENDPOINTS, "web")["subsets"] == []
+
+
+def test_pods_are_endpoints_with_all_that_is_known_of_them(world: World) -> None:
+    zoned = node("n1")
+    zoned["metadata"]["labels"] = {"topology.kubernetes.io/zone": "attic"}
+    world.api.create(NODES, zoned)
+    world.api.create(SERVICES, service())
+    made = run(world, "p", "10.42.0.2")
+    world.settle()
+    found = slice_of(world)
+    reference = {"kind": "Pod", "namespace": NAMESPACE, "name": "p", "uid": meta.uid(made)}
+    assert found["endpoints"] == [
+        {
+            "addresses": ["10.42.0.2"],
+            "conditions": {"ready": True, "serving": True, "terminating": False},
+            "targetRef": reference,
+            "nodeName": "n1",
+            "zone": "attic",
+        }
+    ]
+    assert found["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+    assert world.get(ENDPOINTS, "web")["subsets"] == [
+        {
+            "addresses": [{"ip": "10.42.0.2", "nodeName": "n1", "targetRef": reference}],
+            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        }
+    ]
+
+
+def test_conditions_follow_readiness_and_deletion(world: World) -> None:
+    world.api.create(SERVICES, service())
+    run(world, "p", "10.42.0.2", ready=False)
+    world.settle()
+    conditions = [slice_of(world)["endpoints"][0]["conditions"]]
+    assert list(world.get(ENDPOINTS, "web")["subsets"][0]) == ["notReadyAddresses", "ports"]
+    world.set_ready("p", True, "10.42.0.2")
+    world.settle()
+    conditions.append(slice_of(world)["endpoints"][0]["conditions"])
+    world.api.delete(PODS, NAMESPACE, "p")
+    world.settle()
+    conditions.append(slice_of(world)["endpoints"][0]["conditions"])
+    assert world.get(ENDPOINTS, "web")["subsets"] == []
+    assert [(one["ready"], one["serving"], one["terminating"]) for one in conditions] == [
+        (False, False, False), (True, True, False), (False, True, True)
+    ]  # fmt: skip
+    world.api.delete(PODS, NAMESPACE, "p", grace_seconds=0)
+    world.settle()
+    assert slice_of(world)["endpoints"] == []
+
+
+def test_all_addresses_at_all_times_when_the_service_says_so(world: World) -> None:
+    world.api.create(SERVICES, service(publishNotReadyAddresses=True))
+    run(world, "p", "10.42.0.2", ready=False)
+    world.api.delete(PODS, NAMESPACE, "p")
+    world.settle()
+    assert slice_of(world)["endpoints"][0]["conditions"] == {
+        "ready": True,
+        "serving": False,
+        "terminating": True,
+    }
+    assert list(world.get(ENDPOINTS, "web")["subsets"][0]) == ["addresses", "ports"]
+
+
+def test_a_named_port_may_be_another_number_in_each_pod(world: World) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP", "appProtocol": "http"}]
+    world.api.create(SERVICES, service(ports=ports))
+    for number in (1, 2):
+        container = {"name": "c", "ports": [{"name": "web", "containerPort": 8000 + number}]}
+        run(world, f"p{number}", f"10.42.0.{number}", containers=[container])
+    world.settle()
+    found = {one["ports"][0]["port"]: one["endpoints"][0]["addresses"] for one in world.all(ENDPOINTSLICES)}
+    assert found == {8001: ["10.42.0.1"], 8002: ["10.42.0.2"]}
+    assert world.all(ENDPOINTSLICES)[0]["ports"][0]["appProtocol"] == "http"
+    assert len(world.get(ENDPOINTS, "web")["subsets"]) == 2
+
+
+def test_headless_services_and_host_names(world: World) -> None:
+    world.api.create(SERVICES, service(clusterIP="None", ports=[]))
+    run(world, "p", "10.42.0.2", hostname="db-0", subdomain="web")
+    world.settle()
+    found = slice_of(world)
+    assert "service.kubernetes.io/headless" in meta.labels(found)
+    assert (found["endpoints"][0]["hostname"], found["ports"]) == ("db-0", [])
+    assert world.get(ENDPOINTS, "web")["subsets"][0]["addresses"][0]["hostname"] == "db-0"
+
+
+def test_services_without_a_selector_are_left_alone(world: World) -> None:
+    world.api.create(SERVICES, service("manual", selector={}))
+    world.api.create(SERVICES, service("outside", type="ExternalName"))
+    own = {
+        "metadata": {"namespace": NAMESPACE, "name": "manual"},
+        "subsets": [{"addresses": [{"ip": "1.2.3.4"}]}],
+    }
+    world.api.create(ENDPOINTS, own)
+    world.settle()
+    assert world.names(ENDPOINTSLICES) == []
+    world.api.delete(SERVICES, NAMESPACE, "manual")
+    world.settle()
+    assert world.names(ENDPOINTS) == ["manual"]
+
+
+def test_the_endpoints_of_a_deleted_service_go(world: World) -> None:
+    world.api.create(SERVICES, service())
+    world.settle()
+    world.api.delete(SERVICES, NAMESPACE, "web")
+    world.settle()
+    assert world.names(ENDPOINTS) == []
+
+
+def test_a_settled_service_writes_nothing(world: World) -> None:
+    world.api.create(SERVICES, service())
+    run(world, "p", "10.42.0.2")
+    world.settle()
+    world.writes()
+    world.api.patch_status(PODS, NAMESPACE, "p", {"status": {"message": "of no interest"}})
+    world.settle()
+    assert [said for said in world.writes() if "pods" not in said] == []
+
+
+def test_what_others_change_is_put_right(world: World) -> None:
+    world.api.create(SERVICES, service())
+    run(world, "p", "10.42.0.2")
+    world.settle()
+    name = world.names(ENDPOINTSLICES)[0]
+    world.api.patch(ENDPOINTSLICES, NAMESPACE, name, {"endpoints": []})
+    world.api.patch(ENDPOINTS, NAMESPACE, "web", {"subsets": []})
+    world.settle()
+    assert len(slice_of(world)["endpoints"]) == 1
+    assert len(world.get(ENDPOINTS, "web")["subsets"]) == 1
+
+
+def test_many_pods_fill_slices_and_one_change_touches_one_slice() -> None:
+    world = World([EndpointSlices], ControllerSettings(endpoints_per_slice=10))
+    world.api.create(SERVICES, service())
+    for number in range(25):
+        run(world, f"p{number:02}", f"10.42.0.{number}")
+    world.settle()
+    assert sorted(len(one["endpoints"]) for one in world.all(ENDPOINTSLICES)) == [5, 10, 10]
+    world.writes()
+    world.set_ready("p03", False, "10.42.0.3")
+    world.settle()
+    assert len([said for said in world.writes() if "endpointslices" in said]) == 1
+    world.close()
+
+
+counts = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(1, 3), st.booleans()), max_size=40, unique_by=lambda one: one[0]
+)
+
+
+@given(counts, counts)
+def test_slices_hold_each_endpoint_once_and_then_rest(
+    before: list[tuple[int, int, bool]], after: list[tuple[int, int, bool]]
+) -> None:
+    owner = service()
+    owner["metadata"] |= {"uid": "s", "resourceVersion": "1"}
+    there: list[Obj] = []
+    for found in (before, after):
+        wanted = [made(*one) for one in found]
+        there = applied(there, plan(owner, wanted, there, most=5).actions)
+        assert all(len(one["endpoints"]) <= 5 for one in there)
+        addresses = [address for one in there for item in one["endpoints"] for address in item["addresses"]]
+        assert sorted(addresses) == sorted(member.address for member in wanted)
+        assert all(one["endpoints"] for one in there) or len(there) == 1
+        assert plan(owner, wanted, there, most=5).actions == ()
+
+
+def made(number: int, port: int, ready: bool) -> Member:
+    found = pod(f"p{number}", node="n1", labels=APP)
+    found["metadata"]["uid"] = f"u{number}"
+    found["status"] = {"podIP": f"10.42.0.{number}"}
+    return Member(found, (Port("http", port, "TCP"),), ready, False)
+
+
+def applied(there: list[Obj], actions: tuple[object, ...]) -> list[Obj]:
+    found = {meta.uid(one): one for one in there}
+    for action in actions:
+        match action:
+            case Create(_, obj):
+                uid = f"slice{len(found)}-{obj['ports']}-{obj['endpoints']}"
+                found[uid] = obj | {
+                    "metadata": obj["metadata"] | {"uid": uid, "name": uid, "resourceVersion": "1"}
+                }
+            case Update(_, obj):
+                found[meta.uid(obj)] = obj
+            case Delete():
+                del found[action.uid]
+    return list(found.values())
+
+
+def test_pods_without_an_address_or_at_their_end_are_no_members() -> None:
+    waiting, ended = pod("waiting", labels=APP), pod("ended", labels=APP)
+    ended["status"] = {"phase": "Succeeded", "podIP": "10.42.0.1"}
+    assert members(service(), [waiting, ended], {}) == []
