@@ -1,0 +1,221 @@
+"""What the DNS server says, case by case: `tests/cases/dns/*.dns`, a new block is a new test.
+
+A block is a question (`? NAME TYPE`), the code with `aa` when it is authoritative, and records: answers,
+`+` additional, `-` authority (owner and type only). Blank lines part blocks, `;` begins a comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dnslib import EDNS0, QTYPE, RCODE, RR, A, DNSRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mini8s.agent.dns.query import fast
+from mini8s.agent.dns.records import of_service
+from mini8s.agent.dns.server import DnsServer
+from mini8s.agent.dns.zone import Zone
+from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES
+from mini8s.util.workers import Stop
+from tests.fakes.informers import FakeInformers
+from tests.fakes.network_objects import endpoint, port, service, slice_of
+
+CASES = Path(__file__).parents[1] / "cases" / "dns"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    type: str
+    code: str
+    authoritative: bool
+    answers: list[str]
+    additional: list[str]
+    authority: list[str]
+
+
+def blocks() -> Iterator[object]:
+    for path in sorted(CASES.glob("*.dns")):
+        text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith(";"))
+        for block in text.split("\n\n"):
+            lines = block.strip().splitlines()
+            if lines:
+                yield pytest.param(_case(lines), id=f"{path.stem}:{'-'.join(lines[0].split()[1:])}")
+
+
+def _case(lines: list[str]) -> Case:
+    _, name, kind = lines[0].split()
+    code, _, flag = lines[1].partition(" ")
+    return Case(
+        name,
+        kind,
+        code,
+        flag == "aa",
+        sorted(line for line in lines[2:] if line[0] not in "+-"),
+        sorted(line[2:] for line in lines[2:] if line[0] == "+"),
+        sorted(line[2:] for line in lines[2:] if line[0] == "-"),
+    )
+
+
+class Upstream:
+    """The world outside, where www.example.com is."""
+
+    def ask(self, query: bytes, *, stream: bool = False) -> bytes | None:
+        request = DNSRecord.parse(query)
+        reply = request.reply(aa=0, ra=1)
+        reply.add_answer(RR("www.example.com", QTYPE.A, rdata=A("203.0.113.7"), ttl=60))
+        return bytes(reply.pack())
+
+    def circles(self, data: bytes) -> bool:
+        return False
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DnsServer]:
+    informers = FakeInformers()
+    made = DnsServer(
+        informers=informers,  # type: ignore[arg-type]
+        address="10.43.0.10",
+        domain="cluster.local",
+        service_cidr="10.43.0.0/16",
+        cluster_cidr="10.42.0.0/16",
+        stop=Stop(),
+        upstreams=list,
+    )
+    made._forwarder = Upstream()  # type: ignore[assignment]
+    made._services.subscribe(made._service_changed)
+    made._slices.subscribe(made._slice_changed)
+    made.zone.synced = True
+    database = service("db", "None", port(5432, name="pg"))
+    ends = [
+        endpoint("10.42.1.7", hostname="db-0"),
+        endpoint("10.42.2.7"),
+        endpoint("10.42.2.8", state="waiting"),
+    ]
+    many = service("many", "None", port(80))
+    for obj in (
+        service("web", "10.43.0.100", port(80, name="http")),
+        service("plain", "10.43.0.101", port(80)),
+        service("empty", "None", port(80)),
+        service("inside", "", type="ExternalName", externalName="web.default.svc.cluster.local"),
+        service("outside", "", type="ExternalName", externalName="www.example.com"),
+        service("loop", "", type="ExternalName", externalName="loop.default.svc.cluster.local"),
+        database,
+        many,
+    ):
+        informers.put(SERVICES, obj)
+    informers.put(ENDPOINTSLICES, slice_of(database, ends, port(5432, name="pg")))
+    informers.put(ENDPOINTSLICES, slice_of(many, [endpoint(f"10.42.3.{i}") for i in range(1, 101)], port(80)))
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("edns", [False, True], ids=["plain", "edns"])
+@pytest.mark.parametrize("case", list(blocks()))
+def test_case(case: Case, edns: bool, server: DnsServer) -> None:
+    query = DNSRecord.question(case.name, case.type)
+    if edns:
+        query.add_ar(EDNS0(udp_len=1232))
+    reply = DNSRecord.parse(server.reply(bytes(query.pack()), stream=False))
+    options = [one for one in reply.ar if one.rtype == QTYPE.OPT]
+    assert reply.header.id == query.header.id
+    assert (reply.header.qr, reply.header.rd, reply.header.ra) == (1, 1, 1)
+    assert str(reply.q.qname) == case.name + "."
+    assert RCODE[reply.header.rcode] == case.code
+    assert bool(reply.header.aa) == case.authoritative
+    assert sorted(map(_line, reply.rr)) == case.answers
+    assert sorted(_line(one) for one in reply.ar if one.rtype != QTYPE.OPT) == case.additional
+    assert sorted(f"{one.rname} {QTYPE[one.rtype]}" for one in reply.auth) == case.authority
+    if case.name != "www.example.com":
+        assert len(options) == edns
+
+
+def _line(record: RR) -> str:
+    return f"{record.rname} {record.ttl} {QTYPE[record.rtype]} {record.rdata}"
+
+
+def ask(server: DnsServer, name: str, kind: str = "A", *, stream: bool = False, size: int = 0) -> DNSRecord:
+    query = DNSRecord.question(name, kind)
+    if size:
+        query.add_ar(EDNS0(udp_len=size))
+    return DNSRecord.parse(server.reply(bytes(query.pack()), stream=stream))
+
+
+def test_too_long_an_answer_is_truncated_and_whole_over_tcp(server: DnsServer) -> None:
+    name = "many.default.svc.cluster.local"
+    short = ask(server, name)
+    assert short.header.tc
+    assert short.rr == []
+    assert ask(server, name, size=4096).header.tc
+    assert len(ask(server, name, stream=True).rr) == 100
+
+
+def test_the_order_of_addresses_rotates(server: DnsServer) -> None:
+    firsts = {str(ask(server, "db.default.svc.cluster.local").rr[0].rdata) for _ in range(64)}
+    assert firsts == {"10.42.1.7", "10.42.2.7"}
+
+
+def test_nothing_is_denied_before_the_picture_is_complete() -> None:
+    zone = Zone("cluster.local", "10.43.0.0/16", "10.42.0.0/16")
+    assert fast(zone, bytes(DNSRecord.question("none.default.svc.cluster.local").pack())) is None
+    server = DnsServer(
+        informers=FakeInformers(synced=False),  # type: ignore[arg-type]
+        address="10.43.0.10",
+        domain="cluster.local",
+        service_cidr="10.43.0.0/16",
+        cluster_cidr="10.42.0.0/16",
+        stop=Stop(),
+        upstreams=list,
+    )
+    for name, kind in [("web.default.svc.cluster.local", "A"), ("100.0.43.10.in-addr.arpa", "PTR")]:
+        assert RCODE[ask(server, name, kind).header.rcode] == "SERVFAIL"
+    assert RCODE[ask(server, "example.com").header.rcode] == "SERVFAIL"  # no server to ask
+    server.stop()
+
+
+def test_a_service_that_goes_takes_its_names_along() -> None:
+    zone = Zone("cluster.local", "10.43.0.0/16", "10.42.0.0/16")
+    before = (dict(zone.answers), set(zone.names))
+    records = of_service(service("web", "10.43.0.100", port(80, name="http")), [], "cluster.local")
+    zone.put("default/web", records)
+    assert zone.find("web.default.svc.cluster.local", "A") == ("10.43.0.100",)
+    zone.put("default/web", ())
+    assert (zone.answers, zone.names) == before
+    assert not zone.exists("svc.cluster.local")
+
+
+def test_headers_that_ask_for_something_else(server: DnsServer) -> None:
+    query = bytearray(DNSRecord.question("web.default.svc.cluster.local").pack())
+    status = bytearray(query)
+    status[2] |= 0x10
+    assert server.reply(bytes(status), stream=False)[3] & 15 == RCODE.NOTIMP
+    answer = bytearray(query)
+    answer[2] |= 0x80
+    assert server.reply(bytes(answer), stream=False) == b""
+    chaos = DNSRecord.question("version.bind", "TXT", "CH")
+    assert server.reply(bytes(chaos.pack()), stream=False)[3] & 15 == RCODE.REFUSED
+    transfer = DNSRecord.question("cluster.local", "AXFR")
+    assert server.reply(bytes(transfer.pack()), stream=False)[3] & 15 == RCODE.REFUSED
+    newer = DNSRecord.question("web.default.svc.cluster.local")
+    newer.add_ar(EDNS0(version=1, udp_len=1232))
+    reply = DNSRecord.parse(server.reply(bytes(newer.pack()), stream=False))
+    assert reply.ar[0].ttl >> 24 == 1
+
+
+@given(st.binary(max_size=300))
+def test_no_packet_raises(server: DnsServer, data: bytes) -> None:
+    server.reply(data, stream=False)
+
+
+@given(st.data())
+def test_no_damage_to_a_query_raises(server: DnsServer, data: st.DataObject) -> None:
+    query = DNSRecord.question("_http._tcp.web.default.svc.cluster.local", "SRV")
+    query.add_ar(EDNS0(udp_len=1232))
+    packet = bytearray(query.pack())
+    for _ in range(data.draw(st.integers(1, 4))):
+        packet[data.draw(st.integers(2, len(packet) - 1))] = data.draw(st.integers(0, 255))
+    server.reply(bytes(packet[: data.draw(st.integers(0, len(packet)))]), stream=False)
