@@ -48,6 +48,7 @@ class DockerEngine:
     def __init__(self, host: str) -> None:
         self._host = host
         self._lock = threading.Lock()  # guards the client's creation and the open streams
+        self._importing = threading.Lock()  # pods that start together need one sandbox image, not one each
         self._made: Any = None
         self._streams: set[Stream[Any]] = set()
         self._closed = False
@@ -217,9 +218,9 @@ class DockerEngine:
     def _sandbox_image(self) -> str:
         machine = platform.machine()
         image = sandbox_image.name(machine)
-        if self.image(image) is None:
-            repository, _, tag = image.rpartition(":")
-            with translated(CreateFailed):
+        repository, _, tag = image.rpartition(":")
+        with self._importing, translated(CreateFailed):
+            if self.image(image) is None:
                 self._client.import_image_from_data(
                     sandbox_image.archive(machine), repository, tag, changes=['ENTRYPOINT ["/pause"]']
                 )
