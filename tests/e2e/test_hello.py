@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +31,17 @@ def watched(cluster: Cluster, *resources: str) -> Iterator[list[dict[str, Any]]]
     """The objects that `kubectl get -w` prints while the block runs."""
     seen: list[dict[str, Any]] = []
     command = cluster.kubectl_command("get", *resources, "--watch", "--output=json")
-    process = cluster.hosts[1].popen(*command, stdout=subprocess.PIPE, text=True)
-    try:
-        time.sleep(0.5)
-        yield seen
-    finally:
-        time.sleep(0.5)
-        process.terminate()
-        seen.extend(objects(process.communicate(timeout=10)[0]))
+    with tempfile.TemporaryFile("w+") as output:  # a pipe would be full soon
+        process = cluster.hosts[1].popen(*command, stdout=output)
+        try:
+            time.sleep(0.5)
+            yield seen
+        finally:
+            time.sleep(0.5)
+            process.terminate()
+            process.wait(10)
+            output.seek(0)
+            seen.extend(objects(output.read()))
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
@@ -106,6 +109,7 @@ def steps(replica_sets: list[dict[str, Any]]) -> Steps:
 
 
 def test_kubectl_get_watch_follows_live(one_host: Cluster, hello: str) -> None:
+    one_host.wait_for("the pods of earlier rollouts to be gone", lambda: len(pod_names(one_host)) == 3)
     with watched(one_host, "pods") as pods:
         victim = min(pod_names(one_host))
         one_host.kubectl("delete", "pod", victim)
