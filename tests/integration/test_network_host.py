@@ -1,0 +1,128 @@
+"""What the pod network does to a host, and how it takes all of it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mini8s.agent.network import cleanup, forwarding
+from mini8s.agent.network.base import NetworkError
+from mini8s.objects.kinds import NODES
+from tests.fakes.network_objects import node
+from tests.integration.small_hosts import SmallHost, eventually, small_hosts
+
+
+@pytest.fixture(params=["host-gw", "vxlan"])
+def host(request: pytest.FixtureRequest) -> Iterator[SmallHost]:
+    with small_hosts("n8c", 1, request.param) as hosts:
+        yield hosts[0]
+
+
+def picture(host: SmallHost) -> tuple[str, ...]:
+    """Links, addresses and rules, without what counts or comes and goes."""
+    links = host.sh("ip", "-br", "link")
+    addresses = host.sh("ip", "-4", "-br", "addr")
+    return links, addresses, host.sh("ip", "route"), host.sh("nft", "list", "tables")
+
+
+def test_cleanup_leaves_nothing_of_ours(host: SmallHost) -> None:
+    host.informers.put(NODES, node("h9", "10.99.0.19", "10.42.9.0/24"))
+    host.pod("a")
+    eventually(lambda: "10.42.9.0/24" in host.sh("ip", "route"))
+    host.end()
+    assert "mini8s_net" in host.sh("nft", "list", "tables")
+    assert host.do(cleanup.remove_all) == []
+    links, addresses, routes, tables = picture(host)
+    assert "m8p" not in links
+    assert "mini8s" not in links
+    assert "10.43" not in addresses
+    assert "10.42" not in routes
+    assert tables == ""
+    assert host.do(cleanup.remove_all) == []
+
+
+def test_routes_follow_the_nodes(host: SmallHost) -> None:
+    for address in ("10.99.0.19", "10.99.0.20"):
+        host.informers.put(NODES, node("h9", address, "10.42.9.0/24"))
+        eventually(lambda address=address: address in host.sh("sh", "-c", "ip route; bridge fdb"))  # type: ignore[misc]
+    host.informers.remove(NODES, node("h9", "", ""))
+    eventually(lambda: "10.42.9." not in host.sh("ip", "route"))
+
+
+def test_a_node_on_another_link_is_told_and_harms_nobody() -> None:
+    with small_hosts("n8c", 1) as (host,):
+        host.informers.put(NODES, node("far", "192.0.2.9", "10.42.8.0/24"))
+        host.informers.put(NODES, node("h9", "10.99.0.19", "10.42.9.0/24"))
+        eventually(lambda: "10.42.9.0/24 via 10.99.0.19" in host.sh("ip", "route"))
+        host.sh("ip", "route", "del", "default")
+        host.informers.put(NODES, node("far", "192.0.2.10", "10.42.8.0/24"))
+        eventually(lambda: "192.0.2.10" in host.network.sentence)
+        assert "10.42.9.0/24 via 10.99.0.19" in host.sh("ip", "route")
+
+
+def test_a_foreign_route_and_table_are_left_alone(host: SmallHost) -> None:
+    host.sh("ip", "route", "add", "10.42.77.0/24", "via", "10.99.0.99")
+    host.sh("nft", "add", "table", "ip", "theirs")
+    host.network._wake.set()
+    host.informers.put(NODES, node("h9", "10.99.0.19", "10.42.9.0/24"))
+    eventually(lambda: "10.42.9.0/24" in host.sh("ip", "route"))
+    host.end()
+    host.do(cleanup.remove_all)
+    assert "10.42.77.0/24" in host.sh("ip", "route")
+    assert host.sh("nft", "list", "tables") == "table ip theirs\n"
+
+
+def test_an_unfinished_link_is_removed_and_its_pod_attached_again(host: SmallHost) -> None:
+    pod = host.pod("a")
+    host.sh("ip", "route", "del", pod.address)  # as when the agent was killed just before
+    host.restart()
+    assert "m8p" not in host.sh("ip", "-br", "link")
+    again = host.do(host.network.attach, pod.uid, pod.process.pid)
+    assert host.tcp(again, 8080)[0] == "a"
+
+
+def test_a_sandbox_that_is_gone_frees_its_address(host: SmallHost) -> None:
+    pod = host.pod("a")
+    pod.process.kill()
+    pod.process.wait()
+    eventually(lambda: "m8p" not in host.sh("ip", "-br", "link"))
+    host.network._wake.set()
+    eventually(lambda: host.network.address(pod.uid) == "")
+    with pytest.raises(NetworkError):
+        host.do(host.network.attach, pod.uid, pod.process.pid)
+    assert host.network.address(pod.uid) == ""
+
+
+def test_docker_that_drops_lets_pods_pass(host: SmallHost) -> None:
+    for command in ("-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"):
+        host.sh("iptables", *command.split())
+    one, two = host.pod("a"), host.pod("b")
+    with pytest.raises(TimeoutError):
+        one.tcp(two.address, 8080, timeout=0.3)
+    host.network._wake.set()
+    eventually(lambda: "mini8s" in host.sh("iptables", "-S"))
+    assert one.tcp(two.address, 8080)[0] == "b"
+    host.do(forwarding.make_room, "10.42.0.0/16")
+    assert host.sh("iptables", "-S", "DOCKER-USER").count("mini8s") == 2
+    host.do(forwarding.take_back)
+    assert "mini8s" not in host.sh("iptables", "-S")
+
+
+def test_a_node_without_a_range_says_what_it_waits_for() -> None:
+    with small_hosts("n8c", 1) as (host,):
+        host.end()
+        network = type(host.network)(
+            informers=host.informers,  # type: ignore[arg-type]
+            node_name="unknown",
+            node_ip="10.99.0.50",
+            backend="host-gw",
+            cluster_cidr="10.42.0.0/16",
+            service_cidr="10.43.0.0/16",
+            cluster_dns="",
+            stop=host.stop,
+        )
+        network._round()
+        assert network.sentence == "waiting for the server to give this node a range of pod addresses"
+        with pytest.raises(NetworkError, match="no range of pod addresses yet"):
+            network.attach("uid", 1)
