@@ -4,7 +4,7 @@ views both give."""
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -66,7 +66,7 @@ def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse)
     return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 
 
-def connection_of(environ: dict[str, Any]) -> Connection:
+def connection_of(environ: Mapping[str, Any]) -> Connection:
     """Raises InternalError under a server that can't give sockets away."""
     connection: Connection | None = environ.get(ENVIRON_KEY)
     if connection is None:

@@ -127,7 +127,7 @@ def _reads(asked: _Asked) -> bool:
 def _reads_one(asked: _Asked) -> bool:
     """Only what it can name: a pod's ConfigMaps and Secrets, not everybody's."""
     named = asked.what.name or asked.what.field_selector.startswith("metadata.name=")
-    return _reads(asked) and bool(named)
+    return _reads(asked) and bool(named and asked.what.namespace)
 
 
 def _own_node(asked: _Asked) -> bool:
@@ -145,7 +145,15 @@ def _own_lease(asked: _Asked) -> bool:
 
 
 def _own_pods(asked: _Asked) -> bool:
-    return asked.what.verb in {"delete", "update", "patch"} and asked.own_pod()
+    """Reads and removes what is bound to it; lists and watches by naming itself, as upstream wants it."""
+    what = asked.what
+    if what.verb in {"list", "watch"} and not what.name:
+        return f"spec.nodeName={asked.node}" in what.field_selector.split(",")
+    return what.verb in {"get", "delete"} and asked.own_pod()
+
+
+def _own_pods_status(asked: _Asked) -> bool:
+    return asked.what.verb in {"update", "patch"} and asked.own_pod()
 
 
 def _tells_events(asked: _Asked) -> bool:
@@ -155,8 +163,8 @@ def _tells_events(asked: _Asked) -> bool:
 _RULES: dict[tuple[str, str], _Rule] = {
     ("nodes", ""): lambda asked: _reads(asked) or _own_node(asked),
     ("nodes", "status"): lambda asked: asked.what.verb != "create" and _own_node(asked),
-    ("pods", ""): lambda asked: _reads(asked) or (asked.what.verb == "delete" and asked.own_pod()),
-    ("pods", "status"): _own_pods,
+    ("pods", ""): _own_pods,
+    ("pods", "status"): _own_pods_status,
     ("services", ""): _reads,
     ("endpoints", ""): _reads,
     ("endpointslices.discovery.k8s.io", ""): _reads,

@@ -55,7 +55,7 @@ class Logs:
             response = stack.enter_context(ask(sock, path, node))
             if response.status != http.client.OK:
                 raise refusal(response)
-            stack.callback(connection_of(dict(environ)).when_gone(_hang_up(sock)))
+            stack.callback(connection_of(environ).when_gone(_hang_up(sock)))
             pieces = _pieces(response, stack.pop_all())
         return Answer(content_type=_TEXT, headers=[("Connection", "close")], pieces=pieces)
 

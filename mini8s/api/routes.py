@@ -10,7 +10,7 @@ from typing import Any, cast
 from flask import Flask, request
 
 from mini8s.api import discovery, health
-from mini8s.api.answer import Answer, json_answer
+from mini8s.api.answer import Answer, connection_of, json_answer
 from mini8s.api.authz import MASTERS, TUNNEL_PATH, node_name
 from mini8s.api.join import CA_PATH, PATH, Joining
 from mini8s.api.metrics import CONTENT_TYPE, Metrics
@@ -155,7 +155,7 @@ def _health_view(endpoint: str, checks: Mapping[str, health.Check]) -> View:
 
 
 def _add_nodes(add: Callable[..., None], rooms: Rooms) -> None:
-    add(TUNNEL_PATH, lambda: rooms.tunnels.control(_node()))
+    add(TUNNEL_PATH, lambda: rooms.tunnels.control(_node(), connection_of(request.environ)))
     add(f"{TUNNEL_PATH}/<key>", lambda key: _accept(rooms.tunnels, key), "POST")
     joining = rooms.joining
     if joining is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mini8s.api.answer import Answer
@@ -41,16 +41,17 @@ class Tunnels:
         self._wanted: dict[str, _Wanted] = {}
         self._changed = threading.Condition()  # guards _controls
 
-    def control(self, node: str) -> Answer:
+    def control(self, node: str, connection: Connection) -> Answer:
         """The agent's standing request. A new one takes the place of an older, which may be dead already."""
         asks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        unwatch = connection.when_gone(lambda: asks.put(None))
         with self._changed:
             older = self._controls.get(node)
             self._controls[node] = asks
             self._changed.notify_all()
         if older is not None:
             older.put(None)
-        return Answer(pieces=self._lines(node, asks), headers=[("Connection", "close")])
+        return Answer(pieces=self._lines(node, asks, unwatch))
 
     def accept(self, id: str, node: str) -> Answer:
         """The connection that an agent opened for a stream. Raises NotFound when nobody waits any more."""
@@ -94,7 +95,9 @@ class Tunnels:
                 raise _unreachable(node)
             self._controls[node].put(encode_json({"id": id}) + b"\n")
 
-    def _lines(self, node: str, asks: queue.SimpleQueue[bytes | None]) -> Iterator[bytes]:
+    def _lines(
+        self, node: str, asks: queue.SimpleQueue[bytes | None], unwatch: Callable[[], None]
+    ) -> Iterator[bytes]:
         try:
             while True:
                 try:
@@ -105,6 +108,7 @@ class Tunnels:
                     return
                 yield line
         finally:
+            unwatch()
             with self._changed:
                 if self._controls.get(node) is asks:
                     del self._controls[node]

@@ -1,0 +1,151 @@
+"""Other people's client as the oracle: each kubectl on this machine against the API process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from integration import api_process
+from integration.api_process import ApiProcess
+
+FOLDERS = [*os.environ.get("PATH", "").split(":"), "/usr/lib/google-cloud-sdk/bin"]
+VERSIONS = ("1.27", "1.28", "1.29", "1.30", "1.31", "1.32", "1.33")
+MANIFEST = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello, labels: {app: hello}}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: hello}}
+  template:
+    metadata: {labels: {app: hello}}
+    spec: {containers: [{name: web, image: "hello:v1", ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hello}
+spec: {selector: {app: hello}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: one, labels: {app: one}}
+spec: {containers: [{name: web, image: "hello:v1"}]}
+"""
+
+
+@dataclass
+class Kubectl:
+    program: str
+    folder: Path
+
+    def __call__(self, *words: str, stdin: str = "", fails: bool = False) -> str:
+        done = subprocess.run(
+            [self.program, f"--kubeconfig={self.folder}/config", f"--cache-dir={self.folder}/cache", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout + (done.stderr if fails else "")
+
+
+def programs() -> list[str]:
+    found = {
+        str(path)
+        for version in VERSIONS
+        for folder in FOLDERS
+        if (path := Path(folder or ".") / f"kubectl.{version}").exists()
+    }
+    return sorted(found) or [program for program in [shutil.which("kubectl")] if program]
+
+
+@pytest.fixture(params=programs(), ids=lambda path: Path(path).name)
+def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
+    with api_process.running(tmp_path) as api:
+        (tmp_path / "config").write_text(json.dumps(kubeconfig(api)))
+        yield Kubectl(request.param, tmp_path)
+
+
+def kubeconfig(api: ApiProcess) -> dict[str, object]:
+    files = {
+        key: str(api.folder / f"admin.{end}")
+        for key, end in (("client-certificate", "crt"), ("client-key", "key"))
+    }
+    cluster = {"server": api.url, "certificate-authority": str(api.folder / "ca.crt")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": files}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+
+
+def test_a_day_with_kubectl(kubectl: Kubectl) -> None:
+    assert "deployments" in kubectl("api-resources")
+    assert "apps/v1" in kubectl("api-versions").splitlines()
+    assert kubectl("apply", "-f", "-", stdin=MANIFEST).splitlines() == [
+        "deployment.apps/hello created",
+        "service/hello created",
+        "pod/one created",
+    ]
+    assert "unchanged" in kubectl("apply", "-f", "-", stdin=MANIFEST)
+    changed = MANIFEST.replace("hello:v1", "hello:v2").replace("replicas: 3", "replicas: 4")
+    assert "deployment.apps/hello configured" in kubectl("apply", "-f", "-", stdin=changed)
+    assert kubectl("get", "deploy", "hello", "-o", "jsonpath={.spec.replicas}") == "4"
+    lines = kubectl("get", "pods").splitlines()
+    assert lines[0].split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert lines[1].split()[:4] == ["one", "0/1", "Pending", "0"]
+    assert "NAMESPACE" in kubectl("get", "all", "-A", "-o", "wide")
+    _changes(kubectl)
+    _waits(kubectl)
+    _refusals(kubectl)
+    deleted = kubectl("delete", "service/hello", "deploy/hello", "--wait=false")
+    assert deleted.splitlines() == ['service "hello" deleted', 'deployment.apps "hello" deleted']
+    kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
+    assert kubectl("get", "pods", "-o", "name") == ""
+
+
+def _changes(kubectl: Kubectl) -> None:
+    kubectl("scale", "deploy/hello", "--replicas=5")
+    kubectl("set", "image", "deploy/hello", "web=hello:v3")
+    kubectl("label", "deploy/hello", "tier=front")
+    kubectl("annotate", "deploy/hello", "note=x")
+    kubectl("patch", "deploy", "hello", "--type=json", '-p=[{"op":"remove","path":"/metadata/labels/tier"}]')
+    kubectl("patch", "deploy", "hello", "--type=merge", '-p={"spec":{"paused":true}}')
+    found = json.loads(kubectl("get", "deploy", "hello", "-o", "json"))
+    assert (found["spec"]["replicas"], found["spec"]["paused"]) == (5, True)
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "hello:v3"
+    assert found["metadata"]["labels"] == {"app": "hello"}
+    assert "Replicas:" in kubectl("describe", "deploy", "hello")
+    kubectl("create", "configmap", "settings", "--from-literal=a=1")
+    kubectl("create", "deployment", "second", "--image=hello:v1")
+    kubectl("create", "secret", "generic", "hidden", "--from-literal=password=x")
+    assert kubectl("get", "cm", "settings", "-o", "jsonpath={.data.a}") == "1"
+    assert "DeploymentStrategy" in kubectl("explain", "deployment.spec.strategy")
+    assert kubectl("run", "try", "--image=x", "--dry-run=server", "-o", "name").strip() == "pod/try"
+
+
+def _waits(kubectl: Kubectl) -> None:
+    assert "timed out" in kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=1s", fails=True)
+    assert "condition met" in kubectl("wait", "--for=jsonpath={.status.phase}=Pending", "pod/one")
+    kubectl("delete", "cm/settings", "deploy/second")
+    assert "Pending" in kubectl("get", "pods", "--watch", "--request-timeout=1s")
+
+
+def _refusals(kubectl: Kubectl) -> None:
+    assert 'pods "nope" not found' in kubectl("get", "pod", "nope", fails=True)
+    assert "already exists" in kubectl("create", "namespace", "default", fails=True)
+    typo = MANIFEST.split("---", 1)[0].replace("replicas", "replicaz")
+    assert 'unknown field "spec.replicaz"' in kubectl("apply", "-f", "-", stdin=typo, fails=True)
+    assert "container other is not valid for pod one" in kubectl("logs", "one", "-c", "other", fails=True)
+    assert kubectl("auth", "can-i", "get", "pods", fails=True)
