@@ -3,6 +3,7 @@ it, whoever started it and whatever became of its parent."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -33,12 +34,17 @@ def make(name: str) -> Path:
 def members(folder: Path) -> set[int]:
     """Ids of the processes in a group and below it."""
     found: set[int] = set()
-    for procs in folder.rglob("cgroup.procs"):
+    for group in _tree(folder):
         try:
-            found.update(int(line) for line in procs.read_text().split())
+            found.update(int(line) for line in (group / "cgroup.procs").read_text().split())
         except OSError:
             continue  # the group went away while we read
     return found
+
+
+def _tree(folder: Path) -> list[Path]:
+    """A group and those below it, upper ones first; groups come and go while one looks."""
+    return [Path(name) for name, _, _ in os.walk(folder)]
 
 
 def below(name: str) -> list[Path]:
@@ -58,7 +64,7 @@ def of_process(pid: int) -> set[Path]:
 
 def remove(folder: Path) -> None:
     """Remove a group and those below it; a group with processes stays and is seen by the leftover check."""
-    for group in sorted([folder, *(path.parent for path in folder.rglob("cgroup.procs"))], reverse=True):
+    for group in reversed(_tree(folder)):
         try:
             group.rmdir()
         except OSError:
