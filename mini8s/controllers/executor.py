@@ -1,4 +1,4 @@
-"""Performs what plans ask for, and remembers how far each kind must have been seen before the next plan.
+"""Performs what plans ask for, and notes what was written.
 
 An object that is gone already needs no deletion and no patch: NotFound is an ordinary result there. All other
 errors go on to the queue, which tries again later.
@@ -23,13 +23,11 @@ from mini8s.controllers.actions import (
     Tell,
     Update,
 )
+from mini8s.controllers.written import Gone, Written
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError, NotFound
-from mini8s.objects.kinds import Kind, Obj
 
 log = logging.getLogger(__name__)
-
-Written = dict[Kind, int]  # the newest revision that a plan's actions made of each kind
 
 
 class Executor:
@@ -53,7 +51,7 @@ class Executor:
             case Create():
                 self._create(action, written)
             case Update(kind, obj, subresource):
-                _note(written, kind, self._api.update(kind, obj, subresource=subresource))
+                written.note(kind, self._api.update(kind, obj, subresource=subresource))
             case Patch():
                 self._patch(action, written)
             case Delete():
@@ -74,7 +72,7 @@ class Executor:
             if action.otherwise:
                 self.run(action.otherwise(error), written)
             raise
-        _note(written, action.kind, created)
+        written.note(action.kind, created)
         if action.owner:
             what = f"Created {action.kind.singular}: {meta.name(created)}"
             self._events.event(action.owner, NORMAL, "SuccessfulCreate", what)
@@ -88,7 +86,7 @@ class Executor:
             )
         except NotFound:
             return
-        _note(written, action.kind, patched)
+        written.note(action.kind, patched)
 
     def _delete(self, action: Delete, written: Written) -> None:
         try:
@@ -107,7 +105,8 @@ class Executor:
             if action.owner:
                 self._events.event(action.owner, WARNING, "FailedDelete", f"Error deleting: {error}")
             raise
-        _note(written, action.kind, gone)
+        written.note(action.kind, gone)
+        written.gone.add(Gone(action.kind, action.namespace, action.name, action.uid))
         if action.owner:
             what = f"Deleted {action.kind.singular}: {action.name}"
             self._events.event(action.owner, NORMAL, "SuccessfulDelete", what)
@@ -116,7 +115,7 @@ class Executor:
         for batch in batches(burst.actions):
             results = list(self._pool.map(self._alone, batch))
             for _, made in results:
-                _merge(written, made)
+                written.merge(made)
             failed = next((error for error, _ in results if error), None)
             if failed:
                 if burst.otherwise:
@@ -124,7 +123,7 @@ class Executor:
                 raise failed
 
     def _alone(self, action: Create | Delete) -> tuple[ApiError | None, Written]:
-        written: Written = {}
+        written = Written()
         try:
             self._do(action, written)
         except ApiError as error:
@@ -138,16 +137,6 @@ def batches(actions: Sequence[Create | Delete]) -> Iterable[Sequence[Create | De
     while start < len(actions):
         yield actions[start : start + size]
         start, size = start + size, size * 2
-
-
-def _note(written: Written, kind: Kind, obj: Obj) -> None:
-    if obj.get("kind") == kind.kind:  # a Status says nothing of revisions
-        _merge(written, {kind: meta.revision(obj)})
-
-
-def _merge(written: Written, more: Written) -> None:
-    for kind, revision in more.items():
-        written[kind] = max(revision, written.get(kind, 0))
 
 
 def _namespace_ends(error: ApiError) -> bool:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from mini8s.client.informer import Handler, Informer
 from mini8s.client.workqueue import WorkQueue
 from mini8s.controllers.base import Context, Controller, Source, metadata_of
-from mini8s.controllers.executor import Executor, Written
+from mini8s.controllers.executor import Executor
+from mini8s.controllers.written import Written
 from mini8s.objects.errors import ApiError, Conflict
-from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.kinds import Obj
 from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Runner:
         if not self._seen(key):
             self.queue.add_after(key, LOOK_AGAIN_SECONDS)
             return
-        written: Written = {}
+        written = Written()
         try:
             plan = self._controller.plan(key)
             self._executor.run(plan.actions, written)
@@ -95,17 +96,13 @@ class Runner:
         fence = self._fences.get(key)
         if fence is None:
             return True
-        late = [kind for kind, revision in fence.written.items() if self._version(kind) < revision]
+        late = list(fence.written.unseen(self._informers))
         if late and self._clock.monotonic() < fence.until:
             return False
         if late:
             log.warning("%s %s: no news of its own writes to %s", self.name, key, late[0].plural)
         del self._fences[key]
         return True
-
-    def _version(self, kind: Kind) -> float:
-        informer = self._informers.get(kind)
-        return informer.version if informer else float("inf")
 
     def _failed(self, key: str, error: ApiError) -> None:
         """Conflicts are everyday: somebody was faster, and the news of it is under way."""

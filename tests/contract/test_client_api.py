@@ -1,8 +1,11 @@
-"""What every implementation of `client.base.Api` does: the fake in memory, and the client over HTTP."""
+"""What every implementation of `client.base.Api` does: the fake in memory, the client over HTTP to
+the fake, and the client to the real server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +16,22 @@ from mini8s.objects import errors, meta
 from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, Obj
 from tests.fakes.api import FakeApi
 from tests.fakes.server import serving
+from tests.integration.api_process import ApiProcess, running
+
+IMPLEMENTATIONS = ("fake", "http", "unix", "server-unix", "server-tls")
 
 
-@pytest.fixture(params=["fake", "http", "unix"])
-def api(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    with running(tmp_path_factory.mktemp("server")) as process:
+        yield process
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
+    if request.param.startswith("server"):
+        yield from over_server(request.getfixturevalue("server"), request.param)
+        return
     fake = FakeApi()
     fake.create(NAMESPACES, {"metadata": {"name": "default"}})
     if request.param == "fake":
@@ -28,6 +43,24 @@ def api(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Api]:
         yield rest
         rest.close()
         fake.cut_watches()
+
+
+def over_server(server: ApiProcess, way: str) -> Iterator[Api]:
+    """The real server; it is emptied afterwards."""
+    folder = server.folder
+    if way == "server-unix":
+        endpoint = Endpoint(unix_socket=server.socket_path)
+    else:
+        files = [str(folder / name) for name in ("ca.crt", "admin.crt", "admin.key")]
+        endpoint = Endpoint(url=server.url, ca_file=files[0], cert_file=files[1], key_file=files[2])
+    rest = Rest(endpoint, user_agent="test")
+    yield rest
+    for kind in (CONFIGMAPS, DEPLOYMENTS, PODS):
+        for obj in rest.list(kind).items:
+            rest.patch(kind, meta.namespace(obj), meta.name(obj), {"metadata": {"finalizers": None}})
+            with suppress(errors.NotFound):
+                rest.delete(kind, meta.namespace(obj), meta.name(obj), grace_seconds=0)
+    rest.close()
 
 
 def config(name: str, **labels: str) -> Obj:
@@ -152,6 +185,16 @@ def test_delete_keeps_to_its_preconditions(api: Api) -> None:
         api.delete(CONFIGMAPS, "default", "a", resource_version="1")
     api.delete(CONFIGMAPS, "default", "a", uid=meta.uid(made))
     assert not api.list(CONFIGMAPS, "default", fields="metadata.name=a").items
+
+
+def test_a_namespace_goes_when_it_is_finalized(api: Api) -> None:
+    api.create(NAMESPACES, {"metadata": {"name": "team"}})
+    api.delete(NAMESPACES, "", "team")
+    going = api.get(NAMESPACES, "", "team")
+    assert (going["spec"]["finalizers"], going["status"]["phase"]) == (["kubernetes"], "Terminating")
+    api.update(NAMESPACES, going | {"spec": {"finalizers": []}}, subresource="finalize")
+    with pytest.raises(errors.NotFound):
+        api.get(NAMESPACES, "", "team")
 
 
 def test_finalizers_hold_an_object_until_they_are_gone(api: Api) -> None:

@@ -92,10 +92,8 @@ class Handler(BaseHTTPRequestHandler):
                 return {"kind": "Status", "status": "Success"}
             case "POST", _:
                 return self.api.create(kind, body)
-            case "PUT", "status":
-                return self.api.update_status(kind, body)
             case "PUT", _:
-                return self.api.update(kind, body)
+                return self.api.update(kind, body, subresource=subresource)
             case "PATCH", _:
                 return self.api.patch(kind, namespace, name, body, subresource=subresource)
         conditions = body.get("preconditions", {})

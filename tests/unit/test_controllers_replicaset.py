@@ -86,6 +86,27 @@ def test_a_stale_cache_never_creates_twice(world: World) -> None:
     assert len(world.names(PODS)) == 3
 
 
+def test_half_the_news_of_a_deletion_deletes_no_more(world: World) -> None:
+    """With one of two gone the other would no longer be the first to go: its node has fewer now."""
+    world.api.create(REPLICASETS, replica_set(replicas=4))
+    world.settle()
+    for name, where in zip(world.names(PODS), ("n1", "n1", "n2", "n2"), strict=True):
+        world.api.bind(NAMESPACE, name, where)
+    world.settle()
+    world.api.patch(REPLICASETS, NAMESPACE, "web", {"spec": {"replicas": 2}})
+    world.informers.of(REPLICASETS).step()
+    answer = world.api.delete
+    status = {"kind": "Status", "status": "Success"}
+    world.api.delete = lambda *args, **more: answer(*args, **more) and status  # type: ignore[method-assign]
+    for _ in range(3):
+        world.runners[0].queue.add("default/web")
+        world.runners[0].step(0)
+        gone = next(call.name for call in world.api.calls if call.verb == "delete")
+        world.informers.of(PODS).cache.remove(NAMESPACE, gone)
+        world.informers.of(REPLICASETS).step()
+    assert sum(call.verb == "delete" for call in world.api.calls) == 2
+
+
 def test_lost_news_hold_a_key_up_only_for_a_while(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.api.create(REPLICASETS, replica_set())
     world.observe()
