@@ -8,9 +8,11 @@ away.
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -63,8 +65,8 @@ class Streams:
         _, namespace, pod, container = asked.path
         options = LogOptions.parse(asked.query, self._clock.now())
         stream = self._logs.open(namespace, pod, container, options)
-        threading.Thread(target=_close_with, args=(sock, stream), name="stream-watch", daemon=True).start()
-        _send_chunks(sock, limited(stream, options.limit_bytes))
+        with _watched(sock, stream):
+            _send_chunks(sock, limited(stream, options.limit_bytes))
 
 
 def read_head(sock: socket.socket, begun: bytes = b"") -> tuple[bytes, bytes]:
@@ -111,11 +113,22 @@ def _head(status: str, *headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, "Connection: close", "", ""]).encode()
 
 
-def _close_with(sock: socket.socket, stream: LogStream) -> None:
-    """End a stream when its asker hangs up: nothing else would notice while there is no output."""
+@contextmanager
+def _watched(sock: socket.socket, stream: LogStream) -> Iterator[None]:
+    """End the stream when its asker hangs up: nothing else would notice while there is no output. Only the
+    kernel is asked, because a TLS socket must not be read by one thread while another writes to it."""
+    watcher = threading.Thread(target=_close_with, args=(sock.fileno(), stream), name="stream-watch")
+    watcher.start()
     try:
-        while sock.recv(4096):
-            pass
-    except OSError as error:
-        log.debug("the asker is gone: %s", error)
+        yield
+    finally:
+        with suppress(OSError):  # it is down already when the asker was first
+            sock.shutdown(socket.SHUT_RDWR)
+        watcher.join()
+
+
+def _close_with(descriptor: int, stream: LogStream) -> None:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP)
+    poll.poll()
     stream.close()

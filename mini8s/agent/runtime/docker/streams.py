@@ -26,6 +26,7 @@ class Stream(Generic[Item]):
             if not self._closed:  # a stream that we shut breaks in the reader's hands: that is its end
                 raise
         finally:
+            self._stream._response.close()  # noqa: SLF001 - the SDK leaves it to the garbage collector
             self._forget(self)
 
     def close(self) -> None:
