@@ -30,6 +30,11 @@ class Memory:
     last_words: dict[str, str] = field(default_factory=dict)  # container id → its termination message
     said: str = ""  # the last back-off that an event told
 
+    @property
+    def last_address(self) -> str:
+        """The address it has, or had when its sandbox still ran."""
+        return next(iter(self.addresses.values()), "")
+
     def hold(self, name: str, waiting: Waiting, now: datetime, until: datetime | None = None) -> None:
         """Not again before `until`, or before this name's own back-off is over."""
         known = self.held.get(name)

@@ -107,6 +107,7 @@ class PodWorker:
             since=task.memory.since,
             host_ip=self.executor.host_ip,
             pod_ip=self._address(task, pod),
+            last_ip=task.memory.last_address,
             at_end=done.ended and meta.deleting(pod),
             waiting=task.memory.waiting(done.waiting),
             last_words=self._last_words(task, view),

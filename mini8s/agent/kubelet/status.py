@@ -17,12 +17,14 @@ OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a status says besides the containers. `since` is when this kubelet first saw the pod."""
+    """What a status says besides the containers. `since` is when this kubelet first saw the pod; `last_ip` is
+    the address of a pod that has ended, which may be so before the server has heard that it had one."""
 
     now: datetime
     since: datetime
     host_ip: str
     pod_ip: str = ""
+    last_ip: str = ""
     at_end: bool = False
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     last_words: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +50,7 @@ def pod_status(view: View, facts: Facts) -> Obj:
         status["initContainerStatuses"] = [
             container_status(view, wanted, notes) for wanted in view.init_containers
         ]
-    address = facts.pod_ip or old.get("podIP", "")
+    address = facts.pod_ip or facts.last_ip or old.get("podIP", "")
     if address:
         status |= {"podIP": address, "podIPs": [{"ip": address}]}
     return status

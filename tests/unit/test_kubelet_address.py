@@ -1,0 +1,27 @@
+"""A pod that has ended keeps the address it had, however short its life was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mini8s.agent.kubelet.memory import Memory
+from mini8s.agent.kubelet.status import Facts, pod_status
+from mini8s.agent.kubelet.view import View
+from mini8s.agent.runtime.base import RunningPod
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+POD = {
+    "metadata": {"namespace": "default", "name": "short", "uid": "u1"},
+    "spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"},
+}
+
+
+def test_it_is_told_although_the_server_never_heard_of_it() -> None:
+    memory = Memory(NOW)
+    assert memory.last_address == ""
+    memory.addresses = {"sandbox": "10.42.0.7"}
+    facts = Facts(now=NOW, since=NOW, host_ip="10.99.0.11", last_ip=memory.last_address)
+    status = pod_status(View(POD, RunningPod("default", "short", "u1"), {}), facts)
+    assert (status["podIP"], status["podIPs"]) == ("10.42.0.7", [{"ip": "10.42.0.7"}])
+    told = {one["type"]: one["status"] for one in status["conditions"]}
+    assert told["PodReadyToStartContainers"] == "False"
