@@ -1,36 +1,51 @@
-"""The runner behind `scripts/bench [NAME…]`: each benchmark on a fresh host, its figures as they come."""
+"""The runner behind `scripts/bench [NAME…]`: figures as they come."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hosts import HostError, Hosts
 from hosts.cluster import Cluster
 
-from bench import api, idle, pods
+from bench.figure import Figure
 from scripts import images
 
-BENCHMARKS = {"idle": idle.run, "pods": pods.run, "api": api.run}
+ON_A_HOST = ("idle", "pods", "api")  # each on a fresh host, against the running program
+BY_ITSELF = ("store", "net", "api_process")  # one room each, in processes of its own
 PREFIX = "m8b"
 
 
 def main(names: list[str]) -> int:
-    unknown = set(names) - set(BENCHMARKS)
+    known = (*ON_A_HOST, *BY_ITSELF)
+    unknown = set(names) - set(known)
     if unknown:
-        print(f"bench: no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        print(f"bench: no {', '.join(sorted(unknown))}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         archives = images.write(images.everything(), Path(folder))
-        for name in names or BENCHMARKS:
-            print(f"{name}", flush=True)
-            with Hosts(PREFIX) as hosts:
-                hosts.down()
-                with Cluster(hosts.up(1), archives) as cluster:
-                    for figure in BENCHMARKS[name](cluster):
-                        print(f"  {figure.line()}", flush=True)
+        for name in names or known:
+            print(name, flush=True)
+            figures = on_a_host(name, archives) if name in ON_A_HOST else by_itself(name)
+            for figure in figures:
+                print(f"  {figure.line()}", flush=True)
     return 0
+
+
+def on_a_host(name: str, archives: Iterable[Path]) -> Iterator[Figure]:
+    with Hosts(PREFIX) as hosts:
+        hosts.down()  # of a run that was killed
+        with Cluster(hosts.up(1), list(archives)) as cluster:
+            yield from importlib.import_module(f"bench.{name}").run(cluster)
+
+
+def by_itself(name: str) -> Iterator[Figure]:
+    """A room says its units in its figures' names."""
+    for title, value in importlib.import_module(f"bench.{name}").run().items():
+        yield Figure(title, value, "")
 
 
 if __name__ == "__main__":

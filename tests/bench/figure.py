@@ -15,8 +15,8 @@ class Figure:
     note: str = ""
 
     def line(self) -> str:
-        digits = 0 if self.value >= 100 else 2
-        text = f"{self.name:<44} {self.value:>10,.{digits}f} {self.unit:<8} {self.note}"
+        digits = 0 if self.value >= 100 else 2 if self.value >= 1 else 4
+        text = f"{self.name:<60} {self.value:>10,.{digits}f} {self.unit:<8} {self.note}"
         return text.rstrip()
 
 

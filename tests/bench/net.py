@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import threading
 import time
+from typing import Any
 
 from dnslib import DNSRecord
 
@@ -27,7 +28,7 @@ from tests.fakes.network_objects import endpoint, port, service, slice_of
 SPACE = "m8bench"
 CHANGES = 200
 QUESTIONS = 20_000
-CIDRS = {"service_cidr": "10.43.0.0/16", "cluster_cidr": "10.42.0.0/16"}
+CIDRS: dict[str, Any] = {"service_cidr": "10.43.0.0/16", "cluster_cidr": "10.42.0.0/16"}
 
 
 def run() -> dict[str, float]:
