@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mini8s.client.base import NO_QUERY, Listed
@@ -177,7 +177,8 @@ class FakeApi:
                 return self._store(kind, old, new)
             if not grace and not meta.finalizers(new):
                 return self._store(kind, old, None)
-            new["metadata"].setdefault("deletionTimestamp", format_time(self.now()))
+            end = self.now() + timedelta(seconds=grace)
+            new["metadata"].setdefault("deletionTimestamp", format_time(end))
             new["metadata"]["deletionGracePeriodSeconds"] = grace
             return self._change(kind, old, new, "", deletion=True)
 

@@ -110,7 +110,7 @@ class Executor:
             self._sandbox_failed(task, pod, str(error))
             return
         if not self.address(task, pod):
-            self._tried(self.runtime.remove_sandbox, task.sandbox.id)
+            self._remove_sandbox(task, task.sandbox.id, last=True)
             return
         task.memory.release(SANDBOX)
 
@@ -145,16 +145,16 @@ class Executor:
         self._tried(self.runtime.terminate_container, container_id)
 
     def _remove_sandbox(self, task: Task, sandbox_id: str, *, last: bool) -> None:
+        """The address goes first: as long as the sandbox is there, an agent that was killed in between finds
+        out that something is left to do."""
+        if last:
+            try:
+                self.network.detach(task.uid)
+            except NetworkError as error:
+                log.warning("the address of %s is not freed yet: %s", task.uid, error)
+                return
         self._tried(self.runtime.remove_sandbox, sandbox_id)
         task.sandbox = None
-        if last:
-            self._detach(task)
-
-    def _detach(self, task: Task) -> None:
-        try:
-            self.network.detach(task.uid)
-        except NetworkError as error:
-            log.warning("the address of %s is not freed: %s", task.uid, error)
 
     def _tried(self, call: Callable[[str], None], container_id: str) -> None:
         """A refusal is worth a line in the log; the next round sees what is left and tries again."""
