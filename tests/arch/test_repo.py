@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -70,3 +71,9 @@ def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
         ["systemd-analyze", "verify", str(installed)], capture_output=True, text=True, check=False
     )
     assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by their bare name."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
