@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from fakes.store import FakeStore
+
 from mini8s.objects.kinds import NAMESPACES, Kind, Obj
 from mini8s.registry.base import Context, DeleteOptions, ListOptions, User
 from mini8s.registry.machine import Machine
@@ -69,12 +70,12 @@ class Cluster:
     ) -> Obj:
         space = "default" if kind.namespaced else ""
         media = f"application/{type}+json"
-        value, _ = self.machine.patch(
-            self.ctx(), kind, space, name, patch, media, subresource=subresource
-        )
+        value, _ = self.machine.patch(self.ctx(), kind, space, name, patch, media, subresource=subresource)
         return decoded(value)
 
-    def delete(self, kind: Kind, name: str, *, namespace: str = "default", **options: Any) -> tuple[Obj, bool]:
+    def delete(
+        self, kind: Kind, name: str, *, namespace: str = "default", **options: Any
+    ) -> tuple[Obj, bool]:
         space = namespace if kind.namespaced else ""
         value, gone = self.machine.delete(self.ctx(), kind, space, name, DeleteOptions(**options))
         return decoded(value), gone

@@ -27,7 +27,11 @@ def test_an_address_from_the_upper_part(cluster: Cluster) -> None:
     spec = cluster.create(SERVICES, service())["spec"]
     assert spec["clusterIP"] == "10.43.1.1"
     assert spec["clusterIPs"] == ["10.43.1.1"]
-    assert (spec["ipFamilies"], spec["ipFamilyPolicy"], spec["type"]) == (["IPv4"], "SingleStack", "ClusterIP")
+    assert (spec["ipFamilies"], spec["ipFamilyPolicy"], spec["type"]) == (
+        ["IPv4"],
+        "SingleStack",
+        "ClusterIP",
+    )
     assert cluster.create(SERVICES, service("b"))["spec"]["clusterIP"] == "10.43.1.2"
 
 

@@ -50,7 +50,9 @@ def test_columns_stand_an_empty_object(kind: Kind) -> None:
 
 
 def test_pods() -> None:
-    found = pod("web", nodeName="n1", readinessGates=[{"conditionType": "a"}]) | {"status": {"podIP": "10.42.0.5"}}
+    found = pod("web", nodeName="n1", readinessGates=[{"conditionType": "a"}]) | {
+        "status": {"podIP": "10.42.0.5"}
+    }
     assert row(PODS, found, wide=True) == {
         "NAME": "web",
         "READY": "0/1",
@@ -94,7 +96,11 @@ def test_services(spec: Obj, external: str, ports: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "spec", "word"),
-    [("True", {}, "Ready"), ("False", {}, "NotReady"), ("Unknown", {"unschedulable": True}, "NotReady,SchedulingDisabled")],
+    [
+        ("True", {}, "Ready"),
+        ("False", {}, "NotReady"),
+        ("Unknown", {"unschedulable": True}, "NotReady,SchedulingDisabled"),
+    ],
 )
 def test_nodes(status: str, spec: Obj, word: str) -> None:
     found = {

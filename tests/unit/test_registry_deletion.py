@@ -122,9 +122,7 @@ def test_collections(cluster: Cluster) -> None:
         cluster.create(CONFIGMAPS, config_map(f"c{number}"))
     cluster.create(CONFIGMAPS, {"metadata": {"name": "other", "labels": {"keep": "me"}}})
     chosen = ListOptions(label_selector="!keep")
-    gone = cluster.machine.delete_collection(
-        cluster.ctx(), CONFIGMAPS, "default", chosen, DeleteOptions()
-    )
+    gone = cluster.machine.delete_collection(cluster.ctx(), CONFIGMAPS, "default", chosen, DeleteOptions())
     assert len(gone.items) == 3
     assert cluster.names(CONFIGMAPS) == ["other"]
 

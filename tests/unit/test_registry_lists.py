@@ -100,7 +100,8 @@ def test_a_token_that_outlived_its_history(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["???", "bm8", base64.urlsafe_b64encode(json.dumps({"v": "x", "rv": 1, "start": ""}).encode()).decode()]
+    "token",
+    ["???", "bm8", base64.urlsafe_b64encode(json.dumps({"v": "x", "rv": 1, "start": ""}).encode()).decode()],
 )
 def test_tokens_of_others(cluster: Cluster, token: str) -> None:
     with pytest.raises(BadRequest, match="^continue key is not valid"):

@@ -233,7 +233,9 @@ def test_scale(cluster: Cluster) -> None:
     stale = patched | {"metadata": made["metadata"]}
     with pytest.raises(Conflict):
         cluster.update(DEPLOYMENTS, stale, "scale")
-    with pytest.raises(Invalid, match=r"spec.replicas: Invalid value: -1: must be greater than or equal to 0"):
+    with pytest.raises(
+        Invalid, match=r"spec.replicas: Invalid value: -1: must be greater than or equal to 0"
+    ):
         cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": -1}}, subresource="scale")
     with pytest.raises(BadRequest):
         cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": "many"}}, subresource="scale")

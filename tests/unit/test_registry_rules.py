@@ -77,7 +77,7 @@ METADATA = [
     (meta(labels={"a": "b c"}), 'metadata.labels: Invalid value: "b c": a valid label must be'),
     (meta(annotations={"/a": ""}), 'metadata.annotations: Invalid value: "/a": prefix part must be'),
     (meta(annotations={"a": "x" * 300_000}), "metadata.annotations: Too long: may not be more than 262144"),
-    (meta(finalizers=["mine"]), "metadata.finalizers[0]: Invalid value: \"mine\": name is neither a standard"),
+    (meta(finalizers=["mine"]), 'metadata.finalizers[0]: Invalid value: "mine": name is neither a standard'),
     (meta(finalizers=["orphan", "foregroundDeletion"]), "finalizer orphan and foregroundDeletion cannot be"),
     (meta(ownerReferences=[{}]), 'metadata.ownerReferences[0].uid: Invalid value: "": uid must not be empty'),
     (
@@ -98,8 +98,14 @@ POD = [
     (container(image=""), f"{ADDRESS}.image: Required value"),
     (container(image=" x"), f'{ADDRESS}.image: Invalid value: " x": must not have leading or trailing white'),
     (pod(containers=[{"name": "a", "image": "b"}] * 2), 'spec.containers[1].name: Duplicate value: "a"'),
-    (pod(initContainers=[{"name": "main", "image": "b"}]), 'spec.initContainers[0].name: Duplicate value: "m'),
-    (container(imagePullPolicy="Often"), f'{ADDRESS}.imagePullPolicy: Unsupported value: "Often": supported '),
+    (
+        pod(initContainers=[{"name": "main", "image": "b"}]),
+        'spec.initContainers[0].name: Duplicate value: "m',
+    ),
+    (
+        container(imagePullPolicy="Often"),
+        f'{ADDRESS}.imagePullPolicy: Unsupported value: "Often": supported ',
+    ),
     (container(ports=[{}]), f"{ADDRESS}.ports[0].containerPort: Required value"),
     (container(ports=[{"containerPort": 70000}]), "must be between 1 and 65535, inclusive"),
     (container(ports=[{"name": "a", "containerPort": 1}, {"name": "a", "containerPort": 2}]), "Duplicate va"),
@@ -109,7 +115,7 @@ POD = [
     (container(volumeMounts=[{"name": "v"}]), "volumeMounts[0].mountPath: Required value"),
     (container(env=[{"name": ""}]), f"{ADDRESS}.env[0].name: Required value"),
     (container(env=[{"name": "1="}]), f'{ADDRESS}.env[0].name: Invalid value: "1="'),
-    (env(), "env[0].valueFrom: Invalid value: \"\": must specify one of: `fieldRef`"),
+    (env(), 'env[0].valueFrom: Invalid value: "": must specify one of: `fieldRef`'),
     (env(fieldRef={"fieldPath": "spec.host"}), "error converting fieldPath: field label not supported"),
     (env(configMapKeyRef={"name": "a"}), "env[0].valueFrom.configMapKeyRef.key: Required value"),
     (container(envFrom=[{"configMapRef": {}}]), "envFrom[0].configMapRef.name: Required value"),
@@ -117,7 +123,7 @@ POD = [
         container(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}),
         f'{ADDRESS}.resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
     ),
-    (container(resources={"limits": {"cpu": "-1"}}), "resources.limits[cpu]: Invalid value: \"-1\": must be"),
+    (container(resources={"limits": {"cpu": "-1"}}), 'resources.limits[cpu]: Invalid value: "-1": must be'),
     (container(resources={"limits": {"gpu": "1"}}), "must be a standard resource type or fully qualified"),
     (container(resources={"requests": {"x.io/gpu": "1"}}), "Limit must be set for non overcommit resources"),
     (container(livenessProbe={}), f"{ADDRESS}.livenessProbe: Required value: must specify a handler type"),
@@ -143,7 +149,10 @@ POD = [
     (volume(secret={"secretName": "s", "defaultMode": 4096}), "must be a number between 0 and 0777"),
     (volume(downwardAPI={"items": [{"path": "a"}]}), "one of fieldRef and resourceFieldRef is required"),
     (pod(volumes=[{"name": "v"}, {"name": "v"}]), 'spec.volumes[1].name: Duplicate value: "v"'),
-    (pod(restartPolicy="Maybe"), 'spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always"'),
+    (
+        pod(restartPolicy="Maybe"),
+        'spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always"',
+    ),
     (pod(dnsPolicy="None"), "spec.dnsConfig.nameservers: Required value: must provide at least one DNS"),
     (pod(terminationGracePeriodSeconds=-1), "must be greater than or equal to 0"),
     (pod(activeDeadlineSeconds=0), "must be between 1 and 2147483647, inclusive"),
@@ -165,7 +174,10 @@ POD = [
 SERVICE = [
     (service(ports=[]), "spec.ports: Required value"),
     (service(ports=[{"port": 80}, {"port": 81}]), "spec.ports[0].name: Required value"),
-    (service(ports=[{"name": "a", "port": 1}, {"name": "a", "port": 2}]), 'ports[1].name: Duplicate value: "a"'),
+    (
+        service(ports=[{"name": "a", "port": 1}, {"name": "a", "port": 2}]),
+        'ports[1].name: Duplicate value: "a"',
+    ),
     (service(ports=[{"name": "a", "port": 1}, {"name": "b", "port": 1}]), "spec.ports[1]: Duplicate value"),
     (service(ports=[{"port": 0}]), "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535"),
     (service(type="Odd"), 'spec.type: Unsupported value: "Odd": supported values: "ClusterIP"'),
@@ -198,7 +210,9 @@ WORKLOAD = [
     (rolling(maxSurge="many"), "a valid percent string must be a numeric string followed by"),
     (deployment(minReadySeconds=600), "must be greater than minReadySeconds"),
     (
-        deployment(template={"metadata": {"labels": {"app": "web"}}, "spec": pod(restartPolicy="Never")["spec"]}),
+        deployment(
+            template={"metadata": {"labels": {"app": "web"}}, "spec": pod(restartPolicy="Never")["spec"]}
+        ),
         'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
     ),
     (
@@ -244,7 +258,9 @@ def test_refused(kind: Kind, obj: Obj, expected: str) -> None:
 
 
 def test_templates_are_held_to_the_same_rules_with_their_own_path() -> None:
-    broken = deployment(template={"metadata": {"labels": {"app": "web"}}, "spec": container(image="")["spec"]})
+    broken = deployment(
+        template={"metadata": {"labels": {"app": "web"}}, "spec": container(image="")["spec"]}
+    )
     for kind in (DEPLOYMENTS, REPLICASETS):
         assert "spec.template.spec.containers[0].image: Required value" in said(kind, broken)
 
