@@ -146,7 +146,7 @@ def create_app(
     """
     pump, tunnels = Pump(), Tunnels()
     allowed = authorize or authorizer(registry)
-    verbs = Verbs(registry, Watching(registry, pump))
+    verbs = Verbs(registry, Watching(registry, pump, now))
     live: dict[str, Check] = {"ping": lambda: ""}
     rooms = routes.Rooms(
         resources=Resources(verbs, Logs(registry, tunnels), allowed, now),

@@ -7,6 +7,7 @@ bookmarks and the end. Invariant: bytes reach the socket in the order given, no 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
@@ -15,6 +16,8 @@ from typing import Protocol
 
 from mini8s.api.connection import Stream
 from mini8s.registry.base import WatchEvent
+
+log = logging.getLogger(__name__)
 
 MAX_BACKLOG = 4 * 1024 * 1024  # bytes a watcher may lag behind: some thousand events
 BOOKMARK_SECONDS = 50.0  # clients expect one a minute
@@ -104,11 +107,16 @@ class Feed:
 
     def deliver(self, events: Sequence[WatchEvent]) -> None:
         """What the registry calls. Before the socket is there, which is the initial state, all is kept."""
+        if self._ended:
+            return
         self.sent += len(events)
-        if self._fresh or self._stream is None:
-            self._send(chunk(b"".join([self._line(event.type, event.value) for event in events])))
-        else:
-            self._send(b"".join([self._frames.chunk(self._encoding, event) for event in events]))
+        try:
+            data = self._framed(events)
+        except Exception:  # a column that trips over an object must not reach the store's loop
+            log.exception("a watch of %s ended: its events could not be shown", self.resource)
+            self._close()
+            return
+        self._send(data)
 
     def say(self, type: str, value: bytes) -> None:
         """An event of this watch's own: BOOKMARK, ERROR."""
@@ -123,6 +131,9 @@ class Feed:
     def attach(self, stream: Stream) -> None:
         """Begin to write: the headers, and what was delivered so far, which is no backlog."""
         self._stream = stream
+        if self._ended:  # before it began
+            stream.close()
+            return
         self._allowed += self._size
         stream.when_gone(self._close)
         self._flush()
@@ -140,6 +151,11 @@ class Feed:
         self.finish()
         if not stream.wait(BOOKMARK_SECONDS):  # a reader that does not take even the end
             self._close()
+
+    def _framed(self, events: Sequence[WatchEvent]) -> bytes:
+        if self._fresh or self._stream is None:
+            return chunk(b"".join([self._line(event.type, event.value) for event in events]))
+        return b"".join([self._frames.chunk(self._encoding, event) for event in events])
 
     def _line(self, type: str, value: bytes) -> bytes:
         line = self._encoding.event(type, value, first=self._fresh)
@@ -193,10 +209,11 @@ class Feed:
             stream.when_writable(self._flush if blocked else None)
 
     def _close(self) -> None:
-        if self._stream is not None and not self._ended:
+        if not self._ended:
             self._ended = True
             self._pending.clear()
-            self._stream.close()
+            if self._stream is not None:
+                self._stream.close()
 
 
 class Pump:

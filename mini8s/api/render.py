@@ -3,7 +3,7 @@ wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from mini8s.api.representation import TEXT, YAML, Representation
@@ -22,7 +22,7 @@ class Renderer:
         columns: Sequence[Column],
         wanted: Representation,
         *,
-        now: datetime,
+        now: Callable[[], datetime],
         include_object: str = "",
         all_namespaces: bool = False,
     ) -> None:
@@ -67,7 +67,7 @@ class Renderer:
 
     def table(self, objects: Sequence[Obj], revision: str, *, headers: bool = True) -> Obj:
         made = table.table(
-            self._columns, objects, self._now, revision=revision, include=self._include, headers=headers
+            self._columns, objects, self._now(), revision=revision, include=self._include, headers=headers
         )
         return made | {"apiVersion": self._meta_version}
 

@@ -165,7 +165,7 @@ class Verbs:
             kind,
             () if call.wanted.plain else self._registry.columns(kind),
             call.wanted,
-            now=call.now,
+            now=lambda: call.now,
             include_object=call.query.include_object,
             all_namespaces=not call.target.namespace,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mini8s.api.answer import Answer
 from mini8s.api.call import Call
@@ -72,9 +73,12 @@ class RenderedEncoding:
 
 
 class Watching:
-    def __init__(self, registry: Registry, pump: Pump) -> None:
+    """`now` is read at every event: a Table's ages must not be those of the watch's beginning."""
+
+    def __init__(self, registry: Registry, pump: Pump, now: Callable[[], datetime]) -> None:
         self._registry = registry
         self._pump = pump
+        self._now = now
 
     def watch(self, call: Call) -> Answer:
         """Raises before anything is written; from then on the connection is the pump's."""
@@ -104,7 +108,7 @@ class Watching:
             kind,
             self._registry.columns(kind),
             call.wanted,
-            now=call.now,
+            now=self._now,
             include_object=call.query.include_object,
             all_namespaces=everywhere,
         )

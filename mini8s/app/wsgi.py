@@ -10,13 +10,11 @@ and SO_PEERCRED keep for root. `mini8s.app.hub.patch()` must have run first.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
 import socket
 import ssl
-import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,6 +28,9 @@ from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler, PyWSGISe
 
 from mini8s.api.connection import ENVIRON_KEY
 from mini8s.app.connection import ServedConnection
+from mini8s.app.listen import CannotListen, listen_tcp, listen_unix
+
+__all__ = ["CannotListen", "TlsFiles", "serve"]
 
 log = logging.getLogger(__name__)
 pywsgi.MAX_REQUEST_LINE = 1 << 20  # exec URLs carry the command, and pywsgi has no setting for it
@@ -41,7 +42,6 @@ BODY_SECONDS = 60  # 3 MiB at 50 kB/s
 DISCARD_SECONDS = 5  # reading on after an early refusal, so that the client can read our answer
 DRAIN_SECONDS = 5  # for requests under way at SIGTERM
 MAX_CONNECTIONS = 20_000
-BACKLOG = 1024
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -55,20 +55,21 @@ class TlsFiles:
     client_ca: str
 
 
-class CannotListen(Exception):
-    """The address or the socket's path can't be had; the message is for the operator."""
-
-
 class Body(pywsgi.Input):  # type: ignore[misc]
-    """A request's body, with an end to patience."""
+    """A request's body, with an end to patience. After one that was `abandoned` the connection is of no more
+    use: what follows on it is still that body."""
+
+    abandoned = False
 
     def read(self, length: int | None = None) -> bytes:
         with gevent.Timeout(BODY_SECONDS, TimeoutError("the request's body took too long")):
             return bytes(super().read(length))
 
     def _discard(self) -> None:
+        self.abandoned = True
         with gevent.Timeout(DISCARD_SECONDS, False):
             super()._discard()
+            self.abandoned = False
 
 
 class Handler(PyWSGIHandler):  # type: ignore[misc]
@@ -97,7 +98,9 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
         finally:
             self.busy = False
             self.header_timeout.close()
-        return None if self.server.draining else result
+        if result is True and (self.server.draining or self.wsgi_input.abandoned):
+            return None
+        return result
 
     def _first_byte(self) -> bool:
         """Wait between requests; the socket's own timeout ends an idle connection."""
@@ -273,7 +276,7 @@ def serve(
     `on_ready` is called once connections are taken, `on_stop` first thing at the end: it ends open watches.
     Raises CannotListen before anything else happened.
     """
-    sockets = [_listen_tcp(bind_address, port), _listen_unix(unix_socket)]
+    sockets = [listen_tcp(bind_address, port), listen_unix(unix_socket)]
     application = Application(app, _options(tls, on_ready), on_stop)
     cfg = application.cfg
     worker = Worker(0, os.getppid(), sockets, application, 0, cfg, cfg.logger_class(cfg))
@@ -299,55 +302,3 @@ def _options(tls: TlsFiles, on_ready: Callable[[], None]) -> dict[str, Any]:
         "worker_tmp_dir": str(shared_memory) if shared_memory.is_dir() else None,
         "post_worker_init": lambda _worker: gevent.spawn(on_ready) and None,
     }
-
-
-def _listen_tcp(address: str, port: int) -> Any:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((address, port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise CannotListen(_why_not(f"{address}:{port}", error)) from error
-    listener.listen(BACKLOG)
-    return listener
-
-
-def _why_not(where: str, error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {where}: another program does"
-    return f"cannot listen on {where}: {getattr(error, 'strerror', None) or error}"
-
-
-def _listen_unix(path: str) -> Any:
-    """Nobody but this user may connect, from the first moment on: the mode comes with the bind."""
-    _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(path)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(_why_not(path, error)) from error
-    finally:
-        os.umask(mask)
-    listener.listen(BACKLOG)
-    return listener
-
-
-def _remove_stale(path: str) -> None:
-    """A socket that nobody accepts on is left from a server that was killed."""
-    try:
-        if not stat.S_ISSOCK(Path(path).stat().st_mode):
-            raise CannotListen(f"cannot listen on {path}: something that is not a socket is there")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
-            return
-    raise CannotListen(f"cannot listen on {path}: another server does")

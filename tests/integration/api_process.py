@@ -93,23 +93,23 @@ def free_port() -> int:
         return port
 
 
-def start(folder: Path, port: int) -> ApiProcess:
+def start(folder: Path, port: int, *options: str) -> ApiProcess:
     process = subprocess.Popen(
-        [sys.executable, str(SERVER), str(folder), str(port)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(SERVER), str(folder), str(port), *options], stdout=subprocess.PIPE, text=True
     )
     api = ApiProcess(folder, port, process)
     if process.stdout is None or process.stdout.readline() != "ready\n":
         process.kill()
-        process.wait()
+        process.communicate()
         raise RuntimeError("the API process did not start")
     return api
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[ApiProcess]:
+def running(folder: Path, *options: str) -> Iterator[ApiProcess]:
     """An API process with a `default` namespace, on a free port of loopback."""
     make_certificates(folder)
-    api = start(folder, free_port())
+    api = start(folder, free_port(), *options)
     try:
         api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "default"}})
         yield api

@@ -1,6 +1,7 @@
-"""The API process alone, over a real store: `python api_server.py FOLDER PORT`.
+"""The API process alone, over a real store: `python api_server.py FOLDER PORT [SECONDS]`.
 
 FOLDER holds server.crt, server.key and ca.crt; the store and the unix socket go there too. Prints `ready`.
+SECONDS is how long it waits for slow clients, instead of its own, longer limits.
 """
 
 # ruff: noqa: PLC0415  nothing may be imported before the patch
@@ -11,11 +12,16 @@ import sys
 from pathlib import Path
 
 
-def main(folder: Path, port: int) -> int:
+def main(folder: Path, port: int, patience: int = 0) -> int:
     from mini8s.app import hub
 
     hub.patch()  # before anything else imports ssl or socket
     logging.basicConfig(level="INFO", stream=sys.stderr)
+    if patience:
+        from mini8s.app import wsgi
+
+        wsgi.HANDSHAKE_SECONDS = wsgi.HEADER_SECONDS = wsgi.BODY_SECONDS = wsgi.KEEPALIVE_SECONDS = patience
+        wsgi.DISCARD_SECONDS = patience
     return run(folder, port)
 
 
@@ -73,4 +79,4 @@ def run(folder: Path, port: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), *map(int, sys.argv[3:])))

@@ -156,3 +156,20 @@ def test_closing_the_pump_ends_all_watches() -> None:
     seen = [stream.written.count(b"0\r\n\r\n") for stream in streams]
     assert seen == [1, 1]
     assert pump.counts() == {}
+
+
+class Broken(PlainEncoding):
+    def event(self, type: str, value: bytes, *, first: bool) -> bytes:
+        raise KeyError("spec")
+
+
+def test_an_event_that_cannot_be_shown_ends_only_its_own_watch(caplog: pytest.LogCaptureFixture) -> None:
+    for attached_first in (True, False):
+        stream, feed = FakeStream(), Pump().open(Broken(key="broken"), "pods")
+        if attached_first:
+            feed.attach(stream)
+        feed.deliver([event(1)])
+        if not attached_first:
+            feed.attach(stream)
+        assert stream.closed
+    assert "a watch of pods ended" in caplog.text

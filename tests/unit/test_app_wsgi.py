@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
 from gevent import baseserver, pywsgi, server
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers import base, ggevent, workertmp
@@ -86,41 +83,3 @@ def test_every_setting_is_known() -> None:
 
 def test_long_request_lines_are_let_in() -> None:
     assert pywsgi.MAX_REQUEST_LINE >= 1 << 20
-
-
-def test_a_port_in_use_is_one_sentence() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(
-            wsgi.CannotListen, match=rf"^cannot listen on 127.0.0.1:{port}: another program does$"
-        ):
-            wsgi._listen_tcp("127.0.0.1", port)
-
-
-def test_an_address_of_another_host() -> None:
-    with pytest.raises(wsgi.CannotListen, match=r"^cannot listen on 192\.0\.2\.1:1: Cannot assign requested"):
-        wsgi._listen_tcp("192.0.2.1", 1)
-
-
-def test_the_unix_socket_is_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "api.sock"
-    with wsgi._listen_unix(str(path)):
-        assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(wsgi.CannotListen, match="another server does"):
-            wsgi._listen_unix(str(path))
-
-
-def test_a_dead_servers_socket_is_replaced(tmp_path: Path) -> None:
-    path = str(tmp_path / "api.sock")
-    wsgi._listen_unix(path).close()
-    wsgi._listen_unix(path).close()
-
-
-def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "api.sock"
-    path.write_text("precious")
-    with pytest.raises(wsgi.CannotListen, match="not a socket"):
-        wsgi._listen_unix(str(path))
-    assert path.read_text() == "precious"

@@ -1,0 +1,105 @@
+"""Clients that say too little, too late: each is let go of in time, and nobody else notices."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from integration import api_process
+from integration.api_process import ApiProcess
+
+PATIENCE = 1
+POST = b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    with api_process.running(tmp_path_factory.mktemp("api"), str(PATIENCE)) as running:
+        yield running
+
+
+def ending(sock: socket.socket, drip: bytes = b"") -> tuple[float, bytes]:
+    """Seconds until the server hung up, and what it said; meanwhile a byte now and then keeps it hoping."""
+    began, said = time.monotonic(), b""
+    sock.settimeout(0.2)
+    while time.monotonic() - began < 10 * PATIENCE:
+        try:
+            if drip:
+                sock.sendall(drip)
+            piece = sock.recv(65536)
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+        if not piece:
+            break
+        said += piece
+    sock.close()
+    return time.monotonic() - began, said
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /version HTT",
+        b"GET /version HTTP/1.1\r\nHost: x\r\n",
+    ],
+    ids=["nothing", "half a line", "half the headers"],
+)
+def test_headers_that_do_not_come(api: ApiProcess, begun: bytes) -> None:
+    sock = api.unix()
+    sock.sendall(begun)
+    seconds, _ = ending(sock, b"X" if begun else b"")
+    assert seconds < 3 * PATIENCE
+    assert api.ask("GET", "/readyz") == (200, "ok")
+
+
+def test_a_body_that_does_not_come(api: ApiProcess) -> None:
+    sock = api.unix()
+    sock.sendall(POST + b"Content-Length: 1000\r\n\r\n{")
+    seconds, said = ending(sock, b" ")
+    assert seconds < 4 * PATIENCE
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"took too long" in said
+
+
+def test_a_tls_handshake_that_does_not_come(api: ApiProcess) -> None:
+    seconds, _ = ending(socket.create_connection(("127.0.0.1", api.port)))
+    assert seconds < 3 * PATIENCE
+
+
+def test_what_follows_an_abandoned_body_is_no_request(api: ApiProcess) -> None:
+    """A refused body that never ends must not have its rest read as a request of its own."""
+    sock = api.unix()
+    sock.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n")
+    time.sleep(2 * PATIENCE)
+    with contextlib.suppress(BrokenPipeError):  # it has hung up already: just as well
+        sock.sendall(b"GET /cacerts HTTP/1.1\r\nHost: x\r\n\r\n")
+    _, said = ending(sock)
+    assert b"gitVersion" in said
+    assert b"BEGIN CERTIFICATE" not in said
+
+
+def test_a_watch_is_not_hurried(api: ApiProcess) -> None:
+    sock = api.unix()
+    sock.sendall(b"GET /api/v1/pods?watch=true HTTP/1.1\r\nHost: x\r\n\r\n")
+    seconds, said = ending(sock)
+    assert seconds > 9 * PATIENCE
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
+def test_many_slow_ones_stop_nobody(api: ApiProcess) -> None:
+    slow = []
+    for _ in range(300):
+        sock = api.unix()
+        sock.sendall(b"GET /version HTT")
+        slow.append(sock)
+    began = time.monotonic()
+    assert api.ask("GET", "/readyz") == (200, "ok")
+    assert time.monotonic() - began < 1
+    for sock in slow:
+        sock.close()
