@@ -15,8 +15,8 @@ from mini8s.api.app import create_app
 from mini8s.api.authn import authenticator
 from mini8s.api.join import Joining
 from mini8s.app import first_objects, hub
+from mini8s.app.cluster import Cluster
 from mini8s.app.layout import ServerFiles, server_files
-from mini8s.app.server import cluster_facts
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.token import parse
 from mini8s.app.wsgi import CannotListen, TlsFiles, serve
@@ -124,7 +124,7 @@ def _joining(settings: ServerSettings, files: ServerFiles) -> Joining:
     def sign(node_name: str, request: str) -> Obj:
         certificate = _sign(settings.data_dir, node_name, request)
         log.info("node %s joined", node_name)
-        return cluster_facts(settings) | {"certificate": certificate, "ca": ca.decode()}
+        return Cluster.of(settings).to_json() | {"certificate": certificate, "ca": ca.decode()}
 
     return Joining(ca, admits, sign)
 

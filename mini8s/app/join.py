@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mini8s.app.bootstrap import RENEW_BEFORE, node_leaf
+from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, write_private
 from mini8s.app.token import Token, parse
 from mini8s.wire import tls
@@ -71,8 +72,7 @@ def join(files: AgentFiles, server_url: str, token_text: str, node_name: str) ->
     answer = _ask_certificate(server, ca, token, node_name, request.certificate)
     write_private(files.key, request.key)
     write_private(files.ca, ca, 0o644)
-    cluster = {key: answer[key] for key in ("clusterCIDR", "serviceCIDR", "clusterDNS", "clusterDomain")}
-    write_private(files.cluster, json.dumps(cluster).encode())
+    write_private(files.cluster, json.dumps(Cluster.from_json(answer).to_json()).encode())
     write_private(files.certificate, str(answer["certificate"]).encode(), 0o644)
     log.info("joined %s as %s", server_url, node_name)
 

@@ -7,7 +7,6 @@ pods, the VIPs and the names stay as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.kubelet.runner import Kubelet
@@ -17,6 +16,7 @@ from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
 from mini8s.agent.tunnel import Tunnel
 from mini8s.app import registration
+from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files
 from mini8s.app.process import limit_arenas, stop_on_sigterm
 from mini8s.app.supervisor import Ready
@@ -37,7 +37,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane:
     endpoint = _endpoint(files, server_url)
     rest = Rest(endpoint, user_agent=f"mini8s-agent/{VERSION}")
     informers = Informers(rest, stop)
-    cluster = json.loads(files.cluster.read_text())
+    cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
     network, proxy, dns = _networking(settings, cluster, informers, stop)
     kubelet = _kubelet(settings, cluster, rest, informers, network, stop, control_plane=control_plane)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
@@ -54,31 +54,31 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane:
 
 
 def _networking(
-    settings: NodeSettings, cluster: Mapping[str, str], informers: Informers, stop: Stop
+    settings: NodeSettings, cluster: Cluster, informers: Informers, stop: Stop
 ) -> tuple[Network, Proxy, DnsServer]:
     network = Network(
         informers=informers,
         node_name=settings.node_name,
         node_ip=settings.node_ip,
         backend=settings.network_backend,
-        cluster_cidr=cluster["clusterCIDR"],
-        service_cidr=cluster["serviceCIDR"],
-        cluster_dns=cluster["clusterDNS"],
+        cluster_cidr=cluster.cluster_cidr,
+        service_cidr=cluster.service_cidr,
+        cluster_dns=cluster.dns,
         stop=stop,
     )
     proxy = Proxy(
         informers=informers,
         node_name=settings.node_name,
-        service_cidr=cluster["serviceCIDR"],
-        cluster_cidr=cluster["clusterCIDR"],
+        service_cidr=cluster.service_cidr,
+        cluster_cidr=cluster.cluster_cidr,
         stop=stop,
     )
     dns = DnsServer(
         informers=informers,
-        address=cluster["clusterDNS"],
-        domain=cluster["clusterDomain"],
-        service_cidr=cluster["serviceCIDR"],
-        cluster_cidr=cluster["clusterCIDR"],
+        address=cluster.dns,
+        domain=cluster.domain,
+        service_cidr=cluster.service_cidr,
+        cluster_cidr=cluster.cluster_cidr,
         stop=stop,
     )
     return network, proxy, dns
@@ -86,7 +86,7 @@ def _networking(
 
 def _kubelet(
     settings: NodeSettings,
-    cluster: Mapping[str, str],
+    cluster: Cluster,
     rest: Rest,
     informers: Informers,
     network: PodNetwork,
@@ -103,8 +103,8 @@ def _kubelet(
         node_name=settings.node_name,
         node_ip=settings.node_ip,
         data_dir=settings.data_dir,
-        cluster_dns=cluster["clusterDNS"],
-        cluster_domain=cluster["clusterDomain"],
+        cluster_dns=cluster.dns,
+        cluster_domain=cluster.domain,
         labels=registration.labels(settings, control_plane=control_plane),
         taints=registration.taints(settings),
         clock=clock,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mini8s.app import host
+from mini8s.app.cluster import Cluster
 from mini8s.app.layout import agent_files, server_files, write_private
 from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
 from mini8s.config import ServerSettings
@@ -61,17 +62,7 @@ def prepare(settings: ServerSettings) -> None:
     agent = agent_files(settings.data_dir)
     bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, SystemClock().now())
     if not settings.disable_agent:
-        write_private(agent.cluster, json.dumps(cluster_facts(settings)).encode())
-
-
-def cluster_facts(settings: ServerSettings) -> dict[str, str]:
-    """What a node must know of the cluster beside the API's address."""
-    return {
-        "clusterCIDR": settings.cluster_cidr,
-        "serviceCIDR": settings.service_cidr,
-        "clusterDNS": settings.cluster_dns,
-        "clusterDomain": settings.cluster_domain,
-    }
+        write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
 
 
 def children(settings: ServerSettings) -> list[Child]:
