@@ -44,7 +44,7 @@ def test_the_update_that_empties_the_finalizers_deletes(cluster: Cluster) -> Non
 def test_no_new_finalizers_on_what_is_going(cluster: Cluster) -> None:
     cluster.create(CONFIGMAPS, with_finalizer(config_map(), "x.io/a"))
     cluster.delete(CONFIGMAPS, "settings")
-    with pytest.raises(Invalid, match='found new finalizers \\["x.io/b"\\]'):
+    with pytest.raises(Invalid, match=r'found new finalizers \["x.io/b"\]'):
         cluster.patch(CONFIGMAPS, "settings", {"metadata": {"finalizers": ["x.io/a", "x.io/b"]}})
 
 
@@ -151,12 +151,12 @@ def test_a_namespace_ends_when_its_controller_says_so(cluster: Cluster) -> None:
 
 
 def test_the_namespaces_that_stay(cluster: Cluster) -> None:
-    with pytest.raises(Forbidden, match='^namespaces "default" is forbidden: this namespace may not be del'):
+    with pytest.raises(Forbidden, match=r'^namespaces "default" is forbidden: this namespace may not be del'):
         cluster.delete(NAMESPACES, "default")
 
 
 def test_no_namespace_no_object(cluster: Cluster) -> None:
-    with pytest.raises(NotFound, match='^namespaces "nowhere" not found$'):
+    with pytest.raises(NotFound, match=r'^namespaces "nowhere" not found$'):
         cluster.create(CONFIGMAPS, config_map(), namespace="nowhere")
 
 

@@ -104,7 +104,7 @@ def test_a_token_that_outlived_its_history(cluster: Cluster) -> None:
     ["???", "bm8", base64.urlsafe_b64encode(json.dumps({"v": "x", "rv": 1, "start": ""}).encode()).decode()],
 )
 def test_tokens_of_others(cluster: Cluster, token: str) -> None:
-    with pytest.raises(BadRequest, match="^continue key is not valid"):
+    with pytest.raises(BadRequest, match=r"^continue key is not valid"):
         cluster.names(CONFIGMAPS, continue_token=token)
 
 
@@ -118,7 +118,7 @@ def test_versions(cluster: Cluster) -> None:
     assert cluster.names(CONFIGMAPS, **exact) == ["c0", *newest]
     assert cluster.names(CONFIGMAPS, resource_version=str(then), limit=10) == ["c0", *newest]
     cluster.store.compact(cluster.store.revision)
-    with pytest.raises(Expired, match="^too old resource version"):
+    with pytest.raises(Expired, match=r"^too old resource version"):
         cluster.names(CONFIGMAPS, **exact)
 
 
@@ -144,7 +144,7 @@ def test_versions_yet_to_come(cluster: Cluster) -> None:
     ],
 )
 def test_queries_that_contradict_themselves(cluster: Cluster, options: dict[str, Any]) -> None:
-    with pytest.raises(Invalid, match='^ListOptions.meta.k8s.io "" is invalid: resourceVersion'):
+    with pytest.raises(Invalid, match=r'^ListOptions.meta.k8s.io "" is invalid: resourceVersion'):
         cluster.names(CONFIGMAPS, **options)
 
 

@@ -45,7 +45,7 @@ def test_create_fills_in_what_the_server_keeps(cluster: Cluster) -> None:
 
 def test_create_twice(cluster: Cluster) -> None:
     cluster.create(CONFIGMAPS, config_map())
-    with pytest.raises(AlreadyExists, match='^configmaps "settings" already exists$') as refused:
+    with pytest.raises(AlreadyExists, match=r'^configmaps "settings" already exists$') as refused:
         cluster.create(CONFIGMAPS, config_map())
     assert refused.value.status()["details"] == {"name": "settings", "kind": "configmaps"}
 
@@ -53,7 +53,7 @@ def test_create_twice(cluster: Cluster) -> None:
 def test_create_while_the_old_one_is_being_deleted(cluster: Cluster) -> None:
     cluster.create(CONFIGMAPS, config_map() | {"metadata": {"name": "settings", "finalizers": ["x.io/y"]}})
     cluster.delete(CONFIGMAPS, "settings")
-    with pytest.raises(AlreadyExists, match="^object is being deleted: configmaps"):
+    with pytest.raises(AlreadyExists, match=r"^object is being deleted: configmaps"):
         cluster.create(CONFIGMAPS, config_map())
 
 
@@ -93,7 +93,7 @@ def test_what_the_door_refuses(cluster: Cluster, sent: dict[str, Any], said: str
 
 def test_unknown_fields_by_mode(cluster: Cluster) -> None:
     sent = config_map("x") | {"dta": {}}
-    with pytest.raises(BadRequest, match='^strict decoding error: unknown field "dta"$'):
+    with pytest.raises(BadRequest, match=r'^strict decoding error: unknown field "dta"$'):
         cluster.create(CONFIGMAPS, sent, field_validation="Strict")
     ctx = cluster.ctx()
     cluster.machine.create(ctx, CONFIGMAPS, "default", sent)
@@ -102,7 +102,7 @@ def test_unknown_fields_by_mode(cluster: Cluster) -> None:
 
 
 def test_not_found(cluster: Cluster) -> None:
-    with pytest.raises(NotFound, match='^deployments.apps "web" not found$'):
+    with pytest.raises(NotFound, match=r'^deployments.apps "web" not found$'):
         cluster.get(DEPLOYMENTS, "web")
     with pytest.raises(NotFound):
         cluster.update(DEPLOYMENTS, deployment())
@@ -168,7 +168,7 @@ def test_put_creates_some_kinds_and_not_others(cluster: Cluster) -> None:
 
 def test_a_lease_is_only_changed_by_who_knows_its_version(cluster: Cluster) -> None:
     cluster.create(LEASES, {"metadata": {"name": "leader"}})
-    with pytest.raises(Invalid, match="metadata.resourceVersion: Invalid value: 0: must be specified for"):
+    with pytest.raises(Invalid, match=r"metadata.resourceVersion: Invalid value: 0: must be specified for"):
         cluster.update(LEASES, {"metadata": {"name": "leader"}, "spec": {"holderIdentity": "me"}})
 
 

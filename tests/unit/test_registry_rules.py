@@ -268,7 +268,8 @@ def test_templates_are_held_to_the_same_rules_with_their_own_path() -> None:
 def test_one_message_for_one_and_a_list_for_several() -> None:
     one = refusal(DEPLOYMENTS, deployment(replicas=-1))
     assert one.message == (
-        'Deployment.apps "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0'
+        'Deployment.apps "web" is invalid: '
+        "spec.replicas: Invalid value: -1: must be greater than or equal to 0"
     )
     assert one.status()["details"] == {
         "name": "web",
@@ -303,7 +304,7 @@ def test_types_that_stay() -> None:
     world.create(SECRETS, {"metadata": {"name": "s"}, "type": "mine.io/x"})
     kept = world.update(SECRETS, {"metadata": {"name": "s"}, "stringData": {"a": "b"}})
     assert kept["type"] == "mine.io/x"
-    with pytest.raises(Invalid, match='type: Invalid value: "yours.io/x": field is immutable'):
+    with pytest.raises(Invalid, match=r'type: Invalid value: "yours.io/x": field is immutable'):
         world.update(SECRETS, {"metadata": {"name": "s"}, "type": "yours.io/x"})
     world.create(ENDPOINTSLICES, piece())
     with pytest.raises(Invalid, match='addressType: Invalid value: "IPv6": field is immutable'):

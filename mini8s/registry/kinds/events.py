@@ -30,7 +30,8 @@ def last_seen(event: Obj) -> str | None:
 
 
 def _first_seen(event: Obj) -> str | None:
-    return event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    first: str | None = event.get("firstTimestamp") or event.get("eventTime")
+    return first or event["metadata"].get("creationTimestamp")
 
 
 def _seen(event: Obj, now: datetime) -> str:
