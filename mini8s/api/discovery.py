@@ -14,6 +14,7 @@ from mini8s.api.representation import JSON, parameters
 from mini8s.objects.kinds import KINDS, Kind, Obj
 from mini8s.wire.codec import encode_json
 
+CUSTOM_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")  # kubectl 1.27 to 1.29 take only the latter
 _SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
     # name: (group, version, kind) of what it answers, "" for the object's own; verbs
@@ -49,6 +50,16 @@ def group_list() -> Obj:
         "kind": "APIGroupList",
         "apiVersion": "v1",
         "groups": [_group(name, versions) for name, versions in groups()],
+    }
+
+
+def no_custom_resources() -> Obj:
+    """There are none; kubectl asks, before it says of an unknown kind that there is no such kind."""
+    return {
+        "kind": "CustomResourceDefinitionList",
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "metadata": {"resourceVersion": "1"},
+        "items": [],
     }
 
 

@@ -100,6 +100,7 @@ def _add_documents(add: Callable[..., None], rooms: Rooms) -> None:
     add("/api/<version>", lambda version: _found(discovery.resource_list("", version)))
     add("/apis/<group>", lambda group: _found(discovery.group(group)))
     add("/apis/<group>/<version>", lambda group, version: _found(discovery.resource_list(group, version)))
+    add(discovery.CUSTOM_PATH, lambda: json_answer(discovery.no_custom_resources()))
     add("/version", lambda: json_answer(version()))
     add("/openapi/v2", lambda: rooms.documents.v2(request.environ))
     add("/openapi/v3", rooms.documents.index)
