@@ -105,8 +105,6 @@ class WorkQueue:
         key = self._ready.popleft()
         self._dirty.discard(key)
         self._processing.add(key)
-        if self._heap:
-            self._changed.notify()  # another worker must watch the delays while this one is busy
         return key
 
     def _release(self) -> float | None:

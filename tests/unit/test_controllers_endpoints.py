@@ -191,6 +191,9 @@ def test_many_pods_fill_slices_and_one_change_touches_one_slice() -> None:
     world.set_ready("p03", False, "10.42.0.3")
     world.settle()
     assert len([said for said in world.writes() if "endpointslices" in said]) == 1
+    world.api.delete(PODS, NAMESPACE, "p03", grace_seconds=0)
+    world.settle()
+    assert len([said for said in world.writes() if "endpointslices" in said]) == 1
     world.close()
 
 

@@ -163,6 +163,17 @@ def test_adopts_nothing_for_one_that_is_gone_meanwhile(world: World) -> None:
     assert meta.owners(world.get(PODS, "orphan")) == []
 
 
+def test_adopts_nothing_for_a_namesake(world: World) -> None:
+    world.api.create(REPLICASETS, replica_set(replicas=1))
+    world.observe()
+    world.api.delete(REPLICASETS, NAMESPACE, "web")
+    world.api.create(REPLICASETS, replica_set(replicas=1))
+    world.api.create(PODS, pod("orphan", labels={"app": "web"}))
+    world.informers.of(PODS).step()
+    world.runners[0].step(0)
+    assert meta.owners(world.get(PODS, "orphan")) == []
+
+
 def test_a_deleted_one_leaves_its_pods_alone(world: World) -> None:
     world.api.create(REPLICASETS, replica_set())
     world.settle()

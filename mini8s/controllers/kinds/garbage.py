@@ -136,7 +136,7 @@ def plan(facts: Facts) -> Plan:
         return Plan(
             (_owned_by(facts.kind, facts.obj, [ref for ref, state in pairs if state is State.SOLID]),)
         )
-    return Plan((_deleted(facts, finalizers),), said="its owner is gone")
+    return Plan((_deleted(facts, finalizers),))
 
 
 def _deleted(facts: Facts, finalizers: Sequence[str]) -> Delete:

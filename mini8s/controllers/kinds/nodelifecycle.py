@@ -109,16 +109,11 @@ class NodeLifecycle:
         return (meta.name(one),)
 
     def _lease_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
-        """A heartbeat is only noted, unless the node was taken for lost."""
-        if new is None or meta.namespace(new) != LEASE_NAMESPACE:
-            return ()
-        if old is not None and old["spec"].get("renewTime") == new["spec"].get("renewTime"):
-            return ()
-        name = meta.name(new)
-        self._last[name] = self._clock.monotonic()
-        node = self._nodes.get("", name)
-        lost = node is not None and (conditions.get(node, "Ready") or {}).get("status") == "Unknown"
-        return (name,) if lost else ()
+        """A heartbeat is only noted: a node that returns says so in its status."""
+        before = old["spec"].get("renewTime") if old else None
+        if new and meta.namespace(new) == LEASE_NAMESPACE and new["spec"].get("renewTime") != before:
+            self._last[meta.name(new)] = self._clock.monotonic()
+        return ()
 
 
 def plan(facts: Facts, now: datetime) -> Plan:

@@ -57,7 +57,9 @@ class TaintEviction:
         return [meta.key(pod) for pod in self._pods.index("node", meta.name(new))]
 
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
-        if new is None or (old is not None and _relevant(old) == _relevant(new)):
+        if new is None:
+            return (meta.key(old),) if old is not None else ()  # so that nothing is said of it any more
+        if old is not None and _relevant(old) == _relevant(new):
             return ()
         node = self._nodes.get("", pods.node_name(new))
         return (meta.key(new),) if node is None or no_execute(node) else ()
