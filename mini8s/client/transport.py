@@ -7,6 +7,7 @@ is noticed by the kernel: keepalive probes, and a limit on how long sent bytes m
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Timeout
 
@@ -175,7 +176,7 @@ class _UnixConnection(HTTPConnection):
             sock.connect(self._path)
         except OSError as error:
             sock.close()
-            raise ProtocolError(f"{self._path}: {error.strerror or error}") from error
+            raise ProtocolError(str(error)) from error
         return sock
 
 
@@ -206,4 +207,22 @@ def _pool(endpoint: Endpoint) -> HTTPConnectionPool:
 
 
 def _unreachable(endpoint: Endpoint, error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(f"cannot reach the server at {endpoint}: {error}")
+    return ServiceUnavailable(f"cannot reach the server at {endpoint}: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words at the bottom of the chain, without the library's around them."""
+    for found in _chain(error):
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {found.verify_message}"
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+    late = isinstance(error, ReadTimeoutError | ConnectTimeoutError)
+    return "timed out" if late else str(error)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__

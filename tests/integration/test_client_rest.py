@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from mini8s.objects import errors, meta
 from mini8s.objects.kinds import CONFIGMAPS, Obj
 from tests.fakes.api import FakeApi
 from tests.fakes.server import Script, serving
+from tests.integration.api_process import running
 
 
 class Server:
@@ -121,8 +123,10 @@ def test_an_absent_server_is_unavailable(tmp_path: object) -> None:
         port = gone.getsockname()[1]
     for endpoint in (Endpoint(url=f"https://127.0.0.1:{port}"), Endpoint(unix_socket=f"{tmp_path}/no.sock")):
         rest = Rest(endpoint, user_agent="t")
-        with pytest.raises(errors.ServiceUnavailable, match="cannot reach the server at"):
+        why = "Connection refused" if endpoint.url else "No such file or directory"
+        with pytest.raises(errors.ServiceUnavailable) as told:
             rest.list(CONFIGMAPS)
+        assert str(told.value) == f"cannot reach the server at {endpoint}: {why}"
         with pytest.raises(errors.ServiceUnavailable):
             rest.watch(CONFIGMAPS)
         rest.close()
@@ -148,3 +152,37 @@ def test_lines_do_not_depend_on_chunks() -> None:
     for size in range(1, len(whole) + 1):
         chunks = [whole[at : at + size] for at in range(0, len(whole), size)]
         assert list(lines(chunks)) == [b'{"a":1}', b'{"b":2}']
+
+
+def test_a_server_that_is_not_ours_is_not_trusted(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        rest = Rest(Endpoint(url=process.url), user_agent="t")
+        with pytest.raises(errors.ServiceUnavailable, match="its certificate is not trusted"):
+            rest.list(CONFIGMAPS)
+        rest.close()
+        ca = str(tmp_path / "ca.crt")
+        nobody = Rest(Endpoint(url=process.url, ca_file=ca), user_agent="t")
+        with pytest.raises(errors.Unauthorized):
+            nobody.list(CONFIGMAPS)
+        nobody.close()
+        jane = Rest(Endpoint(url=process.url, ca_file=ca, token="janes-token"), user_agent="t")
+        with pytest.raises(errors.Forbidden):
+            jane.list(CONFIGMAPS)
+        jane.close()
+
+
+def test_a_watch_over_tls_is_closed_from_another_thread(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        files = [str(tmp_path / name) for name in ("ca.crt", "admin.crt", "admin.key")]
+        endpoint = Endpoint(url=process.url, ca_file=files[0], cert_file=files[1], key_file=files[2])
+        rest = Rest(endpoint, user_agent="t")
+        watch = rest.watch(CONFIGMAPS, resource_version=rest.list(CONFIGMAPS).resource_version)
+        got: list[object] = []
+        reader = threading.Thread(target=lambda: got.extend(watch))
+        reader.start()
+        reader.join(0.3)  # time to be deep in its read
+        watch.close()
+        reader.join(5)
+        assert not reader.is_alive()
+        assert got == []
+        rest.close()
