@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def resource_value(placed: Placed, reference: Obj, default_container: str) -> st
         stated = placed.allocatable.get(resource)
     divisor = reference.get("divisor") or "0"
     each = quantity.parse(divisor) or 1
-    return str(int(-(-quantity.parse(stated or "0") // each)))
+    return str(math.ceil(quantity.parse(stated or "0") / each))
 
 
 def _lines(values: Mapping[str, str]) -> str:

@@ -1,0 +1,213 @@
+"""The node's own object, its heartbeat, the status writer, the tunnel's request, and the sandbox program."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.api import FakeApi
+from fakes.runtime import FakeRuntime
+
+from mini8s.agent.kubelet import host, logs, node, streams
+from mini8s.agent.kubelet.heartbeat import Heartbeat
+from mini8s.agent.kubelet.status_writer import StatusWriter, difference
+from mini8s.agent.runtime.base import CreateFailed, EngineInfo, Image
+from mini8s.agent.runtime.docker import sandbox_image
+from mini8s.client.workqueue import WorkQueue
+from mini8s.objects import conditions
+from mini8s.objects.errors import BadRequest, ServiceUnavailable
+from mini8s.objects.kinds import LEASES, NODES, PODS, Obj
+from mini8s.util.clock import FakeClock
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOST = host.HostFacts(4, 8 << 30, 100 << 30, "amd64", "6.1", "Debian", "m", "b")
+WELL = host.Pressure(4 << 30, 0.5, 0.5, 0.9)
+FACTS = node.NodeFacts("n1", "10.99.0.11", HOST, WELL, NOW, engine=EngineInfo("docker", "20.10", 1))
+
+
+def judged(**more: Any) -> dict[str, tuple[str, str]]:
+    status = node.status(replace(FACTS, **more), {})
+    return {one["type"]: (one["status"], one["reason"]) for one in status["conditions"]}
+
+
+def test_a_healthy_node() -> None:
+    made = node.node(replace(FACTS, labels={"zone": "a"}, images=[Image("x", ["b:1", "a:1"], 5)]))
+    assert made["metadata"]["labels"]["kubernetes.io/hostname"] == "n1"
+    assert made["metadata"]["labels"]["zone"] == "a"
+    assert made["status"]["capacity"] == {
+        "cpu": "4",
+        "memory": "8388608Ki",
+        "ephemeral-storage": "104857600Ki",
+        "pods": "110",
+    }
+    assert made["status"]["allocatable"]["memory"] == "8286208Ki"
+    assert made["status"]["images"] == [{"names": ["a:1", "b:1"], "sizeBytes": 5}]
+    assert judged()["Ready"] == ("True", "KubeletReady")
+    assert judged()["DiskPressure"] == ("False", "KubeletHasNoDiskPressure")
+
+
+def test_trouble_is_said() -> None:
+    assert judged(engine_trouble="no socket")["Ready"] == ("False", "KubeletNotReady")
+    assert judged(network_trouble="no podCIDR")["NetworkUnavailable"][0] == "True"
+    ill = judged(pressure=host.Pressure(1 << 20, 0.01, 0.5, 0.01))
+    assert [ill[kind][0] for kind in ("MemoryPressure", "DiskPressure", "PIDPressure")] == ["True"] * 3
+
+
+def test_time_alone_is_no_difference() -> None:
+    old = node.status(FACTS, {})
+    later = replace(FACTS, now=datetime(2026, 1, 2, tzinfo=UTC))
+    assert not node.differs(old, node.status(later, old))
+    assert node.differs(old, node.status(replace(later, engine_trouble="x"), old))
+
+
+def test_this_host_can_be_read(tmp_path: Path) -> None:
+    found = host.facts(tmp_path / "not" / "yet")
+    assert found.cpus >= 1
+    assert found.memory > 1 << 20
+    assert 0 <= host.pressure(tmp_path).disk_free_share <= 1
+
+
+@pytest.fixture
+def beat(tmp_path: Path) -> tuple[Heartbeat, FakeApi, FakeClock]:
+    clock = FakeClock()
+    api = FakeApi(now=clock.now)
+    made = Heartbeat(
+        api=api,
+        runtime=FakeRuntime(clock.now),
+        name="n1",
+        ip="10.99.0.11",
+        labels={"zone": "a"},
+        taints=[],
+        data_dir=tmp_path,
+        clock=clock,
+        engine_trouble=lambda: "",
+        network_trouble=lambda: "",
+    )
+    return made, api, clock
+
+
+def test_registration_then_quiet(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> None:
+    heart, api, clock = beat
+    assert heart.step() == 10
+    assert conditions.is_true(api.get(NODES, "", "n1"), "Ready")
+    assert api.get(LEASES, "kube-node-lease", "n1")["spec"]["holderIdentity"] == "n1"
+    api.calls.clear()
+    clock.step(10)
+    heart.step()
+    assert [call.kind for call in api.calls] == [LEASES], "only the lease is renewed"
+    clock.step(300)
+    heart.step()
+    assert NODES in [call.kind for call in api.calls]
+
+
+def test_an_existing_node_is_adopted_and_a_deleted_one_comes_back(
+    beat: tuple[Heartbeat, FakeApi, FakeClock],
+) -> None:
+    heart, api, _ = beat
+    api.create(
+        NODES, {"metadata": {"name": "n1", "labels": {"own": "x"}}, "spec": {"podCIDR": "10.42.0.0/24"}}
+    )
+    heart.step()
+    found = api.get(NODES, "", "n1")
+    assert (found["metadata"]["labels"]["own"], found["metadata"]["labels"]["zone"]) == ("x", "a")
+    assert found["spec"]["podCIDR"] == "10.42.0.0/24"
+    api.delete(NODES, "", "n1")
+    heart.step()
+    assert api.get(NODES, "", "n1")
+
+
+def test_what_a_controller_wrote_is_put_right(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> None:
+    heart, api, clock = beat
+    heart.step()
+    status = api.get(NODES, "", "n1")["status"]
+    lost = [{**one, "status": "Unknown"} if one["type"] == "Ready" else one for one in status["conditions"]]
+    api.patch_status(NODES, "", "n1", {"status": {"conditions": lost}})
+    clock.step(10)
+    heart.step()
+    assert conditions.is_true(api.get(NODES, "", "n1"), "Ready")
+
+
+def test_a_server_that_is_away(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> None:
+    heart, api, _ = beat
+    api.down = True
+    assert 0 < heart.step() <= 2
+    assert not heart.registered
+
+
+def stored(api: FakeApi) -> Obj:
+    return api.create(PODS, {"metadata": {"namespace": "d", "name": "p"}, "spec": {"containers": []}})
+
+
+def test_a_status_is_written_once_and_again_after_a_failure() -> None:
+    api, queue = FakeApi(), WorkQueue()
+    writer, pod = StatusWriter(api, queue), stored(api)
+    uid = pod["metadata"]["uid"]
+    writer.put(pod, {"phase": "Running"}, gone=False)
+    api.down = True
+    with pytest.raises(ServiceUnavailable):
+        writer.write(uid)
+    api.down = False
+    api.calls.clear()
+    writer.write(uid)
+    writer.write(uid)
+    writer.put(pod, {"phase": "Running"}, gone=False)
+    writer.write(uid)
+    assert [call.body["status"] for call in api.calls] == [{"phase": "Running"}]
+
+
+def test_another_pod_of_the_same_name_is_left_alone() -> None:
+    api, queue = FakeApi(), WorkQueue()
+    writer, pod = StatusWriter(api, queue), stored(api)
+    api.delete(PODS, "d", "p")
+    stored(api)
+    writer.put(pod, pod.get("status") or {}, gone=True)
+    writer.write(pod["metadata"]["uid"])
+    assert api.get(PODS, "d", "p")["metadata"]["uid"] != pod["metadata"]["uid"]
+
+
+def test_the_difference_of_statuses() -> None:
+    assert difference({"a": 1, "b": 2, "c": [1]}, {"a": 1, "b": 3, "d": 4, "c": [1]}) == {"b": 3, "d": 4}
+    assert difference({"a": 1}, {}) == {"a": None}
+
+
+def test_requests_over_the_tunnel() -> None:
+    asked = streams.parse(b"GET /containerLogs/ns/p%2Fx/c?follow=true&tailLines=3 HTTP/1.1\r\nHost: x")
+    assert (asked.method, asked.path) == ("GET", ("containerLogs", "ns", "p/x", "c"))
+    options = logs.LogOptions.parse({**asked.query, "sinceSeconds": "60", "limitBytes": "9"}, NOW)
+    assert options == logs.LogOptions(follow=True, tail=3, since=NOW.timestamp() - 60, limit_bytes=9)
+    with pytest.raises(BadRequest):
+        streams.parse(b"hello")
+    with pytest.raises(BadRequest):
+        logs.LogOptions.parse({"tailLines": "many"}, NOW)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "armv7l", "armv6l"])
+def test_the_sandbox_program_is_a_small_elf_file(machine: str) -> None:
+    program = sandbox_image.elf(machine)
+    assert program.startswith(b"\x7fELF")
+    assert len(program) < 400
+    assert program.endswith(b"\xff" * 8)
+
+
+def test_a_cpu_that_is_not_known_is_refused() -> None:
+    with pytest.raises(CreateFailed, match="no sandbox program for CPU 'riscv64'"):
+        sandbox_image.elf("riscv64")
+
+
+def test_the_sandbox_program_waits_and_ends(tmp_path: Path) -> None:
+    path = tmp_path / "pause"
+    path.write_bytes(sandbox_image.elf(platform.machine()))
+    path.chmod(0o755)
+    with subprocess.Popen([str(path)]) as program:
+        while Path(f"/proc/{program.pid}/stat").read_text().split()[2] != "S":
+            assert program.poll() is None
+        program.send_signal(signal.SIGCHLD)
+        program.send_signal(signal.SIGUSR1)
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(5) == 0

@@ -1,0 +1,174 @@
+"""Probes: what their answers add up to, and how they are asked."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fakes.api import FakeEvents
+from fakes.runtime import FakeRuntime
+
+from mini8s.agent.kubelet.probe_checks import ask
+from mini8s.agent.kubelet.prober import Prober
+from mini8s.agent.kubelet.probes import (
+    Exec,
+    HttpGet,
+    Probe,
+    Tally,
+    TcpSocket,
+    Unknown,
+    count,
+    probes_of,
+    settled,
+)
+from mini8s.agent.kubelet.view import Verdict, View
+from mini8s.agent.runtime.base import Container, EngineDown, ExecResult, RunningPod
+from mini8s.objects.kinds import Obj
+from mini8s.util.clock import FakeClock
+
+STARTED = "2026-01-01T00:00:00Z"
+
+
+def probe(what: str = "liveness", successes: int = 1, failures: int = 3) -> Probe:
+    return Probe("c1", "c", what, Unknown(""), 0.0, 10.0, 1.0, successes, failures)
+
+
+@pytest.mark.parametrize(
+    ("answers", "successes", "failures", "result"),
+    [
+        ("+", 1, 3, True),
+        ("--", 1, 3, None),
+        ("---", 1, 3, False),
+        ("--+--", 1, 3, True),
+        ("---+", 2, 3, False),
+        ("---++", 2, 3, True),
+    ],
+)
+def test_thresholds(answers: str, successes: int, failures: int, result: bool | None) -> None:
+    tally = Tally()
+    for answer in answers:
+        tally = count(tally, probe(successes=successes, failures=failures), answer == "+")
+    assert tally.result is result
+
+
+def test_what_needs_no_more_asking() -> None:
+    assert settled(probe("startup"), Tally(True))
+    assert settled(probe("startup"), Tally(False))
+    assert settled(probe("liveness"), Tally(False))
+    assert not settled(probe("liveness"), Tally(True))
+    assert not settled(probe("readiness"), Tally(False))
+
+
+def running(state: str = "running") -> RunningPod:
+    one = Container("c1", "c", 0, "i", "i", state, STARTED, started_at=STARTED)
+    return RunningPod("default", "web", "u", (), [one])
+
+
+def pod(**probes: Obj) -> Obj:
+    container = {"name": "c", "ports": [{"name": "http", "containerPort": 8080}], **probes}
+    return {
+        "metadata": {"namespace": "default", "name": "web", "uid": "u"},
+        "spec": {"containers": [container]},
+    }
+
+
+def test_a_startup_probe_comes_alone() -> None:
+    made = pod(
+        startupProbe={"tcpSocket": {"port": 1}}, livenessProbe={"httpGet": {"port": "http", "path": "x?y=1"}}
+    )
+    waiting = View(made, running(), {"c1": Verdict(started=False, ready=False)})
+    assert [one.type for one in probes_of(waiting, "10.0.0.1", deleting=False)] == ["startup"]
+    found = probes_of(View(made, running(), {"c1": Verdict()}), "10.0.0.1", deleting=False)
+    assert [one.check for one in found] == [HttpGet("http://10.0.0.1:8080/x?y=1")]
+    assert probes_of(View(made, running(), {}), "10.0.0.1", deleting=True) == []
+    assert probes_of(View(made, running("exited"), {}), "10.0.0.1", deleting=False) == []
+
+
+def test_a_port_name_that_is_not_there() -> None:
+    made = pod(livenessProbe={"tcpSocket": {"port": "nope"}})
+    (found,) = probes_of(View(made, running(), {}), "10.0.0.1", deleting=False)
+    assert found.check == Unknown("couldn't find port: nope")
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(int(self.path.rsplit("/", 1)[1]))
+            self.send_header("X-Said", self.headers["x-ask"] or "")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made.server_port
+        made.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("code", "ok"), [(200, True), (302, True), (399, True), (404, False), (500, False)])
+def test_http_codes(server: int, code: int, ok: bool) -> None:
+    answer = ask(
+        HttpGet(f"http://127.0.0.1:{server}/{code}", (("x-ask", "me"),)), 2, FakeRuntime(FakeClock().now)
+    )
+    assert answer is not None
+    assert answer.ok is ok
+    assert ok or answer.message == f"HTTP probe failed with statuscode: {code}"
+
+
+def test_nobody_answers(server: int) -> None:
+    runtime = FakeRuntime(FakeClock().now)
+    assert ask(TcpSocket("127.0.0.1", server), 1, runtime).ok  # type: ignore[union-attr]
+    refused = ask(TcpSocket("127.0.0.1", 1), 1, runtime)
+    assert refused.message == "dial tcp 127.0.0.1:1: connect: connection refused"  # type: ignore[union-attr]
+    refused = ask(HttpGet("http://127.0.0.1:1/x"), 1, runtime)
+    assert refused.message == 'Get "http://127.0.0.1:1/x": dial tcp 127.0.0.1:1: connect: connection refused'  # type: ignore[union-attr]
+
+
+def test_an_engine_that_is_down_is_no_answer() -> None:
+    runtime = FakeRuntime(FakeClock().now, down=True)
+    assert ask(Exec("c1", ("true",)), 1, runtime) is None
+
+
+class Loop:
+    """A prober whose pool runs in the caller's thread."""
+
+    def __init__(self) -> None:
+        self.clock, self.events, self.changed = FakeClock(), FakeEvents(), []
+        self.runtime = FakeRuntime(self.clock.now)
+        self.answer = 1
+        self.runtime.exec = self._exec  # type: ignore[method-assign]
+        self.prober = Prober(self.runtime, self.events, self.clock, self.changed.append)
+
+    def _exec(self, container_id: str, command: Any, timeout: float) -> ExecResult:
+        if self.answer < 0:
+            raise EngineDown
+        return ExecResult(self.answer, b"said")
+
+    def ask(self) -> None:
+        self.prober._ask("u", ("c1", "liveness"))
+
+
+def test_answers_become_a_verdict_and_an_event() -> None:
+    loop = Loop()
+    made = pod(livenessProbe={"exec": {"command": ["x"]}, "failureThreshold": 2})
+    loop.prober.follow(made, running(), "10.0.0.1")
+    assert loop.prober.verdicts(running()) == {"c1": Verdict()}
+    loop.ask()
+    loop.answer = -1
+    loop.ask()
+    assert loop.changed == []
+    loop.answer = 1
+    loop.ask()
+    assert loop.changed == ["u"]
+    assert loop.prober.verdicts(running())["c1"].failed == "liveness"
+    assert loop.events.said[0] == ("web", "Warning", "Unhealthy", "Liveness probe failed: said")
+    loop.prober.forget("u")
+    assert loop.prober.verdicts(running()) == {}
+    loop.prober.close()
