@@ -12,7 +12,8 @@ from datetime import datetime
 
 from mini8s.controllers.actions import Action, Plan, delete, patch
 from mini8s.controllers.base import Context, Source
-from mini8s.objects import conditions, meta, pods
+from mini8s.controllers.disruption import disrupted
+from mini8s.objects import meta, pods
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import NODES, PODS, Obj
 
@@ -101,14 +102,7 @@ def plan(facts: Facts, now: datetime, again: float | None) -> Plan:
 def _failed(pod: Obj, why: str, now: datetime) -> Iterable[Action]:
     if pods.is_terminal(pod):
         return
-    marked = conditions.set_condition(
-        (pod.get("status") or {}).get("conditions") or (),
-        "DisruptionTarget",
-        "True",
-        reason="DeletionByPodGC",
-        message=why,
-        now=now,
-    )
+    marked = disrupted(pod, "DeletionByPodGC", why, now)
     yield patch(PODS, pod, {"status": {"phase": "Failed", "conditions": marked}}, subresource="status")
 
 

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from mini8s.controllers.actions import NORMAL, NOTHING, Plan, Tell, delete, patch
 from mini8s.controllers.base import Context, Source
+from mini8s.controllers.disruption import disrupted
 from mini8s.controllers.kinds.nodelifecycle import by_node
-from mini8s.objects import conditions, meta, pods, taints
+from mini8s.objects import meta, pods, taints
 from mini8s.objects.kinds import NODES, PODS, Obj
 from mini8s.objects.time import format_time, parse_time
 
@@ -85,14 +86,7 @@ def plan(pod: Obj, found: Sequence[tuple[Obj, datetime]], now: datetime) -> Plan
             (), left, f"leaves its node at {format_time(min(ends))}, as long as it tolerates its taints"
         )
     why = "Taint manager: deleting due to NoExecute taint"
-    marked = conditions.set_condition(
-        (pod.get("status") or {}).get("conditions") or (),
-        "DisruptionTarget",
-        "True",
-        reason="DeletionByTaintManager",
-        message=why,
-        now=now,
-    )
+    marked = disrupted(pod, "DeletionByTaintManager", why, now)
     return Plan(
         (
             patch(PODS, pod, {"status": {"conditions": marked}}, subresource="status", swap=True),
