@@ -72,7 +72,7 @@ def service_account(attempt: Attempt) -> None:
 
 def default_toleration_seconds(attempt: Attempt) -> None:
     """A pod stays five minutes on a node that has gone quiet, unless it says otherwise."""
-    if not attempt.creates_pod:
+    if attempt.kind is not PODS or attempt.operation == "DELETE" or attempt.subresource:
         return
     spec = attempt.obj.setdefault("spec", {})
     found = spec.get("tolerations") or []

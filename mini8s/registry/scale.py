@@ -37,5 +37,4 @@ def onto(obj: Obj, scale: Obj) -> Obj:
         raise refusals.invalid(SCALE, meta.name(obj), [cause])
     said = scale["metadata"]
     conditions = {part: said[part] for part in _CONDITIONS if said.get(part)}
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
-    return obj | {"metadata": metadata | conditions, "spec": obj["spec"] | {"replicas": replicas}}
+    return obj | {"metadata": obj["metadata"] | conditions, "spec": obj["spec"] | {"replicas": replicas}}

@@ -52,7 +52,9 @@ def test_a_deletion_can_not_be_taken_back(cluster: Cluster) -> None:
     cluster.create(CONFIGMAPS, with_finalizer(config_map(), "x.io/a"))
     cluster.delete(CONFIGMAPS, "settings")
     kept = cluster.patch(CONFIGMAPS, "settings", {"metadata": {"deletionTimestamp": None}})
-    assert kept["metadata"]["deletionTimestamp"]
+    assert kept["metadata"]["deletionTimestamp"] == "2026-01-01T00:00:00Z"
+    later = {"metadata": {"deletionTimestamp": "2030-01-01T00:00:00Z"}}
+    assert cluster.patch(CONFIGMAPS, "settings", later) == kept
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,6 @@ def test_events_are_forgotten_after_an_hour(cluster: Cluster) -> None:
 def test_too_many_events(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mini8s.registry.expiry.MOST", 2)
     for number in range(4):
-        cluster.create(EVENTS, event(f"e{number}", f"2026-01-01T00:00:0{number}Z"))
+        cluster.create(EVENTS, event(f"e{number}", f"2026-01-01T00:00:0{9 - number}Z"))
     assert cluster.machine.expire() == 2
-    assert cluster.names(EVENTS) == ["e2", "e3"]
+    assert cluster.names(EVENTS) == ["e0", "e1"]

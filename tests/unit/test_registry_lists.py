@@ -89,6 +89,9 @@ def test_a_selective_page_reads_on_until_it_is_full(cluster: Cluster) -> None:
     options = ListOptions(limit=2, label_selector="is=odd")
     listed = cluster.machine.list(CONFIGMAPS, "default", options)
     assert [decoded(item)["metadata"]["name"] for item in listed.items] == ["c1", "c3"]
+    options = ListOptions(limit=2, field_selector="metadata.name!=c0")
+    listed = cluster.machine.list(CONFIGMAPS, "default", options)
+    assert [decoded(item)["metadata"]["name"] for item in listed.items] == ["c1", "c2"]
 
 
 def test_a_token_that_outlived_its_history(cluster: Cluster) -> None:

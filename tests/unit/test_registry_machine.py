@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fakes.cluster import Cluster, config_map, deployment, pod
+from fakes.store import FakeStore
 
 from mini8s.objects.errors import (
     AlreadyExists,
@@ -17,7 +18,7 @@ from mini8s.objects.errors import (
     UnsupportedMediaType,
 )
 from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, LEASES, PODS, SECRETS
-from mini8s.store.base import Unavailable
+from mini8s.store.base import Durability, Encode, Row, Unavailable
 
 
 @pytest.fixture
@@ -181,6 +182,36 @@ def test_status_is_apart_from_the_rest(cluster: Cluster) -> None:
     assert told["metadata"]["generation"] == 1
     kept = cluster.update(DEPLOYMENTS, deployment(replicas=5) | {"status": {"replicas": 7}})
     assert (kept["spec"]["replicas"], kept["status"]) == (5, {"replicas": 1})
+
+
+def test_a_deployments_status_does_not_carry_labels(cluster: Cluster) -> None:
+    made = cluster.create(DEPLOYMENTS, deployment())
+    made["metadata"] |= {"labels": {"a": "b"}, "annotations": {"c": "d"}}
+    told = cluster.update(DEPLOYMENTS, made, "status")["metadata"]
+    assert ("labels" in told, told["annotations"]) == (False, {"c": "d"})
+
+
+class Recorder(FakeStore):
+    """Remembers how lasting each write was meant to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meant: dict[str, Durability] = {}
+
+    def put(
+        self, key: str, encode: Encode, *, expected: int, durability: Durability = Durability.LASTING
+    ) -> Row:
+        self.meant[key.split("/")[1]] = durability
+        return super().put(key, encode, expected=expected, durability=durability)
+
+
+def test_what_may_be_lost_is_written_lazily() -> None:
+    store = Recorder()
+    cluster = Cluster(store)
+    cluster.create(LEASES, {"metadata": {"name": "leader"}})
+    cluster.create(CONFIGMAPS, config_map())
+    assert store.meant[LEASES.resource] is Durability.EPHEMERAL
+    assert store.meant[CONFIGMAPS.resource] is Durability.LASTING
 
 
 def test_patches(cluster: Cluster) -> None:

@@ -117,6 +117,15 @@ def test_what_may_change(cluster: Cluster) -> None:
     assert cluster.patch(PODS, "web", patch)["metadata"]["generation"] == 2
 
 
+def test_a_pods_own_manifest_can_be_put_again(cluster: Cluster) -> None:
+    cluster.create(PODS, pod())
+    bind(cluster)
+    bound = cluster.get(PODS, "web")
+    assert cluster.update(PODS, pod()) == bound
+    newer = cluster.update(PODS, pod(containers=[{"name": "main", "image": "busybox:2"}]))
+    assert newer["spec"]["nodeName"] == "n1"
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
@@ -130,7 +139,7 @@ def test_what_may_change(cluster: Cluster) -> None:
     ],
 )
 def test_what_may_not(cluster: Cluster, spec: Obj, said: str) -> None:
-    cluster.create(PODS, pod(activeDeadlineSeconds=60))
+    cluster.create(PODS, pod(activeDeadlineSeconds=60, tolerations=[{"key": "a", "operator": "Exists"}]))
     with pytest.raises(Invalid) as refused:
         cluster.patch(PODS, "web", {"spec": spec})
     assert said in refused.value.message

@@ -257,6 +257,11 @@ def test_refused(kind: Kind, obj: Obj, expected: str) -> None:
     assert [line for line in found if expected in line], found
 
 
+def test_a_request_may_be_all_of_its_limit() -> None:
+    same = {"requests": {"cpu": "1", "x.io/gpu": "2"}, "limits": {"cpu": "1000m", "x.io/gpu": "2"}}
+    cluster.create(PODS, container(resources=same), dry_run=True)
+
+
 def test_templates_are_held_to_the_same_rules_with_their_own_path() -> None:
     broken = deployment(
         template={"metadata": {"labels": {"app": "web"}}, "spec": container(image="")["spec"]}

@@ -11,6 +11,9 @@ from mini8s.registry.rules import pod_updates, pods
 from mini8s.registry.strategy import Strategy, Update, keep_spec, keep_status, selectable
 from mini8s.registry.strategy import spec as spec_of
 
+# What admission and the scheduler gave the pod, so that its own manifest can be put again.
+_GIVEN = ("nodeName", "serviceAccountName", "serviceAccount", "priority", "preemptionPolicy")
+
 
 def _begin(new: Obj) -> None:
     new["status"] = {"phase": "Pending", "qosClass": facts.qos_class(new.get("spec") or {})}
@@ -18,8 +21,9 @@ def _begin(new: Obj) -> None:
 
 def _keep(new: Obj, old: Obj) -> None:
     keep_status(new, old)
-    if "nodeName" in old["spec"]:
-        new["spec"].setdefault("nodeName", old["spec"]["nodeName"])
+    for part in _GIVEN:
+        if part in old["spec"]:
+            new["spec"].setdefault(part, old["spec"][part])
 
 
 def _update_status(new: Obj, old: Obj) -> None:
