@@ -85,7 +85,7 @@ def test_makes_a_replica_set_and_follows_it(world: World) -> None:
         "deployment.kubernetes.io/max-replicas": "4",
     }
     assert number(world.get(DEPLOYMENTS, "web")) == "1"
-    assert f"ScalingReplicaSet: Scaled up replica set {meta.name(made)} to 3 from 0" in world.told()
+    assert f"ScalingReplicaSet: Scaled up replica set {meta.name(made)} from 0 to 3" in world.told()
     assert (condition(world, "Progressing")["reason"], condition(world, "Available")["status"]) == (
         "ReplicaSetUpdated", "False",
     )  # fmt: skip
@@ -224,7 +224,7 @@ def test_scaling_is_one_step(world: World) -> None:
         change(world, {"replicas": replicas})
         finish(world)
         assert (
-            f"ScalingReplicaSet: Scaled {event} replica set {name} to {replicas} from {before}"
+            f"ScalingReplicaSet: Scaled {event} replica set {name} from {before} to {replicas}"
             in world.told()
         )
     change(world, {"replicas": 0})

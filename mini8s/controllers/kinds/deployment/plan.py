@@ -137,7 +137,7 @@ def _resize(one: Sized, told: dict[str, str]) -> Patch:
 
 def _scaling(view: View, name: str, before: int, after: int) -> Tell:
     direction = "up" if after > before else "down"
-    what = f"Scaled {direction} replica set {name} to {after} from {before}"
+    what = f"Scaled {direction} replica set {name} from {before} to {after}"
     return Tell(view.obj, NORMAL, "ScalingReplicaSet", what)
 
 
