@@ -5,6 +5,7 @@ Everything happens in a network namespace of its own. Needs root and nft.
 
 from __future__ import annotations
 
+import os
 import socket
 import statistics
 import subprocess
@@ -25,7 +26,7 @@ from mini8s.util.workers import Stop
 from tests.fakes.informers import FakeInformers
 from tests.fakes.network_objects import endpoint, port, service, slice_of
 
-SPACE = "m8bench"
+SPACE = f"m8n{os.getpid()}"
 CHANGES = 200
 QUESTIONS = 20_000
 CIDRS: dict[str, Any] = {"service_cidr": "10.43.0.0/16", "cluster_cidr": "10.42.0.0/16"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +22,7 @@ from mini8s.agent.proxy.table import Table, remove
 from tests.fakes import network_objects as objects
 from tests.fakes.kernel import FakeKernel
 
-SPACE = "n8table"
+SPACE = f"m8t{os.getpid()}"
 Held = Callable[[], dict[Any, Any]]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import socket
 import subprocess
 import sys
@@ -94,6 +95,7 @@ class SmallHost(Place):
 
     name: str
     address: str
+    outside: Place
     informers: FakeInformers
     backend: str
     stop: Stop = field(default_factory=Stop)
@@ -158,8 +160,9 @@ class SmallHost(Place):
 
 
 @contextlib.contextmanager
-def small_hosts(prefix: str, count: int = 1, backend: str = "host-gw") -> Iterator[list[SmallHost]]:
-    """Hosts on one link, and `OUTSIDE` on it too, in a namespace named PREFIXout."""
+def small_hosts(count: int = 1, backend: str = "host-gw") -> Iterator[list[SmallHost]]:
+    """Hosts on one link, and `OUTSIDE` on it too. Several test runs may do this at once."""
+    prefix = f"m8{os.getpid()}"
     informers = FakeInformers()
     hosts: list[SmallHost] = []
     names = [f"{prefix}sw", f"{prefix}out", *(f"{prefix}h{i}" for i in range(1, count + 1))]
@@ -175,7 +178,8 @@ def small_hosts(prefix: str, count: int = 1, backend: str = "host-gw") -> Iterat
             informers.put(NODES, node(f"h{i}", f"10.99.0.{10 + i}", f"10.42.{i}.0/24"))
         for i in range(1, count + 1):
             path = f"/run/netns/{prefix}h{i}"
-            hosts.append(SmallHost(path, f"h{i}", f"10.99.0.{10 + i}", informers, backend))
+            outside = Place(f"/run/netns/{names[1]}")
+            hosts.append(SmallHost(path, f"h{i}", f"10.99.0.{10 + i}", outside, informers, backend))
         yield hosts
     finally:
         for host in hosts:

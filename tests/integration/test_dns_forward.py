@@ -13,12 +13,12 @@ import pytest
 from dnslib import QTYPE, RR, A, DNSRecord
 
 from mini8s.agent.dns.forward import Forwarder, HostServers
-from tests.integration.small_hosts import DNS, OUTSIDE, Place, SmallHost, small_hosts
+from tests.integration.small_hosts import DNS, OUTSIDE, SmallHost, small_hosts
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[SmallHost]:
-    with small_hosts("n8d", 1) as hosts:
+    with small_hosts() as hosts:
         yield hosts[0]
 
 
@@ -54,7 +54,7 @@ def outside(host: SmallHost) -> Iterator[NameServer]:
         sock.bind((OUTSIDE, 53))
         return sock
 
-    sock = Place("/run/netns/n8dout").do(bind)
+    sock = host.outside.do(bind)
     server, done = NameServer(sock), threading.Event()
     thread = threading.Thread(target=server.serve, args=(done,))
     thread.start()

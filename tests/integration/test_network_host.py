@@ -15,7 +15,7 @@ from tests.integration.small_hosts import SmallHost, eventually, small_hosts
 
 @pytest.fixture(params=["host-gw", "vxlan"])
 def host(request: pytest.FixtureRequest) -> Iterator[SmallHost]:
-    with small_hosts("n8c", 1, request.param) as hosts:
+    with small_hosts(1, request.param) as hosts:
         yield hosts[0]
 
 
@@ -51,7 +51,7 @@ def test_routes_follow_the_nodes(host: SmallHost) -> None:
 
 
 def test_a_node_on_another_link_is_told_and_harms_nobody() -> None:
-    with small_hosts("n8c", 1) as (host,):
+    with small_hosts() as (host,):
         host.informers.put(NODES, node("far", "192.0.2.9", "10.42.8.0/24"))
         host.informers.put(NODES, node("h9", "10.99.0.19", "10.42.9.0/24"))
         eventually(lambda: "10.42.9.0/24 via 10.99.0.19" in host.sh("ip", "route"))
@@ -110,7 +110,7 @@ def test_docker_that_drops_lets_pods_pass(host: SmallHost) -> None:
 
 
 def test_a_node_without_a_range_says_what_it_waits_for() -> None:
-    with small_hosts("n8c", 1) as (host,):
+    with small_hosts() as (host,):
         host.end()
         network = type(host.network)(
             informers=host.informers,  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -19,7 +20,7 @@ VIP = "10.43.0.100"
 
 @pytest.fixture(scope="module", params=["host-gw", "vxlan"])
 def hosts(request: pytest.FixtureRequest) -> Iterator[list[SmallHost]]:
-    with small_hosts("n8", 2, request.param) as hosts:
+    with small_hosts(2, request.param) as hosts:
         yield hosts
 
 
@@ -76,7 +77,7 @@ def test_hosts_reach_pods_and_pods_reach_hosts(hosts: list[SmallHost], pods: lis
 
 
 def test_what_leaves_the_cluster_has_the_hosts_address(hosts: list[SmallHost], pods: list[Pod]) -> None:
-    outside = Place("/run/netns/n8out")
+    outside = hosts[0].outside
     seen = outside.do(_accept_one, lambda: pods[0].do(_connect, OUTSIDE, 7000))
     assert seen == hosts[0].address
 
@@ -99,7 +100,7 @@ def test_the_client_is_seen_by_its_own_address(web: Obj, pods: list[Pod]) -> Non
 
 
 def test_node_ports_answer_from_outside_on_every_host(web: Obj, hosts: list[SmallHost]) -> None:
-    outside = Place("/run/netns/n8out")
+    outside = hosts[0].outside
     for host in hosts:
         assert {outside.tcp(host.address, 30080)[0] for _ in range(60)} == {"a", "b", "c"}
         assert outside.udp(host.address, 30053)[0] in "abc"
@@ -128,7 +129,7 @@ def test_local_policy_keeps_the_clients_address(hosts: list[SmallHost], pods: li
     )
     serve(hosts[0], near, [endpoint(pods[0].address, node="h1")], port(8080))
     settled(*hosts)
-    outside = Place("/run/netns/n8out")
+    outside = hosts[0].outside
     assert outside.tcp(hosts[0].address, 30081) == ("a", OUTSIDE)
     with pytest.raises(TimeoutError):
         outside.tcp(hosts[1].address, 30081, timeout=0.3)
@@ -159,7 +160,7 @@ def test_udp_clients_leave_an_endpoint_that_is_gone(hosts: list[SmallHost], pods
 
     def one_socket() -> list[str]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(2)
+            sock.settimeout(0.5)
             sock.connect(("10.43.0.104", 53))
             sock.send(b"?")
             answers = [sock.recv(100).decode()[0]]
@@ -167,7 +168,8 @@ def test_udp_clients_leave_an_endpoint_that_is_gone(hosts: list[SmallHost], pods
             end = time.monotonic() + 5
             while answers[-1] == "a" and time.monotonic() < end:
                 sock.send(b"?")
-                answers.append(sock.recv(100).decode()[0])
+                with contextlib.suppress(TimeoutError):  # an answer on its way when its flow is forgotten
+                    answers.append(sock.recv(100).decode()[0])
             return answers
 
     assert hosts[0].do(one_socket)[-1] == "b"

@@ -206,6 +206,21 @@ def test_headers_that_ask_for_something_else(server: DnsServer) -> None:
     assert reply.ar[0].ttl >> 24 == 1
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"\1\1\0\1\0\0\0\5\0\10\0\5is\xc0uea",  # CAA with a tag that isn't text
+        b"\0\x2f\0\1\0\0\0\5\0\6\1b\0\0\1\0",  # NSEC with an empty bitmap, which can't be written again
+    ],
+    ids=["unreadable", "unwritable"],
+)
+def test_a_record_that_breaks_the_parser_is_a_format_error(server: DnsServer, record: bytes) -> None:
+    query = bytes(DNSRecord.question("w.x").pack())
+    broken = query[:10] + b"\0\1" + query[12:] + b"\xc0\x0e" + record
+    reply = server.reply(broken, stream=False)
+    assert (reply[:2], reply[3] & 15) == (query[:2], RCODE.FORMERR)
+
+
 @given(st.binary(max_size=300))
 def test_no_packet_raises(server: DnsServer, data: bytes) -> None:
     server.reply(data, stream=False)

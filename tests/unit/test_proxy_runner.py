@@ -36,7 +36,7 @@ def test_the_first_round_replaces_and_the_next_change_little() -> None:
     made = proxy(informers, kernel)
     made.step()
     assert kernel.elements == {("fe", ("10.43.0.100", "tcp", 80)): (0,)}
-    informers.put(ENDPOINTSLICES, slice_of(WEB, [endpoint("10.42.1.1")], port(8080)))
+    informers.put(ENDPOINTSLICES, slice_of(WEB, [endpoint("10.42.1.1", node="h2")], port(8080)))
     made.step()
     assert len(kernel.elements) == 2
     assert kernel.calls == ["replace", "change"]
@@ -63,7 +63,7 @@ def test_a_group_too_large_for_the_chains_replaces() -> None:
     made = proxy(informers, kernel)
     made.step()
     informers.put(SERVICES, WEB)
-    ends = [endpoint(f"10.42.1.{i}") for i in range(1, 71)]
+    ends = [endpoint(f"10.42.1.{i}", node="h2") for i in range(1, 71)]
     informers.put(ENDPOINTSLICES, slice_of(WEB, ends, port(8080)))
     made.step()
     assert kernel.calls == ["replace", "replace"]

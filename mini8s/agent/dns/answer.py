@@ -30,12 +30,14 @@ class Reply:
 
 
 def parse(data: bytes) -> DNSRecord | None:
-    """The query, None when it can't be read."""
+    """The message, None when it can't be read (or, as broken, not be written again)."""
     try:
-        return DNSRecord.parse(data)
+        record = DNSRecord.parse(data)
+        record.pack()
     except (DNSError, ValueError, IndexError):
         # dnslib lets through what Python raises on some malformed packets
         return None
+    return record
 
 
 def malformed(data: bytes) -> bytes:

@@ -2,12 +2,16 @@
 PURE.
 
 Inside the cluster pods are seen by their own addresses, so a packet to another pod, a Service or a node
-keeps its source. The table is the network's own: the proxy's is replaced as a whole at times.
+keeps its source. The table is the network's own: the proxy's is replaced as a whole at times. The tunnel's
+outer packets are not tracked: each inner connection has a source port of its own there, so they would fill
+the connection table with thousands of entries that nobody needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+
+from mini8s.agent.network.plan import TUNNEL_PORT
 
 TABLE = "mini8s_net"
 
@@ -19,10 +23,14 @@ table ip {table} {{
   chain post {{ type nat hook postrouting priority srcnat;
     ip saddr {pod_cidr} ip daddr != @inside ip daddr != 224.0.0.0/4 masquerade fully-random
   }}
+  chain tunnelin {{ type filter hook prerouting priority raw; udp dport {tunnel_port} notrack
+  }}
+  chain tunnelout {{ type filter hook output priority raw; udp dport {tunnel_port} notrack
+  }}
 }}
 """
 
 
 def table(pod_cidr: str, inside: Iterable[str]) -> str:
     """The whole table, in the place of any that was there. `inside`: ranges and addresses of the cluster."""
-    return _TEXT.format(table=TABLE, pod_cidr=pod_cidr, inside=", ".join(inside))
+    return _TEXT.format(table=TABLE, pod_cidr=pod_cidr, tunnel_port=TUNNEL_PORT, inside=", ".join(inside))

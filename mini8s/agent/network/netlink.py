@@ -17,7 +17,7 @@ from pyroute2 import IPRoute, NetlinkError
 
 from mini8s.agent.network import netns, sysctl
 from mini8s.agent.network.base import NetworkError
-from mini8s.agent.network.plan import TUNNEL, Entry, Forward, Neighbour, Route
+from mini8s.agent.network.plan import TUNNEL, TUNNEL_PORT, Entry, Forward, Neighbour, Route
 
 LINK_PREFIX = "m8p"
 GATEWAY = "169.254.1.1"  # of every pod; never put on the host, where masquerade would take it for a source
@@ -27,7 +27,7 @@ _PROTOCOL = 108  # of our routes; numbers from 5 up are free to use
 _LINK_SCOPE, _HOST_SCOPE = 253, 254
 _LABEL = "lo:mini8s"  # of addresses that this host answers on
 _PERMANENT, _SELF, _ONLINK = 0x80, 0x02, 4
-_VXLAN_ID, _VXLAN_PORT = 8, 8472
+_VXLAN_ID = 8
 VXLAN_OVERHEAD = 50
 
 T = TypeVar("T")
@@ -163,7 +163,7 @@ class Kernel:
                 address=mac,
                 mtu=mtu,
                 vxlan_id=_VXLAN_ID,
-                vxlan_port=_VXLAN_PORT,
+                vxlan_port=TUNNEL_PORT,
                 vxlan_local=local,
                 vxlan_learning=False,
             )

@@ -17,6 +17,7 @@ from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 
 TUNNEL = "mini8s.vx"
+TUNNEL_PORT = 8472  # UDP: the port that flannel and k3s use, so firewalls may know it
 HOST_GW, VXLAN = "host-gw", "vxlan"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from mini8s.agent.network import forwarding, masquerade, plan, ruleset, sysctl
 from mini8s.agent.network.base import NetworkError
-from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel
+from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel, link_name
 from mini8s.agent.network.pods import Pods
 from mini8s.client.informer import Informers
 from mini8s.objects.kinds import NODES, Obj
@@ -82,7 +82,10 @@ class Network:
         return self._ready_pods().attach(uid, pid)
 
     def detach(self, uid: str) -> None:
-        self._ready_pods().detach(uid)
+        if self._pods:
+            self._pods.detach(uid)
+        else:
+            self._kernel.remove_link(link_name(uid))
 
     def address(self, uid: str) -> str:
         return self._pods.address(uid) if self._pods else ""
@@ -124,6 +127,8 @@ class Network:
             mtu -= VXLAN_OVERHEAD
             mac, address = plan.tunnel_mac(own.pod_cidr), plan.tunnel_address(own.pod_cidr)
             self._kernel.make_tunnel(address, mac, own.address, mtu)
+        else:
+            self._kernel.remove_link(plan.TUNNEL)  # of an earlier choice
         if self._pod_cidr != own.pod_cidr:
             self._pods, self._pod_cidr = Pods(self._kernel, own.pod_cidr, mtu), own.pod_cidr
 

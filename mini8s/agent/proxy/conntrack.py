@@ -1,7 +1,7 @@
 """Forgetting UDP connections that went to endpoints which are gone.
 
 The kernel remembers for each UDP client where its first packet went, and sends all that follow there too.
-When an endpoint leaves a Service, those memories are removed in one dump of the table, however many they are.
+When endpoints leave Services, those memories are removed in one go a round, however many they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pyroute2 import Conntrack, NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from mini8s.agent.proxy.plan import Flow
+
+MOST_DUMPS = 8  # of single fronts; for more of them one dump of all UDP is cheaper
 
 
 class ConntrackError(Exception):
@@ -40,12 +42,23 @@ def _forget(wrong: Callable[[Any], bool], fronts: Set[tuple[str, int]]) -> int:
         with Conntrack() as table:
             found = [
                 entry.tuple_orig
-                for entry in table.dump_entries(tuple_orig=NFCTAttrTuple(proto=socket.IPPROTO_UDP))
+                for wanted in _filters(fronts)
+                for entry in table.dump_entries(tuple_orig=wanted)
                 if _of(entry.tuple_orig, fronts) and wrong(entry)
             ]
             return sum(_delete(table, one) for one in found)
     except (NetlinkError, OSError) as error:
         raise ConntrackError(f"the kernel's connection table: {error}") from error
+
+
+def _filters(fronts: Set[tuple[str, int]]) -> list[NFCTAttrTuple]:
+    """What the kernel is to leave out: Python takes 0.3 ms for each entry that it gets."""
+    if len(fronts) > MOST_DUMPS:
+        return [NFCTAttrTuple(proto=socket.IPPROTO_UDP)]
+    return [
+        NFCTAttrTuple(proto=socket.IPPROTO_UDP, daddr=address or None, dport=port)
+        for address, port in sorted(fronts)
+    ]
 
 
 def _of(original: Any, fronts: Set[tuple[str, int]]) -> bool:

@@ -30,6 +30,7 @@ class Endpoint:
     slot: Slot
     local: bool = False
     spare: bool = False
+    homeless: bool = False  # of no node that anybody named: it may be here
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def _endpoint(obj: Obj, number: int, node: str) -> Endpoint | None:
     addresses = obj.get("addresses") or []
     if not (ready or spare) or not addresses or not is_ipv4(addresses[0]):
         return None
-    return Endpoint((str(addresses[0]), number), obj.get("nodeName") == node, spare)
+    home = obj.get("nodeName")
+    return Endpoint((str(addresses[0]), number), home == node, spare, not home)
 
 
 def _is_port(value: Any) -> bool:

@@ -249,7 +249,7 @@ class _Draft:
         for index, slot in enumerate(group.slots):
             self._elements[ENDPOINTS, (number << GROUP_SHIFT, index)] = slot
         for endpoint in endpoints:
-            if endpoint.local:
+            if endpoint.local or endpoint.homeless:
                 address = endpoint.slot[0]
                 self._elements[HAIRPINS, (address, address)] = ()
         return group

@@ -28,6 +28,7 @@ from mini8s.util.workers import Stop, Worker
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0  # how soon a stop is seen
+SYNC_SECONDS = 0.5
 CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
 
 
@@ -83,8 +84,7 @@ class Proxy:
 
     def step(self) -> float | None:
         """Wait for changes, then one round."""
-        if not (self._services.synced.is_set() and self._slices.synced.is_set()):
-            self._stop.wait(0.05)
+        if not all(informer.synced.wait(SYNC_SECONDS) for informer in (self._services, self._slices)):
             return None
         if self._book is not None:
             self._wake.wait(IDLE_SECONDS)
