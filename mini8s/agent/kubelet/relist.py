@@ -15,10 +15,11 @@ RETRY_SECONDS = 2.0
 
 class Relist:
     """`changed` is called with the uid of each pod that changed; `trouble` says why the engine can't be
-    used."""
+    used, "" also before the first look: an agent that starts again must not call its node NotReady, which
+    would take every pod on it out of service."""
 
     def __init__(self, runtime: Runtime, changed: Callable[[str], None], stop: Stop) -> None:
-        self.trouble = "the container engine has not answered yet"
+        self.trouble = ""
         self._runtime = runtime
         self._changed = changed
         self._stop = stop
