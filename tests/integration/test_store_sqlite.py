@@ -97,8 +97,10 @@ def test_another_program_s_database_is_refused(path: str) -> None:
     db = apsw.Connection(path)
     db.execute("create table mine (x)")
     db.close()
+    before = Path(path).read_bytes()
     with pytest.raises(Corrupt, match="database of another program"):
         open_store(path)
+    assert Path(path).read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", ["header", "middle"])

@@ -38,15 +38,26 @@ class FileLock:
 
 
 def connect(path: str) -> apsw.Connection:
-    """A connection to a file that exists. The log is checkpointed by a thread of ours, never by a commit."""
+    """A connection to a file that exists and is ours."""
+    db = _open(path)
+    _set_up(db)
+    return db
+
+
+def _open(path: str) -> apsw.Connection:
     db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     db.set_busy_timeout(BUSY_MS)
+    return db
+
+
+def _set_up(db: apsw.Connection) -> None:
+    """The log is checkpointed by a thread of ours, never by a commit. The journal's mode is kept in the
+    file."""
     db.execute("pragma journal_mode=wal")
     db.execute("pragma synchronous=full")
     db.execute("pragma wal_autocheckpoint=0")
     db.execute(f"pragma journal_size_limit={WAL_KEPT_BYTES}")
     db.execute(f"pragma cache_size=-{CACHE_KIB}")
-    return db
 
 
 def connect_reader(path: str) -> apsw.Connection:
@@ -68,8 +79,9 @@ def open_checked(path: str) -> apsw.Connection:
     """The writer's connection to a whole file of the newest schema. Raises Corrupt, Unavailable."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        db = connect(path)
+        db = _open(path)
         _check_origin(db, path)
+        _set_up(db)
         _check_integrity(db, path)
         _migrate(db)
     except (apsw.CorruptError, apsw.NotADBError) as error:
