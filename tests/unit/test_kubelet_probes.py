@@ -172,3 +172,20 @@ def test_answers_become_a_verdict_and_an_event() -> None:
     loop.prober.forget("u")
     assert loop.prober.verdicts(running()) == {}
     loop.prober.close()
+
+
+def test_an_agent_that_starts_again_keeps_what_the_status_says() -> None:
+    probe = {"exec": {"command": ["x"]}}
+    made = pod(startupProbe=probe, readinessProbe=probe, livenessProbe=probe)
+    said = {"name": "c", "containerID": "docker://c1", "started": True, "ready": True}
+    made["status"] = {"containerStatuses": [said]}
+    loop = Loop()
+    loop.prober.follow(made, running(), "10.0.0.1")
+    assert loop.prober.verdicts(running()) == {"c1": Verdict()}
+    assert {key[1] for key in loop.prober._pods["u"]} == {"startup", "readiness", "liveness"}
+    said["containerID"] = "docker://another"
+    fresh = Loop()
+    fresh.prober.follow(made, running(), "10.0.0.1")
+    assert fresh.prober.verdicts(running())["c1"] == Verdict(started=False, ready=False)
+    for one in (loop, fresh):
+        one.prober.close()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet.images import field_path
 from mini8s.agent.kubelet.probe_checks import Answer, ask
-from mini8s.agent.kubelet.probes import Probe, Tally, count, probes_of, settled, verdict
+from mini8s.agent.kubelet.probes import Probe, Tally, count, known_before, probes_of, settled, verdict
 from mini8s.agent.kubelet.view import Verdict, View
 from mini8s.agent.runtime.base import RunningPod, Runtime
 from mini8s.client.base import EventSink
@@ -63,14 +63,10 @@ class Prober:
             return
         with self._wake:
             self._specs[uid] = _specs(pod, running)
-            view = View(pod, running, self._verdicts(uid))
             known = self._pods.setdefault(uid, {})
-            wanted = {
-                (probe.container_id, probe.type): probe
-                for probe in probes_of(view, address, deleting=meta.deleting(pod))
-            }
-            for key, probe in wanted.items():
-                self._begin(uid, key, probe, pod, known)
+            self._begin(pod, running, address, known)
+            # a container that had started before this agent did is asked the other probes at once
+            wanted = self._begin(pod, running, address, known)
             alive = {one.id for one in running.containers if one.running}
             self._pods[uid] = {
                 key: asked
@@ -104,14 +100,21 @@ class Prober:
         with self._wake:
             self._wake.notify_all()
 
-    def _begin(self, uid: str, key: Key, probe: Probe, pod: Obj, known: dict[Key, _Asked]) -> None:
-        asked = known.get(key)
-        if asked:
-            asked.probe, asked.pod = probe, pod
-            return
-        due = max(self._clock.now().timestamp(), probe.begins)
-        known[key] = _Asked(probe, pod, due)
-        self._push(due, uid, key)
+    def _begin(self, pod: Obj, running: RunningPod, address: str, known: dict[Key, _Asked]) -> frozenset[Key]:
+        """Have the probes asked that are to be asked now; their keys."""
+        uid = meta.uid(pod)
+        view = View(pod, running, self._verdicts(uid))
+        probes = probes_of(view, address, deleting=meta.deleting(pod))
+        for probe in probes:
+            key = (probe.container_id, probe.type)
+            if key in known:
+                known[key].probe, known[key].pod = probe, pod
+                continue
+            due = max(self._clock.now().timestamp(), probe.begins)
+            asked = known[key] = _Asked(probe, pod, due, known_before(pod, probe))
+            if not settled(probe, asked.tally):
+                self._push(due, uid, key)
+        return frozenset((probe.container_id, probe.type) for probe in probes)
 
     def _push(self, due: float, uid: str, key: Key) -> None:
         heapq.heappush(self._heap, (due, next(self._order), uid, key))

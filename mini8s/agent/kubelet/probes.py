@@ -62,6 +62,17 @@ class Tally:
     run: int = 0
 
 
+def known_before(pod: Obj, probe: Probe) -> Tally:
+    """What the status says of this very container: an agent that starts again must not take a container out
+    of service until it has asked anew."""
+    word = {"startup": "started", "readiness": "ready"}.get(probe.type, "")
+    said = pod.get("status") or {}
+    for status in (*(said.get("containerStatuses") or ()), *(said.get("initContainerStatuses") or ())):
+        if status.get("containerID") == f"docker://{probe.container_id}" and status.get(word):
+            return Tally(True)
+    return Tally()
+
+
 def settled(probe: Probe, tally: Tally) -> bool:
     """Whether it needs to be asked no more: it has started, or it is to be restarted."""
     if probe.type == "readiness":
