@@ -41,13 +41,16 @@ require_python() { find_python || die "Python 3.11 or newer with its venv module
 # The checkout's virtual environment with mini8s in it; $1 is the extra to install ("" or "test"). Nothing is fetched when
 # what setup.cfg asks for is there already.
 make_venv() {
-  local extra=$1 wanted stamp=$VENV/.mini8s-${1:-run}
+  local extra=$1 wanted stamp stamps=("$VENV/.mini8s-test")
+  [ -n "$extra" ] || stamps+=("$VENV/.mini8s-run")   # what the tests need is more than what a run needs
   if ! find_python >/dev/null; then
     install_packages "mini8s-no-python:python3" "mini8s-no-venv:python3-venv"
     require_python >/dev/null
   fi
   wanted=$(cat "$ROOT/setup.cfg" "$ROOT/pyproject.toml" | sha256sum)
-  if [ -x "$VENV/bin/mini8s" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+  for stamp in "${stamps[@]}"; do
+    if [ -x "$VENV/bin/mini8s" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+  done
   if [ ! -x "$VENV/bin/python" ]; then
     say "Making a Python environment in .venv"
     "$(find_python)" -m venv "$VENV"

@@ -11,7 +11,7 @@ import pytest
 from hosts import Host, Hosts
 from hosts.cluster import Cluster
 
-GRACE_SECONDS = 6  # the test's patience with a silent node
+GRACE_SECONDS = 22  # the server's patience with a silent node here: two heartbeats
 MANIFEST = f"""
 apiVersion: apps/v1
 kind: Deployment
