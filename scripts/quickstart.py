@@ -224,13 +224,17 @@ def resolve(server: str) -> list[str]:
 
 
 def next_commands(stage: Stage, address: str) -> str:
-    tool = "kubectl" if shutil.which("kubectl") else str(MINI8S.relative_to(ROOT))
+    tool = Path(client(stage)[0]).name
+    update = "kubectl set image deployment/hello web=mini8s-hello:v2"
+    if tool == "mini8s":
+        tool = str(MINI8S)
+        update = f"sed s/hello:v1/hello:v2/ {MANIFEST} | {tool} apply -f -"
     return f"""
 Try next (as root):
     export KUBECONFIG={stage.kubeconfig}
     {tool} get nodes,pods,services -o wide
     {tool} scale deployment hello --replicas=5
-    {tool} set image deployment/hello web=mini8s-hello:v2 && {tool} rollout status deployment/hello
+    {update} && {tool} rollout status deployment/hello
     for i in 1 2 3 4 5; do curl -s http://{address}/; done
     {tool} rollout undo deployment/hello
     curl -s --unix-socket {stage.socket} 'http://mini8s/api/v1/pods?as=table'
