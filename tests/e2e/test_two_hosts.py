@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from hosts import Host, Hosts
 from hosts.cluster import Cluster
 
 GRACE_SECONDS = 22  # the server's patience with a silent node here: two heartbeats
+NODE_PORT = 30080
 MANIFEST = f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -36,8 +39,9 @@ apiVersion: v1
 kind: Service
 metadata: {{name: pair}}
 spec:
+  type: NodePort
   selector: {{app: pair}}
-  ports: [{{port: 80, targetPort: 8080}}]
+  ports: [{{port: 80, targetPort: 8080, nodePort: {NODE_PORT}}}]
 """
 
 
@@ -85,22 +89,53 @@ def test_a_pod_reaches_a_pod_on_the_other_host(pair: Cluster) -> None:
     here, there = pods(pair, "h1")[0], pods(pair, "h2")[0]
     for near, far in ((here, there), (there, here)):
         request = f"printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' | nc {far['status']['podIP']} 8080"
-        said = host_of(pair, near).docker("exec", container(pair, near), "sh", "-c", request)
-        assert near["status"]["podIP"] in said
+        assert near["status"]["podIP"] in inside(pair, near, request)
+
+
+def vip(cluster: Cluster) -> str:
+    return str(cluster.get("service", "pair")["spec"]["clusterIP"])
+
+
+def inside(cluster: Cluster, pod: dict[str, Any], script: str) -> str:
+    """What a shell in the pod's container prints."""
+    return host_of(cluster, pod).docker("exec", container(cluster, pod), "sh", "-c", script)
+
+
+def reaches_all(cluster: Cluster, address: str, names: set[str], *, on: int) -> bool:
+    """Whether every pod of those, and nobody else, answers at an address, asked often enough."""
+    seen: set[str] = set()
+    for _ in range(100):
+        seen.add(cluster.curl(f"http://{address}/", on=on).split()[3].rstrip(":"))
+        if seen == names:
+            return True
+    return False
 
 
 def test_the_service_leads_to_pods_on_either_host_from_either_host(pair: Cluster) -> None:
-    address = pair.get("service", "pair")["spec"]["clusterIP"]
-    names = {pod["metadata"]["name"] for pod in pods(pair)}
+    address, names = vip(pair), {pod["metadata"]["name"] for pod in pods(pair)}
     for number in (1, 2):
-        said = [pair.curl(f"http://{address}/", on=number) for _ in range(60)]
-        assert {line.split()[3].rstrip(":") for line in said} == names
+        assert reaches_all(pair, address, names, on=number)
+        for host in pair.hosts.values():  # its node port, on this host and from the other
+            assert reaches_all(pair, f"{host.ip}:{NODE_PORT}", names, on=number)
+
+
+def test_a_pod_finds_the_service_by_name(pair: Cluster) -> None:
+    """Through the search domains; its address leads to pods on both hosts, the asking one among them."""
+    address, names = vip(pair), {pod["metadata"]["name"] for pod in pods(pair)}
+    asker = pods(pair, "h2")[0]
+    for name in ("pair", "pair.default.svc.cluster.local"):
+        # busybox asks for the name in every search domain, and fails for those that don't have it
+        assert address in inside(pair, asker, f"nslookup {name} || true")
+    request = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc {address} 80"
+    said = inside(pair, asker, f"for i in $(seq 60); do {request} | tail -n 1; done")
+    assert {line.split()[3].rstrip(":") for line in said.splitlines()} == names
 
 
 def test_a_killed_container_is_restarted_with_back_off(pair: Cluster) -> None:
     victim = pods(pair, "h2")[0]
     for restarts in (1, 2):
-        pair.hosts[2].docker("kill", container(pair, victim))
+        found = pair.hosts[2].docker("inspect", "--format={{.State.Pid}}", container(pair, victim))
+        os.kill(int(found), signal.SIGKILL)
 
         def restarted(wanted: int = restarts) -> bool:
             status = pair.get("pod", victim["metadata"]["name"])["status"]["containerStatuses"][0]
@@ -112,10 +147,16 @@ def test_a_killed_container_is_restarted_with_back_off(pair: Cluster) -> None:
 
 
 def test_a_host_that_is_cut_off_is_replaced_and_comes_back(pair: Cluster) -> None:
-    before = {pod["metadata"]["uid"] for pod in pods(pair, "h2")}
+    address, lost = vip(pair), pods(pair, "h2")
+    before = {pod["metadata"]["uid"] for pod in lost}
+    running = pair.hosts[2].docker("ps", "--quiet")
     pair.hosts[2].cut()
     pair.wait_for("h2 to be lost", lambda: "h2" not in pair.ready_nodes(), seconds=GRACE_SECONDS + 20)
+    pair.wait_for("the Service to leave h2 out", lambda: answers(pair, address, 10), seconds=5)
     pair.wait_for("replacements on h1", lambda: len(pods(pair, "h1")) == 4, seconds=60)
+    assert answers(pair, address, 40)
+    assert pair.hosts[2].docker("ps", "--quiet") == running
+    assert pair.curl(f"http://{lost[0]['status']['podIP']}:8080/", on=2).startswith("hello v1")
     pair.hosts[2].mend()
     pair.wait_ready("h1", "h2")
 
@@ -126,3 +167,17 @@ def test_a_host_that_is_cut_off_is_replaced_and_comes_back(pair: Cluster) -> Non
     pair.wait_for("the old pods to be gone from h2", lambda: not leftovers(), seconds=60)
     listed = json.loads(pair.kubectl("get", "pods", "--selector=app=pair", "--output=json"))["items"]
     assert not before & {pod["metadata"]["uid"] for pod in listed}
+    pair.wait_for("links and routes of h2 to be those of no pod", lambda: bare(pair.hosts[2]))
+    assert not list((pair.hosts[2].data / "agent" / "pods").iterdir())
+
+
+def answers(cluster: Cluster, address: str, requests: int) -> bool:
+    """Whether all of so many requests from h1 are answered at once."""
+    return all(cluster.curl(f"http://{address}/", timeout=1) for _ in range(requests))
+
+
+def bare(host: Host) -> bool:
+    """Whether nothing of a pod is left in the host's network: only the road to the other host."""
+    links = {link["ifname"] for link in json.loads(host.run("ip", "-j", "link"))}
+    routes = [route["dst"] for route in json.loads(host.run("ip", "-j", "route"))]
+    return links == {"lo", "eth0"} and not [route for route in routes if route.startswith("10.42.1.")]
