@@ -85,7 +85,7 @@ class Watching:
         if call.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
             raise BadRequest("a watch needs HTTP/1.1")
         kind, namespace = call.target.kind, call.target.namespace
-        feed = self._pump.open(self._encoding(call), kind.resource)
+        feed = self._pump.open(self._encoding(call), kind.plural)
         unsubscribe = self._subscribe(call, feed)
         schedule = Schedule(
             call.query.timeout_seconds or random.uniform(MIN_SECONDS, 2 * MIN_SECONDS),  # noqa: S311
