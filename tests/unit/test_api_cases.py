@@ -152,7 +152,9 @@ def ask(api: Api, request: Message) -> tuple[int, dict[str, str], bytes]:
         "wsgi.url_scheme": "https",
         "wsgi.input": io.BytesIO(body),
         "CONTENT_TYPE": headers.pop("Content-Type", ""),
-        "CONTENT_LENGTH": headers.pop("Content-Length", str(len(body))),
+        "CONTENT_LENGTH": headers.pop(
+            "Content-Length", "" if "Transfer-Encoding" in headers else str(len(body))
+        ),
         ENVIRON_KEY: FakeConnection(peer),
     }
     environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
