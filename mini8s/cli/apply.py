@@ -3,6 +3,8 @@ more."""
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from mini8s.cli import manifests
@@ -16,6 +18,7 @@ from mini8s.wire import codec
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's, so that both may take turns
 TRIES = 5
+_ESCAPES = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"})
 
 
 @click.command("apply")
@@ -66,5 +69,13 @@ def with_last_applied(obj: Obj) -> Obj:
     """The object with itself, as it was given, in the annotation that the next apply compares with."""
     annotations = {key: value for key, value in meta.annotations(obj).items() if key != LAST_APPLIED}
     bare = obj | {"metadata": obj["metadata"] | {"annotations": annotations}}
-    said = codec.encode_json(bare).decode() + "\n"
-    return obj | {"metadata": obj["metadata"] | {"annotations": annotations | {LAST_APPLIED: said}}}
+    return obj | {
+        "metadata": obj["metadata"] | {"annotations": annotations | {LAST_APPLIED: _as_kubectl_writes(bare)}}
+    }
+
+
+def _as_kubectl_writes(obj: Obj) -> str:
+    """JSON to the letter, so that neither of us takes the other's annotation for a change: keys in order, and
+    what HTML gives a meaning escaped."""
+    text = json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.translate(_ESCAPES) + "\n"

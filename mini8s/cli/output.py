@@ -12,7 +12,7 @@ from mini8s.cli.errors import CommandError
 from mini8s.cli.jsonpath import BadTemplate, render
 from mini8s.cli.resources import kind_of_object, title
 from mini8s.objects import meta
-from mini8s.objects.kinds import Obj
+from mini8s.objects.kinds import Kind, Obj
 from mini8s.wire import codec, table
 
 TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -27,9 +27,19 @@ def is_table(output: str) -> bool:
     return output in ("", "wide")
 
 
-def echo_table(answer: Obj, output: str, *, no_headers: bool = False, with_namespace: bool = False) -> None:
-    shown = table.with_namespace(answer) if with_namespace else answer
-    click.echo(table.text(shown, wide=output == "wide", no_headers=no_headers), nl=False)
+def echo_table(answer: Obj, output: str, *, no_headers: bool = False, namespaces: bool = False) -> None:
+    text = table.text(answer, wide=output == "wide", no_headers=no_headers, namespaces=namespaces)
+    click.echo(text, nl=False)
+
+
+def with_kind(answer: Obj, kind: Kind) -> Obj:
+    """The table with its kind before each name, as kubectl shows several kinds at once."""
+    columns = [column.get("format") == "name" for column in answer["columnDefinitions"]]
+
+    def named(cells: Sequence[Any]) -> list[Any]:
+        return [title(kind, cell) if is_name else cell for cell, is_name in zip(cells, columns, strict=True)]
+
+    return answer | {"rows": [row | {"cells": named(row["cells"])} for row in answer["rows"]]}
 
 
 def echo(objects: Sequence[Obj], output: str, *, as_list: bool) -> None:
@@ -49,7 +59,7 @@ def echo(objects: Sequence[Obj], output: str, *, as_list: bool) -> None:
         click.echo(json.dumps(whole, indent=4))
     else:
         try:
-            click.echo(render(output.removeprefix("jsonpath="), whole))
+            click.echo(render(output.removeprefix("jsonpath="), whole), nl=False)
         except BadTemplate as error:
             raise CommandError(f"jsonpath: {error}") from error
 
