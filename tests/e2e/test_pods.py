@@ -277,7 +277,7 @@ def test_what_hinders_a_pod_is_said_in_its_status_and_events(here: Space) -> Non
     volume = {"name": "missing", "configMap": {"name": "missing"}}
     mounts = [{"name": "missing", "mountPath": "/missing"}]
     here.apply(
-        pod("no-image", {"name": "main", "image": "registry.invalid/nothing:1"}),
+        pod("no-image", {"name": "main", "image": "127.0.0.1:1/nothing:1"}),
         pod("no-pull", {"name": "main", "image": "nothing:1", "imagePullPolicy": "Never"}),
         pod("no-config", container(FOREVER, env=env)),
         pod("no-volume", container(FOREVER, volumeMounts=mounts), volumes=[volume]),
@@ -294,7 +294,7 @@ def test_what_hinders_a_pod_is_said_in_its_status_and_events(here: Space) -> Non
         here.wait(name, f"one of {reasons}", lambda status, wanted=reasons: waiting(status) in wanted)
     here.wait("no-image", "back-off", lambda status: waiting(status) == "ImagePullBackOff")
     for name, words in {
-        "no-image": 'Back-off pulling image "registry.invalid/nothing:1"',
+        "no-image": 'Back-off pulling image "127.0.0.1:1/nothing:1"',
         "no-pull": 'Container image "nothing:1" is not present with pull policy of Never',
         "no-config": 'Error: configmap "missing" not found',
         "no-volume": 'MountVolume.SetUp failed for volume "missing" : configmap "missing" not found',
