@@ -82,6 +82,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         registry,
         authenticate=authenticator(),
         joining=_joining(settings, files),
+        ready={"store": lambda: store.trouble},
         stats=store.stats,
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import os
 import re
 import socket
@@ -51,7 +52,7 @@ def node_ip(wanted: str) -> str:
     """The address others reach this host at: what was asked for, else the source address of the default
     route."""
     if wanted:
-        return wanted
+        return address(wanted, "--node-ip")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("198.51.100.1", 9))  # TEST-NET-2 (RFC 5737); a UDP connect only asks for the route
@@ -60,6 +61,17 @@ def node_ip(wanted: str) -> str:
                 "this host has no default route to take its address from: give --node-ip"
             ) from None
         return str(sock.getsockname()[0])
+
+
+def address(text: str, flag: str) -> str:
+    """An IPv4 address that others can reach this host at. Raises HostError."""
+    try:
+        found = ipaddress.IPv4Address(text)
+    except ValueError:
+        raise HostError(f"{flag} {text!r} is not an IPv4 address") from None
+    if found.is_loopback or found.is_unspecified or found.is_multicast or found.is_link_local:
+        raise HostError(f"{flag} {text} can't be an address at which others reach this host")
+    return text
 
 
 def lock(path: Path) -> IO[bytes]:

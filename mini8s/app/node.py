@@ -10,7 +10,6 @@ import json
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.kubelet.runner import Kubelet
-from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
@@ -89,7 +88,7 @@ def _kubelet(
     cluster: Cluster,
     rest: Rest,
     informers: Informers,
-    network: PodNetwork,
+    network: Network,
     stop: Stop,
     *,
     control_plane: bool,
@@ -110,6 +109,7 @@ def _kubelet(
         clock=clock,
         stop=stop,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock),
+        network_trouble=lambda: "" if network.ready else network.sentence,
     )
 
 

@@ -34,7 +34,7 @@ def complete(settings: ServerSettings) -> ServerSettings:
         settings,
         node_name=host.node_name(settings.node_name),
         node_ip=node_ip,
-        advertise_address=settings.advertise_address or node_ip,
+        advertise_address=host.address(settings.advertise_address or node_ip, "--advertise-address"),
         token=settings.token or host.read_token(settings.token_file),
         data_dir=str(Path(settings.data_dir).absolute()),
     )

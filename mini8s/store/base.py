@@ -153,6 +153,10 @@ class Store(Protocol):
         """Write a consistent copy of the whole store to a file that does not exist yet, while others read and
         write."""
 
+    @property
+    def trouble(self) -> str:
+        """Why the disk refused the last write; empty when it took it."""
+
     def stats(self) -> dict[str, float]:
         """Figures for /metrics: keys, revision, compacted, file_bytes, wal_bytes, commits, written_bytes,
         queued."""

@@ -83,6 +83,10 @@ class FakeStore:
         rows = {row.key: row.value.decode() for row in self.list("").rows}
         Path(path).write_text(json.dumps(rows))
 
+    @property
+    def trouble(self) -> str:
+        return str(self.refuse or "")
+
     def stats(self) -> dict[str, float]:
         return {
             "keys": len(self._feed),

@@ -113,6 +113,7 @@ class SqliteStore:
         self._in_flight: dict[str, Write] = {}
         self._outcomes: deque[Callable[[], None]] = deque()
         self._closed = False
+        self._trouble = ""
         checkpointer = Checkpointer(partial(file.connect, path), self._report)
         self._writer = Writer(
             db,
@@ -235,6 +236,7 @@ class SqliteStore:
                 for write in writes:
                     del self._in_flight[write.row.key]
                 done = [write for write in writes if write.error is None]
+                self._trouble = next((str(write.error) for write in writes if write.error), "")
                 self._ephemeral.update(keys.family(write.row.key) for write in done if not write.lasting)
                 changes = [self._feed.apply(write.row, deleted=write.deleted) for write in done]
             self._watches.dispatch(changes)
@@ -258,6 +260,10 @@ class SqliteStore:
         taking = snapshot.Taking(self._path, path, self._loop.ticket(), self._post)
         self._loop.start_thread(taking.run, "store-snapshot")
         taking.outcome()
+
+    @property
+    def trouble(self) -> str:
+        return self._trouble
 
     def stats(self) -> dict[str, float]:
         figures = self._writer.figures
