@@ -256,7 +256,8 @@ def test_output_on_docker(engine: Place) -> None:
     uid = engine.uid()
     box = engine.runtime.create_sandbox(sandbox(uid))
     made = engine.runtime.create_container(
-        box.id, container(uid, "sh", "-c", "echo one; sleep 0.2; echo two >&2; sleep 0.3; echo three; sleep 30")
+        box.id,
+        container(uid, "sh", "-c", "echo one; sleep 0.2; echo two >&2; sleep 0.3; echo three; sleep 30"),
     )
     engine.runtime.start_container(made)
     time.sleep(1.2)

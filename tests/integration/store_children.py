@@ -61,6 +61,7 @@ def full_disk(folder: str) -> None:
             refused += 1
             assert store.get(f"/pods/{number}") is None
     assert refused > 100, refused
+    assert "disk" in store.trouble
     heartbeat = store.get("/leases/a")
     assert heartbeat
     store.put("/leases/a", value, expected=heartbeat.revision, durability=Durability.EPHEMERAL)
@@ -71,6 +72,7 @@ def full_disk(folder: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     written.append(store.put("/pods/first", value, expected=first.revision).revision)
     written.append(store.put("/pods/299", value, expected=0).revision)
+    assert store.trouble == ""
     assert seen == written
     before = store.list("")
     store.close()
