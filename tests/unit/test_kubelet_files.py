@@ -60,6 +60,7 @@ def test_host_path_types(tmp_path: Path) -> None:
 
 
 def test_mounts_of_a_container(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2777)
     prepared = volumes.Volumes({"v": str(tmp_path)})
     container = {
         "volumeMounts": [
@@ -70,7 +71,7 @@ def test_mounts_of_a_container(tmp_path: Path) -> None:
     whole, part = volumes.mounts(prepared, container, {"POD": "web"})
     assert (whole.source, whole.target, whole.read_only) == (str(tmp_path), "/v", True)
     assert part.source == str(tmp_path / "web" / "x")
-    assert Path(part.source).is_dir()
+    assert [path.stat().st_mode & 0o7777 for path in (tmp_path / "web", Path(part.source))] == [0o2777] * 2
     (tmp_path / "link").symlink_to("/etc")
     for bad in ({"name": "v", "mountPath": "/", "subPath": "link"}, {"name": "w", "mountPath": "/"}):
         with pytest.raises(Missing):

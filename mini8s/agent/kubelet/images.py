@@ -1,7 +1,8 @@
 """Images for containers: there already, or pulled one after the other by a thread of their own.
 
-A worker never waits for a registry: while a pull goes on its pod waits in `ContainerCreating`, and when it
-ends the pod is looked at again. A failed pull is repeated after 10 s, 20 s … 5 min, whoever asks.
+A worker never waits for a registry: while a pull goes on its pod waits in `ContainerCreating`, or with the
+error of the try before, and when it ends the pod is looked at again. A failed pull is repeated after 10 s,
+20 s … 5 min, whoever asks.
 """
 
 from __future__ import annotations
@@ -118,14 +119,14 @@ class Images:
                 begins, pull.busy = not pull.busy, True
                 if begins:
                     self._todo.put(name)
-                error, until = "", None
+                error, until = pull.error, None
         if until:
             message = f'Back-off pulling image "{name}"'
             self._say(pod, container, "Normal", "BackOff", message)
             return ImageWait(Waiting("ImagePullBackOff", f"{message}: ErrImagePull: {error}"), until)
         if begins:
             self._say(pod, container, "Normal", "Pulling", f'Pulling image "{name}"')
-        return ImageWait(Waiting("ContainerCreating"), None)
+        return ImageWait(Waiting("ErrImagePull", error) if error else Waiting("ContainerCreating"), None)
 
     def _pulled(self, name: str, error: str, figures: str) -> set[str]:
         """Note how a pull ended and tell the pods' events; the uids of those that waited for it."""

@@ -123,10 +123,13 @@ def _mount(volumes: Volumes, mount: Obj, env: Mapping[str, str]) -> Mount:
 
 
 def _below(volume: Path, path: str) -> str:
-    """A subPath: what is missing becomes a folder; a link must not lead out of the volume."""
+    """A subPath: what is missing becomes folders that let in whom the volume lets in; a link must not lead
+    out of the volume."""
     target, root = (volume / path).resolve(), volume.resolve()
     if not target.is_relative_to(root):
         raise Missing(f"subPath {path} leads out of its volume")
-    if not target.exists():
-        target.mkdir(parents=True, mode=0o750)
+    missing = [folder for folder in (target, *target.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(root.stat().st_mode & 0o7777)
     return str(target)
