@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,7 @@ def test_the_service_leads_to_pods_on_either_host_from_either_host(pair: Cluster
             assert reaches_all(pair, f"{host.ip}:{NODE_PORT}", names, on=number)
 
 
-def test_a_pod_finds_the_service_by_name(pair: Cluster) -> None:
+def test_a_pod_finds_the_service_by_name(pair: Cluster, tmp_path: Path) -> None:
     """Through the search domains; its address leads to pods on both hosts, the asking one among them."""
     address, names = vip(pair), {pod["metadata"]["name"] for pod in pods(pair)}
     asker = pods(pair, "h2")[0]
@@ -129,13 +130,31 @@ def test_a_pod_finds_the_service_by_name(pair: Cluster) -> None:
     request = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc {address} 80"
     said = inside(pair, asker, f"for i in $(seq 60); do {request} | tail -n 1; done")
     assert {line.split()[3].rstrip(":") for line in said.splitlines()} == names
+    for name in ("pair", "pair.default", "pair.default.svc", "pair.default.svc.cluster.local"):
+        assert fetched(pair, asker, f"http://{name}/", tmp_path).startswith("hello v1 ")
+
+
+def fetched(cluster: Cluster, pod: dict[str, Any], url: str, folder: Path) -> str:
+    """What curl gets in the pod's network with the pod's resolv.conf, which the C library reads: a static
+    busybox has no such resolver."""
+    resolv_conf = folder / "resolv.conf"
+    resolv_conf.write_text(inside(cluster, pod, "cat /etc/resolv.conf"))
+    script = f"mount --bind {resolv_conf} /etc/resolv.conf && curl -s --max-time 5 {url}"
+    network = f"--net=/proc/{process(cluster, pod)}/ns/net"
+    command = ("nsenter", network, "unshare", "--mount", "sh", "-c", script)
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def process(cluster: Cluster, pod: dict[str, Any]) -> int:
+    """The first process of the pod's container."""
+    words = ("inspect", "--format={{.State.Pid}}", container(cluster, pod))
+    return int(host_of(cluster, pod).docker(*words))
 
 
 def test_a_killed_container_is_restarted_with_back_off(pair: Cluster) -> None:
     victim = pods(pair, "h2")[0]
     for restarts in (1, 2):
-        found = pair.hosts[2].docker("inspect", "--format={{.State.Pid}}", container(pair, victim))
-        os.kill(int(found), signal.SIGKILL)
+        os.kill(process(pair, victim), signal.SIGKILL)
 
         def restarted(wanted: int = restarts) -> bool:
             status = pair.get("pod", victim["metadata"]["name"])["status"]["containerStatuses"][0]
