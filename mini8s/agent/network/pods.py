@@ -47,7 +47,9 @@ class Pods:
             held = {link.uid: link.address for link in links if link.uid and link.address}
             held |= {uid: address for uid, address in self._addresses.all().items() if uid in self._busy}
             self._addresses.keep(held)
-            broken = [link for link in links if not link.address and link.uid not in self._busy]
+            # by name: a link that is just being made has no alias yet, and so no uid
+            busy = {link_name(uid) for uid in self._busy}
+            broken = [link for link in links if not link.address and link.name not in busy]
         for link in broken:
             self._kernel.remove_link(link.name)
         return len(held)
