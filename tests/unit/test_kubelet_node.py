@@ -161,6 +161,23 @@ def test_a_status_is_written_once_and_again_after_a_failure() -> None:
     assert [call.body["status"] for call in api.calls] == [{"phase": "Running"}]
 
 
+def test_what_others_write_into_a_status_is_noticed_and_put_right() -> None:
+    api = FakeApi()
+    writer, pod = StatusWriter(api, WorkQueue()), stored(api)
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    for status in ({"phase": "Pending"}, ready):
+        writer.put(pod, status, gone=False)
+        writer.write(pod["metadata"]["uid"])
+    assert not writer.overwritten(api.get(PODS, "d", "p")), "our own word comes back"
+    assert not writer.overwritten({**pod, "status": {"phase": "Pending"}}), "an older one of ours comes late"
+    lost = {"conditions": [{"type": "Ready", "status": "False"}]}
+    pod = api.patch_status(PODS, "d", "p", {"status": lost})
+    assert writer.overwritten(pod)
+    writer.put(pod, ready, gone=False)
+    writer.write(pod["metadata"]["uid"])
+    assert api.get(PODS, "d", "p")["status"] == ready
+
+
 def test_another_pod_of_the_same_name_is_left_alone() -> None:
     api, queue = FakeApi(), WorkQueue()
     writer, pod = StatusWriter(api, queue), stored(api)

@@ -238,7 +238,7 @@ class Kubelet:
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
         if old and new and meta.uid(old) != meta.uid(new):
             self._queue.add(meta.uid(old))
-        elif old and new and _same_wish(old, new):
+        elif old and new and _same_wish(old, new) and not self._statuses.overwritten(new):
             return
         self._queue.add(meta.uid(new or old or {}))
 
@@ -257,7 +257,7 @@ def _by_uid(pod: Obj) -> tuple[str, ...]:
 
 
 def _same_wish(old: Obj, new: Obj) -> bool:
-    """Whether only the status changed, which is our own word coming back, and nobody's readiness gate."""
+    """Whether only the status changed, and no readiness gate waits for that."""
     bare_old, bare_new = ({**pod, "status": None, "metadata": _bare(pod)} for pod in (old, new))
     return bare_old == bare_new and not new["spec"].get("readinessGates")
 

@@ -21,12 +21,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Said:
-    """What is to be said of a pod, and what the server was told last."""
+    """What is to be said of a pod, what the server was told last, and which revision that made."""
 
     pod: Obj
     status: Obj
     gone: bool
     written: Obj
+    revision: int = 0
 
 
 class StatusWriter:
@@ -40,12 +41,26 @@ class StatusWriter:
         """`gone`: nothing of the pod is left here, so the server may forget it."""
         uid = meta.uid(pod)
         with self._lock:
-            known = self._said.get(uid)
-            written = known.written if known else pod.get("status") or {}
-            self._said[uid] = _Said(pod, status, gone, written)
-            if status == written and not gone:
+            known = self._said.get(uid) or _Said(pod, {}, gone, pod.get("status") or {})
+            self._said[uid] = _Said(pod, status, gone, known.written, known.revision)
+            if status == known.written and not gone:
                 return
         self._queue.add(uid)
+
+    def overwritten(self, pod: Obj) -> bool:
+        """Whether somebody else has written into a pod's status since we did: a node that was not heard of
+        has its pods called not ready, and nobody but us takes that back."""
+        status = pod.get("status") or {}
+        with self._lock:
+            known = self._said.get(meta.uid(pod))
+            if (
+                known is None
+                or meta.revision(pod) <= known.revision
+                or status in (known.written, known.status)
+            ):
+                return False
+            known.written = status
+        return True
 
     def forget(self, uid: str) -> None:
         with self._lock:
@@ -74,10 +89,10 @@ class StatusWriter:
         change = difference(said.written, said.status)
         if change:
             patch = {"metadata": {"uid": uid}, "status": change}
-            self._api.patch_status(PODS, namespace, name, patch)
+            made = self._api.patch_status(PODS, namespace, name, patch)
             with self._lock:
                 if uid in self._said:
-                    self._said[uid].written = said.status
+                    self._said[uid].written, self._said[uid].revision = said.status, meta.revision(made)
         if said.gone:
             self._api.delete(PODS, namespace, name, uid=uid, grace_seconds=0)
 
