@@ -22,6 +22,7 @@ UNSCHEDULABLE_SECONDS = 300.0  # tried again after this even if nothing seemed t
 class _Waiting:
     pod: PodFacts
     since: int
+    seen: int  # changes of the cluster there had been when it was last taken, so before the picture was made
     due: float = 0.0
     retry_on_change: float | None = None  # when it may be tried if the cluster changes; None: it is active
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_BACKOFF, MOST_BACKOFF))
@@ -34,6 +35,7 @@ class Queue:
         self._changed = threading.Condition()  # guards the table; notified when something may have become due
         self._waiting: dict[str, _Waiting] = {}
         self._arrivals = 0
+        self._changes = 0
 
     def add(self, pod: PodFacts) -> None:
         """A pod that has no node; what is known about its failures stays."""
@@ -44,7 +46,7 @@ class Queue:
                     known.pod, known.due, known.retry_on_change = pod, 0.0, None
             else:
                 self._arrivals += 1
-                self._waiting[pod.key] = _Waiting(pod, self._arrivals)
+                self._waiting[pod.key] = _Waiting(pod, self._arrivals, self._changes)
             self._changed.notify()
 
     def forget(self, key: str) -> None:
@@ -56,26 +58,30 @@ class Queue:
         """Nodes or placed pods are not what they were: what was unschedulable may fit now, after its
         back-off."""
         with self._changed:
+            self._changes += 1
             for waiting in self._waiting.values():
                 if waiting.retry_on_change is not None:
                     waiting.due, waiting.retry_on_change = waiting.retry_on_change, None
             self._changed.notify()
 
     def failed(self, key: str, now: float, *, unschedulable: bool) -> None:
-        """Put off a pod that was tried: for its back-off, and if it fits nowhere, until the cluster
-        changes."""
+        """Put off a pod that was tried: for its back-off, and if it fits nowhere, until the cluster changes
+        (unless it did while the pod was tried: the picture may have been older)."""
         with self._changed:
             waiting = self._waiting.get(key)
             if waiting is None:
                 return
             due = now + waiting.backoff.failed()
-            waiting.due = now + UNSCHEDULABLE_SECONDS if unschedulable else due
-            waiting.retry_on_change = due if unschedulable else None
+            waits = unschedulable and waiting.seen == self._changes
+            waiting.due = now + UNSCHEDULABLE_SECONDS if waits else due
+            waiting.retry_on_change = due if waits else None
 
     def due(self, now: float) -> Sequence[PodFacts]:
         """Every pod to be tried now, best first. They stay until `forget` or `failed`."""
         with self._changed:
             found = [waiting for waiting in self._waiting.values() if waiting.due <= now]
+            for waiting in found:
+                waiting.seen = self._changes
         return [item.pod for item in sorted(found, key=lambda item: (-item.pod.priority, item.since))]
 
     def wait(self, now: float, longest: float) -> None:

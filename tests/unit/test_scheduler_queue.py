@@ -73,3 +73,14 @@ def test_a_forgotten_pod_is_not_tried() -> None:
     queue.forget("default/a")
     queue.failed("default/a", 0.0, unschedulable=False)
     assert (names(queue, 0.0), len(queue)) == ([], 0)
+
+
+def test_a_change_while_it_was_tried_counts() -> None:
+    queue = Queue()
+    queue.add(pod("a"))
+    assert names(queue, 0.0) == ["a"]
+    queue.cluster_changed()  # the picture was made before
+    queue.failed("default/a", 0.0, unschedulable=True)
+    assert names(queue, 1.0) == ["a"]
+    queue.failed("default/a", 1.0, unschedulable=True)
+    assert names(queue, UNSCHEDULABLE_SECONDS) == []
