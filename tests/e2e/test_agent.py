@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from hosts import Host, Hosts
-from hosts.cluster import MINI8S, Cluster
+from hosts.cluster import MINI8S, Cluster, Program
 from hosts.ending import mounts_below
 from space import Space, container, pod, space
 
@@ -29,12 +29,16 @@ def pair(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
         waiting = start_agent(cluster)
         cluster.wait_for("the agent to say that it waits", lambda: "not joined yet" in waiting.last_lines())
         assert "10.99.0.11:6443 can't be reached" in waiting.last_lines()
-        cluster.server(1, f"--token={SECRET}", "--disable-agent")
+        start_server(cluster)
         cluster.wait_ready("h2")
         yield cluster
 
 
-def start_agent(cluster: Cluster) -> Any:
+def start_server(cluster: Cluster) -> None:
+    cluster.server(1, f"--token={SECRET}", "--disable-agent")
+
+
+def start_agent(cluster: Cluster) -> Program:
     return cluster.agent(2, f"--token={SECRET}")
 
 
@@ -90,6 +94,23 @@ def test_an_agent_takes_over_what_runs(pair: Cluster, here: Space, end: str) -> 
     after = started(here)
     assert after.items() < before.items()
     assert [restarts for restarts, _ in after.values()] == [0]
+    assert ready_since(pair) == ready
+
+
+def test_an_agent_that_starts_without_its_server_touches_nothing(pair: Cluster, here: Space) -> None:
+    here.apply(pod("alone", container("sleep 1000")))
+    here.kubectl("wait", "--for=condition=Ready", "pod/alone", "--timeout=30s")
+    before, engine, ready = started(here), containers(pair.hosts[2]), ready_since(pair)
+    assert pair.programs[1].stop() == 0
+    pair.programs[2].kill()
+    agent = start_agent(pair)
+    pair.wait_for("the agent to miss its server", lambda: "cannot reach the server" in agent.last_lines(6))
+    assert containers(pair.hosts[2]) == engine
+    again = datetime.now(UTC)
+    start_server(pair)
+    pair.wait_for("the API", lambda: pair.api("/readyz") == "ok")
+    pair.wait_for("the node to be heard again", lambda: heard_since(pair, again), seconds=20)
+    assert started(here) == before
     assert ready_since(pair) == ready
 
 
