@@ -18,6 +18,17 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 _LONG = {"watch", "log", "tunnel"}
+_STORE = {
+    "keys": ("gauge", "Objects held."),
+    "revision": ("gauge", "The newest revision."),
+    "compacted": ("gauge", "The newest revision whose history is gone."),
+    "watches": ("gauge", "Open watches of the store."),
+    "queued": ("gauge", "Writes that wait for the disk."),
+    "commits": ("counter", "Transactions written."),
+    "written_bytes": ("counter", "Bytes of database pages written."),
+    "file_bytes": ("gauge", "Size of the database."),
+    "wal_bytes": ("gauge", "Size of its write-ahead log."),
+}  # the names are the store's
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -83,7 +94,9 @@ class Metrics:
 
     def _store_lines(self) -> Iterator[str]:
         for name, value in sorted(self._stats().items()):
-            yield from _single(f"mini8s_store_{name}", "gauge", "See mini8s/store/base.py, stats.", value)
+            kind, about = _STORE[name]
+            total = "_total" if kind == "counter" else ""
+            yield from _single(f"mini8s_store_{name}{total}", kind, about, value)
 
 
 def _process_lines() -> Iterator[str]:

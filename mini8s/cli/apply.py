@@ -9,7 +9,7 @@ import click
 
 from mini8s.cli import manifests
 from mini8s.cli.connect import connect, connection_options
-from mini8s.cli.resources import kind_of_object, title
+from mini8s.cli.resources import kind_of_object, namespace_option, title
 from mini8s.client.rest import Rest
 from mini8s.objects import diff, meta
 from mini8s.objects.errors import Conflict, NotFound
@@ -23,8 +23,14 @@ _ESCAPES = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\u20
 
 @click.command("apply")
 @click.option("-f", "--filename", "files", multiple=True, required=True, help="File, folder, or - for stdin.")
-@click.option("-n", "--namespace", default="default", show_default=True)
-@click.option("--dry-run", type=click.Choice(["none", "server"]), default="none", show_default=True)
+@namespace_option
+@click.option(
+    "--dry-run",
+    type=click.Choice(["none", "server"]),
+    default="none",
+    show_default=True,
+    help="With server, it says what it would do, and nothing is stored.",
+)
 @connection_options
 def command(files: tuple[str, ...], namespace: str, dry_run: str, kubeconfig: str, data_dir: str) -> None:
     """Create or change objects so that they are as in the files."""

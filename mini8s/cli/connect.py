@@ -14,6 +14,7 @@ import click
 
 from mini8s.app.layout import server_files
 from mini8s.cli.errors import CommandError
+from mini8s.cli.options import data_dir_option
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, ServerSettings
 from mini8s.objects.errors import BadRequest
@@ -24,12 +25,8 @@ _DEFAULTS = ServerSettings()
 
 def connection_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add --kubeconfig and --data-dir, which `connect` takes."""
-    for option in (
-        click.option("--data-dir", envvar="MINI8S_DATA_DIR", default=_DEFAULTS.data_dir, hidden=True),
-        click.option("--kubeconfig", default="", help="File that says which server, and who you are."),
-    ):
-        command = option(command)
-    return command
+    named = click.option("--kubeconfig", default="", help="File that says which server, and who you are.")
+    return named(data_dir_option(command))
 
 
 def connect(kubeconfig: str, data_dir: str) -> Rest:

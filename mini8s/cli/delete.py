@@ -12,7 +12,7 @@ import click
 from mini8s.cli import manifests
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
-from mini8s.cli.resources import Target, kind_of_object, targets, title
+from mini8s.cli.resources import Target, kind_of_object, namespace_option, selector_option, targets, title
 from mini8s.client.rest import Rest
 from mini8s.objects import meta
 from mini8s.objects.errors import NotFound
@@ -33,14 +33,20 @@ class Doomed:
 @click.command("delete")
 @click.argument("words", nargs=-1, metavar="[TYPE[/NAME] [NAME]...]")
 @click.option("-f", "--filename", "files", multiple=True, help="File, folder, or - for stdin.")
-@click.option("-n", "--namespace", default="default", show_default=True)
-@click.option("-l", "--selector", default="", help="Label selector, such as app=web,tier!=test.")
+@namespace_option
+@selector_option
 @click.option("--all", "everything", is_flag=True, help="All of the type in the namespace.")
 @click.option("--grace-period", type=int, default=None, help="Seconds a pod gets to end by itself.")
-@click.option("--cascade", type=click.Choice(["background", "foreground", "orphan"]), default="background")
+@click.option(
+    "--cascade",
+    type=click.Choice(["background", "foreground", "orphan"]),
+    default="background",
+    show_default=True,
+    help="What becomes of the objects that it owns: deleted after it, before it, or left.",
+)
 @click.option("--wait/--no-wait", default=True, help="Return when the objects are gone.  [default: wait]")
 @click.option("--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait.")
-@click.option("--ignore-not-found", is_flag=True)
+@click.option("--ignore-not-found", is_flag=True, help="What is gone already is no error.")
 @connection_options
 def command(
     words: tuple[str, ...], files: tuple[str, ...], kubeconfig: str, data_dir: str, **options: Any

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from mini8s.cli.connect import connect, connection_options
-from mini8s.cli.resources import Target, targets
+from mini8s.cli.output import echo_nothing
+from mini8s.cli.resources import Target, namespace_option, selector_option, targets
 from mini8s.client.rest import Rest
 from mini8s.objects import kinds, meta
 from mini8s.objects.kinds import Obj
@@ -22,13 +23,15 @@ HIDDEN = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 @click.command("describe")
 @click.argument("words", nargs=-1, metavar="TYPE[/NAME] [NAME]...")
-@click.option("-n", "--namespace", default="default", show_default=True)
-@click.option("-l", "--selector", default="", help="Label selector, such as app=web,tier!=test.")
+@namespace_option
+@selector_option
 @connection_options
 def command(words: tuple[str, ...], namespace: str, selector: str, kubeconfig: str, data_dir: str) -> None:
     """Show everything about objects, and the events about them."""
     rest, now = connect(kubeconfig, data_dir), SystemClock().now()
     found = [obj for target in targets(words) for obj in _find(rest, target, namespace, selector)]
+    if not found:
+        echo_nothing((target.kind for target in targets(words)), namespace)
     for index, obj in enumerate(found):
         if index:
             click.echo("\n")

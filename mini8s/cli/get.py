@@ -10,7 +10,7 @@ import click
 from mini8s.cli import output as out
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
-from mini8s.cli.resources import Target, targets
+from mini8s.cli.resources import Target, namespace_option, selector_option, targets
 from mini8s.client.rest import Rest, lines
 from mini8s.objects.errors import from_status
 from mini8s.objects.kinds import Kind, Obj
@@ -19,18 +19,20 @@ from mini8s.wire import codec
 
 @click.command("get")
 @click.argument("words", nargs=-1, metavar="TYPE[/NAME] [NAME]...")
-@click.option("-n", "--namespace", default="default", show_default=True)
+@namespace_option
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
-@click.option("-l", "--selector", default="", help="Label selector, such as app=web,tier!=test.")
+@selector_option
 @click.option("--field-selector", default="", help="Field selector, such as status.phase=Running.")
 @click.option("-w", "--watch", is_flag=True, help="Go on and show what changes.")
-@click.option("--no-headers", is_flag=True)
+@click.option("--no-headers", is_flag=True, help="Rows only.")
 @out.output_option
 @connection_options
 def command(words: tuple[str, ...], kubeconfig: str, data_dir: str, **options: Any) -> None:
     """Show objects."""
     rest, wanted = connect(kubeconfig, data_dir), targets(words)
     query = Query(rest, **options)
+    if query.everywhere and any(target.name for target in wanted):
+        raise CommandError("a resource cannot be retrieved by name across all namespaces")
     if query.watch:
         _watch(query, wanted)
     elif out.is_table(query.output):
@@ -95,9 +97,7 @@ def _tables(query: Query, wanted: Sequence[Target]) -> None:
             click.echo()
         _echo(query, kind, out.with_kind(table, kind) if len(names) > 1 else table)
     if not shown:
-        inside = query.namespace and any(kind.namespaced for kind in names)
-        where = f" in {query.namespace} namespace." if inside else ""
-        click.echo(f"No resources found{where}", err=True)
+        out.echo_nothing(names, query.namespace)
 
 
 def _joined(tables: Sequence[Obj]) -> Obj:

@@ -6,12 +6,12 @@ import click
 
 from mini8s.app.layout import server_files
 from mini8s.cli.errors import CommandError
-from mini8s.config import ServerSettings
+from mini8s.cli.options import data_dir_option
 from mini8s.wire import codec
 
 
 @click.command("kubeconfig")
-@click.option("--data-dir", envvar="MINI8S_DATA_DIR", default=ServerSettings().data_dir, show_default=True)
+@data_dir_option
 @click.option("--server", default="", help="Another URL for the server, such as https://shop.example:6443.")
 def command(data_dir: str, server: str) -> None:
     """Print a kubeconfig with the administrator's certificate in it."""

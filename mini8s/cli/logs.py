@@ -10,7 +10,7 @@ import click
 
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
-from mini8s.cli.resources import targets
+from mini8s.cli.resources import namespace_option, targets
 from mini8s.client.rest import Rest
 from mini8s.objects import kinds, labels, meta
 
@@ -19,7 +19,7 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 @click.command("logs")
 @click.argument("word", metavar="POD|TYPE/NAME")
-@click.option("-n", "--namespace", default="default", show_default=True)
+@namespace_option
 @click.option("-c", "--container", default="", help="Container, where the pod has several.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is printed.")
 @click.option("-p", "--previous", is_flag=True, help="Of the container before the last restart.")

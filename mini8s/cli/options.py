@@ -1,4 +1,5 @@
-"""Flags made from the settings' dataclasses, so that a setting is described once."""
+"""Flags made from the settings' dataclasses, so that a setting is described once; and where a server's files
+are."""
 
 from __future__ import annotations
 
@@ -9,6 +10,14 @@ from typing import Any
 import click
 
 from mini8s.config import NodeSettings
+
+data_dir_option = click.option(
+    "--data-dir",
+    envvar="MINI8S_DATA_DIR",
+    default=NodeSettings().data_dir,
+    show_default=True,
+    help="Data folder of the server on this host.",
+)
 
 
 def settings_options(cls: type[NodeSettings]) -> Callable[[click.Command], click.Command]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -30,6 +30,13 @@ def is_table(output: str) -> bool:
 def echo_table(answer: Obj, output: str, *, no_headers: bool = False, namespaces: bool = False) -> None:
     text = table.text(answer, wide=output == "wide", no_headers=no_headers, namespaces=namespaces)
     click.echo(text, nl=False)
+
+
+def echo_nothing(kinds: Iterable[Kind], namespace: str) -> None:
+    """Nothing to show is no error, but said; `namespace` is empty where all were looked at."""
+    inside = namespace and any(kind.namespaced for kind in kinds)
+    where = f" in {namespace} namespace." if inside else ""
+    click.echo(f"No resources found{where}", err=True)
 
 
 def with_kind(answer: Obj, kind: Kind) -> Obj:

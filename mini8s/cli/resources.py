@@ -11,6 +11,13 @@ from mini8s.cli.errors import CommandError
 from mini8s.objects import kinds
 from mini8s.objects.kinds import Kind, Obj
 
+namespace_option = click.option(
+    "-n", "--namespace", default="default", show_default=True, help="Namespace of the objects."
+)
+selector_option = click.option(
+    "-l", "--selector", default="", help="Label selector, such as app=web,tier!=test."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -9,7 +9,7 @@ import click
 
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
-from mini8s.cli.resources import Target, one, title
+from mini8s.cli.resources import Target, namespace_option, one, title
 from mini8s.client.rest import Rest
 from mini8s.objects import conditions, kinds, meta
 from mini8s.objects.kinds import Obj
@@ -32,7 +32,7 @@ def _verb(name: str, about: str) -> Callable[[Callable[..., None]], click.Comman
     def make(run: Callable[..., None]) -> click.Command:
         for decorate in (
             connection_options,
-            click.option("-n", "--namespace", default="default", show_default=True),
+            namespace_option,
             click.argument("words", nargs=-1, metavar="deployment/NAME"),
         ):
             run = decorate(run)
@@ -88,7 +88,7 @@ def history(words: tuple[str, ...], namespace: str, kubeconfig: str, data_dir: s
 
 
 @_verb("undo", "Go back to the revision before, or to the one given.")
-@click.option("--to-revision", type=int, default=0)
+@click.option("--to-revision", type=int, default=0, help="A revision of the history; 0 for the one before.")
 def undo(words: tuple[str, ...], namespace: str, to_revision: int, kubeconfig: str, data_dir: str) -> None:
     rest, target = connect(kubeconfig, data_dir), _deployment(words)
     if rest.get(target.kind, namespace, target.name)["spec"].get("paused"):

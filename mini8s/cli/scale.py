@@ -6,13 +6,13 @@ import click
 
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
-from mini8s.cli.resources import targets, title
+from mini8s.cli.resources import namespace_option, targets, title
 
 
 @click.command("scale")
 @click.argument("words", nargs=-1, metavar="TYPE/NAME...")
-@click.option("--replicas", type=click.IntRange(min=0), required=True)
-@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("--replicas", type=click.IntRange(min=0), required=True, help="How many.")
+@namespace_option
 @connection_options
 def command(words: tuple[str, ...], replicas: int, namespace: str, kubeconfig: str, data_dir: str) -> None:
     """Set how many replicas a Deployment or ReplicaSet keeps."""

@@ -6,11 +6,11 @@ import click
 
 from mini8s.app.layout import server_files
 from mini8s.cli.errors import CommandError
-from mini8s.config import ServerSettings
+from mini8s.cli.options import data_dir_option
 
 
 @click.command("token")
-@click.option("--data-dir", envvar="MINI8S_DATA_DIR", default=ServerSettings().data_dir, show_default=True)
+@data_dir_option
 def command(data_dir: str) -> None:
     """Print the token with which other hosts join this server."""
     path = server_files(data_dir).node_token

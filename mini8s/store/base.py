@@ -158,8 +158,8 @@ class Store(Protocol):
         """Why the disk refused the last write; empty when it took it."""
 
     def stats(self) -> dict[str, float]:
-        """Figures for /metrics: keys, revision, compacted, file_bytes, wal_bytes, commits, written_bytes,
-        queued."""
+        """Figures for /metrics: keys, revision, compacted, watches, file_bytes, wal_bytes, commits,
+        written_bytes, queued."""
 
     def close(self) -> None:
         """Finish what is queued, write what was put off, let the file go."""

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from mini8s import config
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SHELL_BLOCKS = re.findall(r"^```(?:sh|shell|bash|console)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SETTINGS = (config.NodeSettings, config.AgentSettings, config.ServerSettings)
 SCRIPTS = [path for path in (ROOT / "scripts").iterdir() if path.is_file() and os.access(path, os.X_OK)]
 
 
@@ -25,15 +23,6 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "packaging/CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == config.VERSION
-
-
-@pytest.mark.parametrize(
-    "flag", sorted({f"--{field.name.replace('_', '-')}" for kind in SETTINGS for field in fields(kind)})
-)
-def test_the_readme_documents_the_flag(flag: str) -> None:
-    assert re.search(rf"^\| `{flag}`", README, re.MULTILINE), (
-        f"{flag} is missing from README's table of flags"
-    )
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -226,8 +226,8 @@ def test_a_snapshot_does_not_overwrite(store: Store, tmp_path: Path) -> None:
 def test_figures_for_metrics(store: Store) -> None:
     create(store, "/pods/a/x", "/pods/a/y")
     figures = store.stats()
-    promised = "keys revision compacted file_bytes wal_bytes commits written_bytes queued"
-    assert set(promised.split()) <= set(figures)
+    promised = "keys revision compacted watches file_bytes wal_bytes commits written_bytes queued"
+    assert set(promised.split()) == set(figures)
     assert (figures["keys"], figures["revision"], figures["queued"]) == (2, 3, 0)
 
 

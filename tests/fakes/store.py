@@ -92,6 +92,7 @@ class FakeStore:
             "keys": len(self._feed),
             "revision": self.revision,
             "compacted": self.compacted,
+            "watches": len(self._watches),
         } | dict.fromkeys(("file_bytes", "wal_bytes", "commits", "written_bytes", "queued"), 0.0)
 
     def close(self) -> None:
