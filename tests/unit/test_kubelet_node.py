@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import signal
 import subprocess
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,12 +95,14 @@ def beat(tmp_path: Path) -> tuple[Heartbeat, FakeApi, FakeClock]:
 
 def test_registration_then_quiet(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> None:
     heart, api, clock = beat
-    assert heart.step() == 10
+    assert heart.renew() < 1, "there is no node yet to renew a lease for"
+    assert heart.step() == heart.renew() == 10
     assert conditions.is_true(api.get(NODES, "", "n1"), "Ready")
     assert api.get(LEASES, "kube-node-lease", "n1")["spec"]["holderIdentity"] == "n1"
     api.calls.clear()
     clock.step(10)
     heart.step()
+    heart.renew()
     assert [call.kind for call in api.calls] == [LEASES], "only the lease is renewed"
     clock.step(300)
     heart.step()
@@ -133,10 +136,36 @@ def test_what_a_controller_wrote_is_put_right(beat: tuple[Heartbeat, FakeApi, Fa
     assert conditions.is_true(api.get(NODES, "", "n1"), "Ready")
 
 
+def test_an_engine_that_hangs_does_not_hold_up_the_lease(
+    beat: tuple[Heartbeat, FakeApi, FakeClock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heart, api, clock = beat
+    heart.step()
+    heart.renew()
+    answer, asked = threading.Event(), threading.Event()
+
+    def images(_runtime: FakeRuntime) -> list[Image]:
+        asked.set()
+        answer.wait(10)
+        return []
+
+    monkeypatch.setattr(FakeRuntime, "images", images)
+    hanging = threading.Thread(target=heart.step)
+    hanging.start()
+    assert asked.wait(10)
+    clock.step(10)
+    api.calls.clear()
+    assert heart.renew() == 10
+    assert [call.kind for call in api.calls] == [LEASES]
+    answer.set()
+    hanging.join()
+
+
 def test_a_server_that_is_away(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> None:
     heart, api, _ = beat
     api.down = True
     assert 0 < heart.step() <= 2
+    assert 0 < heart.renew() <= 2
     assert not heart.registered
 
 

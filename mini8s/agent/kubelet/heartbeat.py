@@ -1,6 +1,7 @@
 """Keeps the server knowing this node: registers it, renews its lease, and writes its status when it changed.
 
-The lease is the cheap sign of life, every ten seconds; the status is written on change, and every five
+The lease is the cheap sign of life, every ten seconds, by a thread of its own: an engine that hangs holds up
+what is said of it, not the word that this node is there. The status is written on change, and every five
 minutes at the least.
 """
 
@@ -60,6 +61,7 @@ class Heartbeat:
         self._lease: Lease | None = None
         self._said = OnChange(log)
         self._pause = Backoff(first=FIRST_RETRY_SECONDS, most=EVERY_SECONDS)
+        self._renewal = Backoff(first=FIRST_RETRY_SECONDS, most=EVERY_SECONDS)
 
     @property
     def allocatable(self) -> Mapping[str, str]:
@@ -79,6 +81,18 @@ class Heartbeat:
         self._pause.succeeded()
         return EVERY_SECONDS
 
+    def renew(self) -> float:
+        """One round of the lease, once the node is registered; seconds until the next."""
+        if self._lease is None:
+            return self._renewal.failed()
+        try:
+            self._lease.hold()
+        except ApiError as error:
+            log.debug("the lease of %s is not renewed: %s", self._name, error)  # the status says it louder
+            return self._renewal.failed()
+        self._renewal.succeeded()
+        return EVERY_SECONDS
+
     def _round(self, facts: node.NodeFacts) -> None:
         """What the server has is read anew each time: others write into it too."""
         try:
@@ -89,8 +103,6 @@ class Heartbeat:
         if not self.registered:
             self._register(facts)
         self._write_status(facts)
-        if self._lease is not None:
-            self._lease.hold()
 
     def _register(self, facts: node.NodeFacts) -> None:
         """Adopt the node: its taints, and labels that others gave it, stay as they are."""

@@ -164,6 +164,7 @@ class Kubelet:
         self._services.start()
         loops: list[tuple[str, Callable[[], float | None]]] = [
             ("heartbeat", self._heartbeat.step),
+            ("lease", self._heartbeat.renew),
             ("engine-events", self._relist.listen),
             ("engine-relist", self._relist.wait),
             ("image-folder", self._scan_images),
