@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -154,6 +155,10 @@ class Loop:
     def ask(self) -> None:
         self.prober._ask("u", ("c1", "liveness"))
 
+    def due(self) -> float:
+        """When it is asked next."""
+        return self.prober._heap[-1][0]
+
 
 def test_answers_become_a_verdict_and_an_event() -> None:
     loop = Loop()
@@ -189,3 +194,45 @@ def test_an_agent_that_starts_again_keeps_what_the_status_says() -> None:
     assert fresh.prober.verdicts(running())["c1"] == Verdict(started=False, ready=False)
     for one in (loop, fresh):
         one.prober.close()
+
+
+def test_an_engine_that_hangs_keeps_no_other_probe_waiting() -> None:
+    answer, told = threading.Event(), threading.Event()
+    loop = Loop()
+    loop.runtime.exec = lambda *_: answer.wait(10) and ExecResult(0, b"")  # type: ignore[method-assign, assignment, return-value]
+    loop.events.event = lambda *_args, **_more: told.set()  # type: ignore[method-assign]
+    for number in range(8):
+        hanging = pod(livenessProbe={"exec": {"command": ["x"]}})
+        hanging["metadata"]["uid"] = f"u{number}"
+        loop.prober.follow(hanging, running(), "127.0.0.1")
+    loop.prober.follow(pod(readinessProbe={"tcpSocket": {"port": 1}}), running(), "127.0.0.1")
+    timekeeper = threading.Thread(target=loop.prober.step)
+    timekeeper.start()
+    asked = told.wait(5)
+    answer.set()
+    loop.prober.close()
+    timekeeper.join()
+    assert asked
+
+
+class SteppedClock(FakeClock):
+    """Its wall clock is set back or forth while time goes on."""
+
+    wrong = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.wrong
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=-1), timedelta(days=1)])
+def test_probes_go_on_when_the_clock_is_set(wrong: timedelta) -> None:
+    loop = Loop()
+    loop.prober._clock = clock = SteppedClock()
+    made = pod(livenessProbe={"exec": {"command": ["x"]}, "periodSeconds": 10, "initialDelaySeconds": 5})
+    loop.prober.follow(made, running(), "10.0.0.1")
+    assert loop.due() == 5
+    clock.step(5)
+    clock.wrong = wrong
+    loop.ask()
+    assert loop.due() == 15
+    loop.prober.close()

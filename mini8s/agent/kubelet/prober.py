@@ -1,7 +1,9 @@
-"""Asks the probes when they are due: one thread keeps the time, a small pool asks.
+"""Asks the probes when they are due: one thread keeps the time, a small pool asks, and another one those that
+are commands, so that an engine which hangs keeps nobody else from being asked.
 
 A probe belongs to one container of one attempt; with the container it goes. What the answers add up to is
-read by the plan, and a pod whose result changed is looked at again.
+read by the plan, and a pod whose result changed is looked at again. Time is measured by the clock that only
+rises: a host without a battery may set the other one by years.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet.images import field_path
 from mini8s.agent.kubelet.probe_checks import Answer, ask
-from mini8s.agent.kubelet.probes import Probe, Tally, count, known_before, probes_of, settled, verdict
+from mini8s.agent.kubelet.probes import Exec, Probe, Tally, count, known_before, probes_of, settled, verdict
 from mini8s.agent.kubelet.view import Verdict, View
 from mini8s.agent.runtime.base import RunningPod, Runtime
 from mini8s.client.base import EventSink
@@ -35,7 +37,7 @@ Key = tuple[str, str]  # container id, type
 class _Asked:
     probe: Probe
     pod: Obj
-    due: float = 0.0  # Unix time
+    due: float = 0.0  # monotonic
     tally: Tally = field(default_factory=Tally)
 
 
@@ -55,6 +57,7 @@ class Prober:
         self._heap: list[tuple[float, int, str, Key]] = []
         self._order = itertools.count()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="probe")
+        self._commands = ThreadPoolExecutor(THREADS, thread_name_prefix="probe-exec")
 
     def follow(self, pod: Obj, running: RunningPod, address: str) -> None:
         """Ask what the pod's running containers are to be asked, and nothing else of it."""
@@ -86,17 +89,20 @@ class Prober:
     def step(self) -> float:
         """One round of the timekeeper: start what is due; it sleeps inside until something is."""
         with self._wake:
-            now = self._clock.now().timestamp()
+            now = self._clock.monotonic()
             while self._heap and self._heap[0][0] <= now:
                 _, _, uid, key = heapq.heappop(self._heap)
-                if key in self._pods.get(uid, {}):
-                    self._pool.submit(self._ask, uid, key)
+                asked = self._pods.get(uid, {}).get(key)
+                if asked:
+                    pool = self._commands if isinstance(asked.probe.check, Exec) else self._pool
+                    pool.submit(self._ask, uid, key)
             left = self._heap[0][0] - now if self._heap else IDLE_SECONDS
             self._wake.wait(left)
         return 0.0
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._commands):
+            pool.shutdown(wait=False, cancel_futures=True)
         with self._wake:
             self._wake.notify_all()
 
@@ -110,7 +116,7 @@ class Prober:
             if key in known:
                 known[key].probe, known[key].pod = probe, pod
                 continue
-            due = max(self._clock.now().timestamp(), probe.begins)
+            due = self._clock.monotonic() + max(0.0, probe.begins - self._clock.now().timestamp())
             asked = known[key] = _Asked(probe, pod, due, known_before(pod, probe))
             if not settled(probe, asked.tally):
                 self._push(due, uid, key)
@@ -145,7 +151,7 @@ class Prober:
             if answer is not None:
                 asked.tally = count(asked.tally, asked.probe, answer.ok)
             if not settled(asked.probe, asked.tally):
-                asked.due = max(self._clock.now().timestamp(), asked.due + asked.probe.period)
+                asked.due = max(self._clock.monotonic(), asked.due + asked.probe.period)
                 self._push(asked.due, uid, key)
             return asked.tally.result is not before
 
