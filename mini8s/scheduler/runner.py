@@ -77,7 +77,12 @@ class Scheduler:
 
     def _decide(self, pod: PodFacts, snapshot: Snapshot) -> Callable[[], None] | None:
         """What is left to do on the wire once the pod has a node; None if it has none."""
-        decision = decide(pod, snapshot.nodes())
+        try:
+            decision = decide(pod, snapshot.nodes())
+        except Exception:  # a pod that trips a plugin must not keep all others waiting
+            log.exception("%s cannot be judged", pod.key)
+            self._queue.failed(pod.key, self._clock.monotonic(), unschedulable=True)
+            return None
         if isinstance(decision, Refused):
             self._refuse(pod, decision)
             return None

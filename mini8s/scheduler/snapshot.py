@@ -41,7 +41,7 @@ def node_state(node: Obj) -> NodeState:
         allocatable=Resources(
             quantity.milli(room.get("cpu", 0)),
             quantity.value(room.get("memory", 0)),
-            int(room.get("pods", 0)),
+            quantity.value(room.get("pods", 0)),
         ),
     )
 

@@ -63,6 +63,11 @@ def env(**source: Any) -> Obj:
     return container(env=[{"name": "A", "valueFrom": source}])
 
 
+def by_name_of_node(**expression: Any) -> Obj:
+    terms = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name"} | expression]}]}
+    return pod(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}})
+
+
 def piece(**parts: Any) -> Obj:
     return {"metadata": {"name": "x"}, "addressType": "IPv4", "endpoints": []} | parts
 
@@ -165,6 +170,13 @@ POD = [
         pod(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}),
         "nodeSelectorTerms: Required value: must have at least one node selector term",
     ),
+    (
+        by_name_of_node(values=["a"]),
+        'matchFields[0].operator: Invalid value: "": not a valid selector operator',
+    ),
+    (by_name_of_node(operator="In"), "matchFields[0].values: Required value: must be only one value when"),
+    (by_name_of_node(operator="In", values=["A"]), 'matchFields[0].values[0]: Invalid value: "A"'),
+    (by_name_of_node(operator="In", key="x", values=["a"]), 'matchFields[0].key: Invalid value: "x"'),
     (
         pod(affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}),
         "topologyKey: Required value: can not be empty",

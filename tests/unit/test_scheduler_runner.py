@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from mini8s.client.informer import Informers
 from mini8s.objects import kinds
 from mini8s.objects.errors import Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
+from mini8s.scheduler import runner
+from mini8s.scheduler.base import NodeState, Placed, PodFacts, Refused
+from mini8s.scheduler.decide import decide as decide_well
 from mini8s.scheduler.runner import Scheduler
 from mini8s.scheduler.snapshot import pod_facts
 from mini8s.util.clock import FakeClock
@@ -148,3 +152,27 @@ def test_pods_of_another_scheduler_are_left_alone(world: World) -> None:
     world.pod("web", schedulerName="mine")
     world.cycle()
     assert world.where("web") == ""
+
+
+def test_a_pod_that_trips_a_plugin_keeps_no_other_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(pod: PodFacts, nodes: Iterable[NodeState]) -> Placed | Refused:
+        if pod.name == "odd":
+            raise KeyError("operator")
+        return decide_well(pod, nodes)
+
+    monkeypatch.setattr(runner, "decide", decide)
+    world.node("a")
+    world.pod("odd")
+    world.pod("web")
+    world.cycle()
+    assert (world.where("odd"), world.where("web")) == ("", "a")
+
+
+def test_a_node_may_count_its_pods_in_thousands(world: World) -> None:
+    world.node("a")
+    world.api.patch_status(kinds.NODES, "", "a", {"status": {"allocatable": {"pods": "1k"}}})
+    world.pod("web")
+    world.cycle()
+    assert world.where("web") == "a"

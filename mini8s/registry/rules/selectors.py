@@ -32,9 +32,7 @@ def node_term(term: Obj, field: str) -> Causes:
     for index, expression in enumerate(term.get("matchExpressions") or ()):
         yield from _node_expression(expression, f"{field}.matchExpressions[{index}]")
     for index, expression in enumerate(term.get("matchFields") or ()):
-        path = f"{field}.matchFields[{index}]"
-        if expression.get("key") != "metadata.name":
-            yield invalid(f"{path}.key", expression.get("key", ""), "not a valid field selector key")
+        yield from _field_expression(expression, f"{field}.matchFields[{index}]")
 
 
 def affinity(found: Obj, field: str) -> Causes:
@@ -98,3 +96,17 @@ def _node_expression(expression: Obj, field: str) -> Causes:
         yield from _expression(expression, field)
     elif len(expression.get("values") or ()) != 1:
         yield required(f"{field}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
+
+
+def _field_expression(expression: Obj, field: str) -> Causes:
+    operator, values = expression.get("operator") or "", expression.get("values") or ()
+    if operator not in _SETS:
+        yield invalid(f"{field}.operator", operator, _UNKNOWN)
+    elif len(values) != 1:
+        why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
+        yield required(f"{field}.values", why)
+    if expression.get("key") != "metadata.name":
+        yield invalid(f"{field}.key", expression.get("key", ""), "not a valid field selector key")
+        return
+    for index, value in enumerate(values):
+        yield from named(f"{field}.values[{index}]", value, names.dns_subdomain(value))

@@ -25,7 +25,8 @@ def node_affinity(pod: PodFacts, node: NodeState) -> Sequence[str]:
 
 def preferred_node_affinity(pod: PodFacts, nodes: Sequence[NodeState]) -> Sequence[float]:
     wishes = pod.node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
-    sums = [sum(int(wish["weight"]) for wish in wishes if _term(wish["preference"], node)) for node in nodes]
+    weighed = [(int(wish["weight"]), wish.get("preference") or {}) for wish in wishes]
+    sums = [sum(weight for weight, term in weighed if _term(term, node)) for node in nodes]
     most = max(sums, default=0)
     return [100.0 * total / most if most else 0.0 for total in sums]
 
