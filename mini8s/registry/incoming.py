@@ -17,6 +17,10 @@ def parse(ctx: Context, kind: Kind, obj: Obj) -> Obj:
         message = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
         raise BadRequest(message, causes=found.errors)
     _report_unknown(ctx, found.unknown)
+    if "spec" in schema.of(kind).fields and obj.get("spec") is None:
+        obj = obj | {
+            "spec": {}
+        }  # who says nothing of what is wanted gets the defaults, or is told what is missing
     made = schema.apply_defaults(kind, obj)
     first = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": made.get("metadata") or {}}
     return first | {part: value for part, value in made.items() if part not in first}

@@ -2,7 +2,8 @@
 in.
 
 Decoding into types and encoding again does this upstream. Here it is one walk along the types; at each object
-the defaults of its type are put in, innermost first.
+the defaults of its type are put in, innermost first. A null in a list or map is the type's zero, as Go reads
+it.
 """
 
 from __future__ import annotations
@@ -39,17 +40,35 @@ def _object(schema: Schema, value: Any) -> Obj:
 
 
 def _map(schema: Schema, value: Any) -> Obj:
-    return {name: complete(schema.element, item) for name, item in value.items()}
+    return {name: _element(schema.element, item) for name, item in value.items()}
 
 
 def _list(schema: Schema, value: Any) -> list[Any]:
-    return [complete(schema.element, item) for item in value]
+    return [_element(schema.element, item) for item in value]
+
+
+def _element(schema: Schema, value: Any) -> Any:
+    if value is None and schema.shape in _ZEROS:
+        value = _ZEROS[schema.shape]()
+    return complete(schema, value)
 
 
 def _quantity(_: Schema, value: Any) -> str:
     return quantity.canonical(value)
 
 
+_ZEROS: dict[Shape, Callable[[], Any]] = {
+    Shape.OBJECT: dict,
+    Shape.MAP: dict,
+    Shape.LIST: list,
+    Shape.STRING: str,
+    Shape.BYTES: str,
+    Shape.QUANTITY: int,
+    Shape.INT_OR_STRING: int,
+    Shape.INTEGER: int,
+    Shape.NUMBER: int,
+    Shape.BOOLEAN: bool,
+}
 _HANDLERS: dict[Shape, Callable[[Schema, Any], Any]] = {
     Shape.OBJECT: _object,
     Shape.MAP: _map,
