@@ -17,10 +17,14 @@ MOST_SECONDS = 60.0  # what was broken is tried at least once a minute: nobody m
 
 
 class WorkQueue:
-    """Safe for many producers and many workers. `monotonic` is the clock of the delays."""
+    """Safe for many producers and many workers. `monotonic` is the clock of the delays, `most_seconds` the
+    longest pause of a key that fails again and again."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, *, most_seconds: float = MOST_SECONDS
+    ) -> None:
         self._monotonic = monotonic
+        self._most = most_seconds
         self._changed = threading.Condition()  # guards everything below
         self._ready: deque[str] = deque()
         self._dirty: set[str] = set()  # waiting, or to be done again once it is done
@@ -52,7 +56,7 @@ class WorkQueue:
         with self._changed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-        self.add_after(key, min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures, 32)))
+        self.add_after(key, min(self._most, FIRST_SECONDS * 2.0 ** min(failures, 32)))
 
     def forget(self, key: str) -> None:
         with self._changed:

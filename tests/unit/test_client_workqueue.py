@@ -79,6 +79,15 @@ def test_failures_wait_longer_and_forget_resets() -> None:
     assert drain(queue) == ["b", "c"]
 
 
+def test_the_longest_pause_is_what_the_queue_was_told() -> None:
+    clock = FakeClock()
+    queue = WorkQueue(clock.monotonic, most_seconds=10.0)
+    for _ in range(20):
+        queue.add_rate_limited("a")
+        clock.step(10.0)
+        assert drain(queue) == ["a"]
+
+
 def test_shut_down_wakes_a_waiting_worker() -> None:
     queue = WorkQueue()
     found: list[str | None] = []

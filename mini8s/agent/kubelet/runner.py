@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 WORKERS = 4  # twice the cores of a small host: starting a pod is mostly waiting for the engine
 POLL_SECONDS = 1.0  # how soon a worker notices the stop
 IMAGES_EVERY_SECONDS = 10.0
+RETRY_SECONDS = (
+    10.0  # how long after the engine or the server is back a pod may wait for it: the kubelet's own
+)
 STOP_SECONDS = 5.0
 
 
@@ -95,7 +98,7 @@ class Kubelet:
         )
         self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}", indexers={"uid": _by_uid})
         self._services = informers.of(SERVICES)
-        self._queue, self._status_queue = WorkQueue(), WorkQueue()
+        self._queue, self._status_queue = (WorkQueue(most_seconds=RETRY_SECONDS) for _ in range(2))
         self._said = OnChange(log)
         self._threads: list[Worker] = []
         self._relist = Relist(self._runtime, self._queue.add, self._stop)
