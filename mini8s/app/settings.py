@@ -19,6 +19,7 @@ from mini8s.config import NodeSettings, ServerSettings
 
 S = TypeVar("S", bound=NodeSettings)
 
+HEARTBEAT_SECONDS = 10  # how often an agent renews its lease
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -67,6 +68,9 @@ def check(settings: NodeSettings) -> None:
     low, _, high = settings.service_node_port_range.partition("-")
     if not (low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
         raise SettingsError(f"--service-node-port-range {settings.service_node_port_range} is not LOW-HIGH")
+    if settings.node_monitor_grace_period <= HEARTBEAT_SECONDS:
+        patience = f"--node-monitor-grace-period {settings.node_monitor_grace_period}"
+        raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
     if not 0 < settings.https_listen_port < 65536:
         raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
 
