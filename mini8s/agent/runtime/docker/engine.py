@@ -149,9 +149,10 @@ class DockerEngine:
         return image
 
     def load(self, path: str) -> Sequence[str]:
+        """It tells how it gets on: a big archive may take longer than a call may be silent."""
         loaded = []
         with Path(path).open("rb") as archive, translated():
-            for said in self._client.load_image(archive, quiet=True):
+            for said in self._client.load_image(archive, quiet=False):
                 if "error" in said:
                     raise EngineError(said["error"])
                 _, found, image = said.get("stream", "").strip().partition("Loaded image: ")
