@@ -10,6 +10,7 @@ from fakes.runtime import FakeRuntime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mini8s.agent.kubelet.probe_checks import Answer
 from mini8s.agent.runtime.base import Container, EngineDown
 from mini8s.objects import conditions
 from mini8s.objects.errors import NotFound
@@ -365,3 +366,21 @@ def settle(agent: NodeAgent, uid: str) -> None:
             return
         agent.clock.step(wake or 0.1)
     raise AssertionError("the pod does not come to rest")
+
+
+def test_a_readiness_probe_is_heard_while_the_engine_is_down(agent: NodeAgent) -> None:
+    probe = {"tcpSocket": {"port": 1}, "failureThreshold": 1}
+    uid = agent.create(pod("web", container("c", readinessProbe=probe)))
+    address = agent.status()["podIP"]
+    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), Answer(True))
+    agent.sync(uid)
+    assert condition(agent, "Ready") == ("True", "")
+    agent.runtime.down = True
+    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), Answer(False))
+    with pytest.raises(EngineDown):
+        agent.sync(uid)
+    agent.statuses.write(uid)
+    assert condition(agent, "Ready") == ("False", "ContainersNotReady")
+    assert agent.container()["state"]["running"]
+    assert agent.status()["podIP"] == address
+    assert condition(agent, "PodReadyToStartContainers")[0] == "True"

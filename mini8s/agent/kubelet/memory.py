@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.plan import Remembered
+from mini8s.agent.runtime.base import RunningPod
 from mini8s.util.backoff import Backoff
 
 
@@ -29,6 +30,8 @@ class Memory:
     addresses: dict[str, str] = field(default_factory=dict)  # sandbox id → the pod's address
     last_words: dict[str, str] = field(default_factory=dict)  # container id → its termination message
     said: str = ""  # the last back-off that an event told
+    running: RunningPod | None = None  # what the engine had of it at the last look
+    backing_off: Mapping[str, str] = field(default_factory=dict)  # container name → why it waits to restart
 
     @property
     def last_address(self) -> str:

@@ -20,7 +20,7 @@ from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.status import Facts, pod_status
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.view import View, identity
-from mini8s.agent.runtime.base import RunningPod
+from mini8s.agent.runtime.base import EngineDown, RunningPod
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 
@@ -48,7 +48,12 @@ class PodWorker:
         task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory)
         if pod is not None:
             self.references.follow(pod)
-        running, done = self._act(task)
+        try:
+            running, done = self._act(task)
+        except EngineDown:
+            self._report_unseen(task)
+            raise
+        memory.backing_off = done.waiting
         if pod is None:
             if done.ended:
                 self._forget(uid)
@@ -83,7 +88,7 @@ class PodWorker:
 
     def _look(self, task: Task) -> RunningPod:
         running = self.executor.runtime.pod(task.uid) or _nothing(task)
-        task.sandbox = running.sandbox
+        task.sandbox, task.memory.running = running.sandbox, running
         present = {one.id for one in running.containers}
         task.memory.asked = {key: when for key, when in task.memory.asked.items() if key in present}
         if task.pod is not None:
@@ -96,6 +101,13 @@ class PodWorker:
             return self.executor.address(task, pod)
         host_network = pod["spec"].get("hostNetwork")
         return self.executor.host_ip if host_network else self.executor.network.address(task.uid)
+
+    def _report_unseen(self, task: Task) -> None:
+        """The probes still tell who serves when the engine tells nothing: no Service shall wait for it."""
+        seen = task.memory.running
+        if task.pod is not None and seen is not None and not meta.deleting(task.pod):
+            task.sandbox = seen.sandbox
+            self._report(task, task.pod, seen, Plan(waiting=task.memory.backing_off))
 
     def _report(self, task: Task, pod: Obj, running: RunningPod, done: Plan) -> None:
         view = View(pod, running, self.prober.verdicts(running))
