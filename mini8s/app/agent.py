@@ -24,7 +24,8 @@ def run(settings: AgentSettings) -> int:
     settings = complete(settings)
     host.require_docker(settings.docker_host)
     with host.lock(agent_files(settings.data_dir).root / "lock"):
-        in_child(functools.partial(join, settings))
+        with in_child(functools.partial(join, settings)):
+            pass
         return Supervisor([Child("agent", functools.partial(_node, settings))]).run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 from dataclasses import replace
@@ -15,6 +16,23 @@ from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
 from mini8s.config import ServerSettings
 from mini8s.util.clock import SystemClock
 
+# What every child imports: imported before they are forked, its memory is shared (8 MB less in all). Nothing
+# that takes names out of ssl, as urllib3 does: those would stay as they were before gevent patched it in the
+# api.
+SHARED = (
+    "concurrent.futures",
+    "decimal",
+    "email.parser",
+    "hashlib",
+    "http.client",
+    "importlib.metadata",
+    "importlib.resources",
+    "mini8s.objects.labels",
+    "mini8s.objects.pods",
+    "mini8s.wire.codec",
+    "tempfile",
+)
+
 
 def run(settings: ServerSettings) -> int:
     """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
@@ -23,7 +41,8 @@ def run(settings: ServerSettings) -> int:
     if not settings.disable_agent:
         host.require_docker(settings.docker_host)
     with host.lock(server_files(settings.data_dir).lock):
-        in_child(functools.partial(prepare, settings))
+        with in_child(functools.partial(prepare, settings)):
+            preload()
         return Supervisor(children(settings)).run()
 
 
@@ -65,14 +84,19 @@ def prepare(settings: ServerSettings) -> None:
         write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
 
 
+def preload() -> None:
+    for name in SHARED:
+        importlib.import_module(name)
+
+
 def children(settings: ServerSettings) -> list[Child]:
     """In order of start; each imports its own world in its own process."""
     all_of_them = [
         Child("api", functools.partial(_api, settings)),
-        Child("control", functools.partial(_control, settings)),
+        Child("control", functools.partial(_control, settings), "mini8s.app.control"),
     ]
     if not settings.disable_agent:
-        all_of_them.append(Child("agent", functools.partial(_agent, settings)))
+        all_of_them.append(Child("agent", functools.partial(_agent, settings), "mini8s.app.node"))
     return all_of_them
 
 

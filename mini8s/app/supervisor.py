@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import logging
 import os
 import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mini8s.util.backoff import Backoff
@@ -34,10 +36,12 @@ Ready = Callable[[], None]
 
 @dataclass(slots=True)
 class Child:
-    """One process. `run` gets a function to call when it is ready, and returns its exit code."""
+    """One process. `run` gets a function to call when it is ready, and returns its exit code. What it needs
+    of `module` is imported while the first child still starts."""
 
     name: str
     run: Callable[[Ready], int]
+    module: str = ""
     pid: int = 0
     ready_fd: int = -1
     ready: bool = False
@@ -49,12 +53,14 @@ class Child:
 class Supervisor:
     """Runs its children until SIGTERM or SIGINT, or until one of them says that it can't be.
 
-    The others wait until the first has been ready once, so that a start makes no vain tries.
+    The others wait, with their imports done, until the first has been ready once, so that a start makes no
+    vain tries. What they wait at is a pipe that ends when the parent closes it.
     """
 
     def __init__(self, children: Sequence[Child]) -> None:
         self._children = list(children)
         self._selector = selectors.DefaultSelector()
+        self._gate, self._gate_key = os.pipe2(os.O_CLOEXEC)
         self._wakeup = -1  # the pipe into which the interpreter writes each signal's number
         self._stopping = False
         self._exit_code = 0
@@ -87,9 +93,8 @@ class Supervisor:
                 self._take_ready(key.data)
 
     def _start_due(self, now: float) -> None:
-        first = self._children[0]
         for child in self._children:
-            if not child.pid and now >= child.again_at and (child is first or first.ready):
+            if not child.pid and now >= child.again_at:
                 self._start(child, now)
 
     def _start(self, child: Child, now: float) -> None:
@@ -97,16 +102,27 @@ class Supervisor:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(child, parent, write)
+            _become(child, parent, write, lambda: self._pass_gate(child))
         os.close(write)
         child.pid, child.started, child.ready_fd = pid, now, read
         self._selector.register(read, selectors.EVENT_READ, child)
         log.debug("started %s, pid %d", child.name, pid)
 
+    def _pass_gate(self, child: Child) -> None:
+        """In the child: wait until the gate is open, unless it is the first."""
+        if self._gate_key >= 0:
+            os.close(self._gate_key)
+        if child is not self._children[0]:
+            os.read(self._gate, 1)
+        os.close(self._gate)
+
     def _take_ready(self, child: Child) -> None:
         if os.read(child.ready_fd, 1):
             child.ready = True
             log.info("%s is ready after %.1f s", child.name, time.monotonic() - child.started)
+            if child is self._children[0] and self._gate_key >= 0:
+                os.close(self._gate_key)
+                self._gate_key = -1
         self._forget_pipe(child)
 
     def _forget_pipe(self, child: Child) -> None:
@@ -150,8 +166,7 @@ class Supervisor:
 
     def _pause(self, now: float) -> float | None:
         """Seconds until something is due; None: only a signal or a pipe can bring work."""
-        first = self._children[0]
-        due = [c.again_at - now for c in self._children if not c.pid and (c is first or first.ready)]
+        due = [child.again_at - now for child in self._children if not child.pid]
         watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
         due += [watchdog] if watchdog and self._announced else []
         return max(0.0, min(due)) if due else None
@@ -178,7 +193,7 @@ class Supervisor:
                 child.pid = 0
 
 
-def _become(child: Child, parent: int, ready_fd: int) -> None:
+def _become(child: Child, parent: int, ready_fd: int, wait: Callable[[], None]) -> None:
     """The forked child's whole life; never returns."""
     code = 1
     try:
@@ -188,6 +203,9 @@ def _become(child: Child, parent: int, ready_fd: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         os.environ.pop("NOTIFY_SOCKET", None)
+        if child.module:
+            importlib.import_module(child.module)
+        wait()
         code = child.run(lambda: _say_ready(ready_fd))
     except BaseException:
         log.exception("%s failed", child.name)
@@ -228,9 +246,10 @@ class ChildFailed(Exception):
     """A short-lived child ended with an error; its sentence is the message."""
 
 
-def in_child(work: Callable[[], None]) -> None:
-    """Run work in a forked child and wait for it, so that what it imports leaves with it. Raises
-    ChildFailed."""
+@contextmanager
+def in_child(work: Callable[[], None]) -> Iterator[None]:
+    """Run work in a forked child beside the body and wait for it at the end, so that what it imports leaves
+    with it. Raises ChildFailed."""
     read, write = os.pipe()
     parent = os.getpid()
     pid = os.fork()
@@ -239,9 +258,12 @@ def in_child(work: Callable[[], None]) -> None:
         os.close(read)
         os._exit(_work(work, write))
     os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        sentence = pipe.read().decode()
-    _, status = os.waitpid(pid, 0)
+    try:
+        yield
+    finally:
+        with os.fdopen(read, "rb") as pipe:
+            sentence = pipe.read().decode()
+        _, status = os.waitpid(pid, 0)
     if status:
         raise ChildFailed(sentence or f"the child ended with {_how(os.waitstatus_to_exitcode(status))}")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from mini8s.app.supervisor import FATAL, Child, Supervisor
 logging.basicConfig(level="INFO")
 folder = Path(sys.argv[1])
+sys.path.append(sys.argv[1])
 
 def note(name):
     with (folder / name).open("a") as file:
@@ -141,4 +142,14 @@ def test_a_child_that_says_it_cant_be_ends_everything(
 
 def test_the_others_wait_for_the_first_to_be_ready(start: Callable[[str], object], tmp_path: Path) -> None:
     start('Child("slow", slow), Child("after", after_slow)')
+    assert len(pids(tmp_path, "after", 1)) == 1
+
+
+def test_the_others_import_while_the_first_still_starts(
+    start: Callable[[str], object], tmp_path: Path
+) -> None:
+    (tmp_path / "world.py").write_text(
+        "import sys\nfrom pathlib import Path\nassert not (Path(sys.argv[1]) / 'slow').exists()\n"
+    )
+    start('Child("slow", slow), Child("after", after_slow, "world")')
     assert len(pids(tmp_path, "after", 1)) == 1
