@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pyroute2 import IPRoute, NetlinkError
+from pyroute2.iproute import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from mini8s.agent.network import netns, sysctl
 from mini8s.agent.network.base import NetworkError

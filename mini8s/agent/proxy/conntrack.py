@@ -10,7 +10,8 @@ import socket
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 
-from pyroute2 import Conntrack, NetlinkError
+from pyroute2.conntrack import Conntrack
+from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from mini8s.agent.proxy.plan import Flow
