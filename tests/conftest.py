@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import kubectls
 import pytest
 from hosts import Host, Hosts
 from hosts.leftovers import Leftovers
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in FOLDERS:
             item.add_marker(folder)
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:
+    """Which kubectls serve as oracles."""
+    if not any(item.get_closest_marker(name) for item in items for name in ("integration", "e2e")):
+        return ""
+    return f"kubectl: {', '.join(map(str, kubectls.installed())) or 'none'}"
 
 
 @pytest.hookimpl(trylast=True)

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import kubectls
 import pytest
+from kubectls import Kubectl
 
 from mini8s.wire import codec, protobuf
 
-KUBECTLS = [
-    path
-    for name in ("kubectl", "kubectl.1.32", "kubectl.1.33")
-    if (path := shutil.which(name, path="/usr/bin:/usr/local/bin:/usr/lib/google-cloud-sdk/bin"))
+KUBECTLS = kubectls.installed()
+SPEAK_PROTOBUF = kubectls.installed(since=32) or [
+    pytest.param(None, marks=pytest.mark.skip(reason="kubectl sends JSON before 1.32"))
 ]
 RESOURCES = {
     "v1": "configmaps ConfigMap, secrets Secret, services Service, serviceaccounts ServiceAccount, "
@@ -118,9 +118,9 @@ def api() -> Iterator[Recorder]:
     server.server_close()
 
 
-def run(kubectl: str, api: Recorder, folder: Path, *arguments: str) -> str:
+def run(kubectl: Kubectl, api: Recorder, folder: Path, *arguments: str) -> str:
     url = f"http://127.0.0.1:{api.server_port}"
-    command = [kubectl, "--server", url, "--cache-dir", str(folder / "cache"), *arguments]
+    command = [kubectl.program, "--server", url, "--cache-dir", str(folder / "cache"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
@@ -132,7 +132,7 @@ def told(value):
     return [told(item) for item in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("kubectl", KUBECTLS)
+@pytest.mark.parametrize("kubectl", SPEAK_PROTOBUF, ids=str)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_protobuf_bodies_say_what_json_says(kubectl, command, api, tmp_path):
     binary = tmp_path / "binary"
@@ -170,7 +170,19 @@ folded: >-
 def test_yaml_is_read_as_kubectl_reads_it(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text(YAML)
-    command = [KUBECTLS[0], "patch", "--local", "-f", str(path), "--type", "merge", "-p", "{}", "-o", "json"]
+    command = [
+        KUBECTLS[-1].program,
+        "patch",
+        "--local",
+        "-f",
+        str(path),
+        "--type",
+        "merge",
+        "-p",
+        "{}",
+        "-o",
+        "json",
+    ]
     read = json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout)
     assert codec.decode_yaml(YAML.encode()) == read
 
@@ -196,5 +208,17 @@ def test_kubectl_reads_our_yaml(tmp_path):
     obj = {"apiVersion": "example.com/v1", "kind": "CronTab", "metadata": {"name": "x"}, "words": words}
     path = tmp_path / "x.yaml"
     path.write_bytes(codec.encode_yaml(obj))
-    command = [KUBECTLS[0], "patch", "--local", "-f", str(path), "--type", "merge", "-p", "{}", "-o", "json"]
+    command = [
+        KUBECTLS[-1].program,
+        "patch",
+        "--local",
+        "-f",
+        str(path),
+        "--type",
+        "merge",
+        "-p",
+        "{}",
+        "-o",
+        "json",
+    ]
     assert json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout) == obj
