@@ -117,7 +117,7 @@ def node(engine_host: Host, tmp_path: Path) -> Iterator[Node]:
             made.api.delete(PODS, "default", pod["metadata"]["name"])
         made.until(lambda: not made.api.list(PODS).items and not made.engine.pods())
         assert made.network.attached == {}
-        assert list((tmp_path / "agent" / "pods").glob("*")) == []
+        made.until(lambda: not list((tmp_path / "agent" / "pods").glob("*")))
         assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     finally:
         made.end()
