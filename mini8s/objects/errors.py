@@ -72,7 +72,7 @@ class ApiError(Exception):
             "reason": self.reason,
             "code": self.code,
         }
-        if details:
+        if details or self.code == NotFound.code:  # of a 404 kubectl reads them without asking
             status["details"] = details
         return status
 
