@@ -86,11 +86,20 @@ class Runner:
             return
         finally:
             if written:
-                self._fences[key] = _Fence(written, self._clock.monotonic() + SEEN_WITHIN_SECONDS)
+                self._fence(key, written)
         self.queue.forget(key)
         if plan.again_after is not None:
             self.queue.add_after(key, plan.again_after)
         self._say(key, plan.said)
+
+    def _fence(self, key: str, written: Written) -> None:
+        """Remember what must be seen first. Keys of what is gone never come back: their fences go when they
+        no longer count."""
+        now = self._clock.monotonic()
+        while self._fences and next(iter(self._fences.values())).until < now - SEEN_WITHIN_SECONDS:
+            del self._fences[next(iter(self._fences))]
+        self._fences.pop(key, None)  # the dict is in the order of the ends
+        self._fences[key] = _Fence(written, now + SEEN_WITHIN_SECONDS)
 
     def _seen(self, key: str) -> bool:
         fence = self._fences.get(key)

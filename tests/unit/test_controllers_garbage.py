@@ -11,6 +11,7 @@ from mini8s.controllers.kinds.garbage import GarbageCollector
 from mini8s.controllers.kinds.namespace import Namespaces
 from mini8s.controllers.kinds.replicaset import ReplicaSets
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
+from mini8s.controllers.runner import SEEN_WITHIN_SECONDS
 from mini8s.objects import conditions, meta
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import (
@@ -211,3 +212,16 @@ def test_every_namespace_has_its_default_account() -> None:
     world.settle()
     assert world.names(SERVICEACCOUNTS) == ["default"]
     world.close()
+
+
+def test_what_is_gone_is_not_remembered_for_ever(world: World) -> None:
+    [collector] = [runner for runner in world.runners if runner.name == "garbage"]
+    for name in ("a", "b", "c"):
+        owner = world.api.create(CONFIGMAPS, config(name))
+        world.api.create(CONFIGMAPS, config(f"of-{name}", owner))
+        world.settle()
+        world.api.delete(CONFIGMAPS, NAMESPACE, name)
+        world.settle()
+        world.step(2 * SEEN_WITHIN_SECONDS + 1)
+    assert world.names(CONFIGMAPS) == []
+    assert len(collector._fences) == 1
