@@ -21,7 +21,7 @@ from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.token import parse
 from mini8s.app.wsgi import CannotListen, TlsFiles, serve
 from mini8s.config import ServerSettings
-from mini8s.objects.errors import BadRequest
+from mini8s.objects.errors import ApiError, BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
 from mini8s.registry.base import Context, User
@@ -109,10 +109,14 @@ def _suffix() -> str:
 def _expire(registry: Machine) -> None:
     while True:
         gevent.sleep(EXPIRE_SECONDS)
-        try:
-            registry.expire()
-        except Unavailable as error:
-            log.warning("old events stay for now: %s", error)
+        forget_old_events(registry)
+
+
+def forget_old_events(registry: Machine) -> None:
+    try:
+        registry.expire()
+    except ApiError as error:
+        log.warning("old events stay for now: %s", error)
 
 
 def _joining(settings: ServerSettings, files: ServerFiles) -> Joining:
