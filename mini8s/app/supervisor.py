@@ -117,6 +117,8 @@ class Supervisor:
         os.close(self._gate)
 
     def _take_ready(self, child: Child) -> None:
+        if child.ready_fd < 0:
+            return  # its end came in the same moment, and was taken first
         if os.read(child.ready_fd, 1):
             child.ready = True
             log.info("%s is ready after %.1f s", child.name, time.monotonic() - child.started)

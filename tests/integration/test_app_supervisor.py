@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from mini8s.app.supervisor import Child, Supervisor
+
 PROGRAM = """
 import os, signal, sys, time, logging
 from pathlib import Path
@@ -153,3 +155,10 @@ def test_the_others_import_while_the_first_still_starts(
     )
     start('Child("slow", slow), Child("after", after_slow, "world")')
     assert len(pids(tmp_path, "after", 1)) == 1
+
+
+def test_an_end_that_was_taken_before_its_pipe_ends_nobody_else() -> None:
+    """Two children end at once: the first one's signal brings news of both, then the pipe tells again."""
+    child = Child("a", lambda _ready: 1, pid=0, ready_fd=-1)
+    Supervisor([child])._take_ready(child)
+    assert not child.ready
