@@ -384,3 +384,18 @@ def test_a_readiness_probe_is_heard_while_the_engine_is_down(agent: NodeAgent) -
     assert agent.container()["state"]["running"]
     assert agent.status()["podIP"] == address
     assert condition(agent, "PodReadyToStartContainers")[0] == "True"
+
+
+def test_a_container_restarts_with_the_files_of_a_config_map_that_is_gone(agent: NodeAgent) -> None:
+    volumes = [{"name": "v", "configMap": {"name": "map"}}]
+    wanted = pod("web", container("c", volumeMounts=[{"name": "v", "mountPath": "/v"}]), volumes=volumes)
+    agent.objects["configmaps", "default", "map"] = {"data": {"color": "blue"}}
+    uid = agent.create(wanted)
+    agent.objects.clear()
+    agent.runtime.end(agent.runtime.newest("c").id, 1)
+    agent.sync(uid)
+    assert agent.container()["restartCount"] == 1
+    assert agent.container()["state"]["running"]
+    (folder,) = agent.folder.rglob("volumes/v")
+    assert (folder / "color").read_text() == "blue"
+    assert ("web", "Warning", "FailedMount") in [said[:3] for said in agent.events.said]

@@ -35,11 +35,16 @@ def write(folder: Path, files: Payload, *, stamp: Callable[[], str], group: int 
     return True
 
 
+def shows_files(folder: Path) -> bool:
+    """Whether the volume was written before."""
+    return (folder / DATA).exists()
+
+
 def _present(folder: Path) -> Payload | None:
     """What the volume holds, None before it was first written."""
-    data = folder / DATA
-    if not data.exists():
+    if not shows_files(folder):
         return None
+    data = folder / DATA
     found = [path for path in data.rglob("*") if path.is_file()]
     return {
         str(path.relative_to(data)): File(path.read_bytes(), path.stat().st_mode & 0o777) for path in found

@@ -75,10 +75,13 @@ class Starter:
         """Make the pod's volumes and bring their files up to date."""
         folder.make()
         try:
-            return volumes.prepare(placed, folder, self.lookup)
+            prepared = volumes.prepare(placed, folder, self.lookup)
         except volumes.MountFailed as failed:
             self.events.event(placed.pod, "Warning", "FailedMount", str(failed))
             raise CannotStart(Waiting("ContainerCreating")) from failed
+        for message in prepared.stale:
+            self.events.event(placed.pod, "Warning", "FailedMount", message)
+        return prepared
 
     def _run(self, pod: Obj, container: Obj, sandbox_id: str, spec: ContainerSpec) -> None:
         where = field_path(pod, container["name"])

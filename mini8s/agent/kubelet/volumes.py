@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,21 +32,28 @@ class MountFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Volumes:
-    """`sources` are host paths by volume name."""
+    """`sources` are host paths by volume name; `stale` tells of volumes that go on showing old files."""
 
     sources: Mapping[str, str]
+    stale: Sequence[str] = ()
 
 
 def prepare(placed: Placed, folder: PodFolder, lookup: Lookup) -> Volumes:
-    """Make and refresh all volumes. Raises MountFailed for the first that can't be."""
-    sources = {}
+    """Make and refresh all volumes. What a volume shows already it goes on showing when what it follows is
+    gone: a container that crashes then must not stay down. Raises MountFailed for the first that can't be
+    made."""
+    sources, stale = {}, []
     for volume in placed.pod["spec"].get("volumes") or ():
-        name = volume["name"]
+        name, path = volume["name"], folder.volume(volume["name"])
         try:
-            sources[name] = _prepare_one(placed, folder.volume(name), volume, lookup)
+            sources[name] = _prepare_one(placed, path, volume, lookup)
         except (Missing, OSError, ValueError) as error:
-            raise MountFailed(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
-    return Volumes(sources)
+            message = f'MountVolume.SetUp failed for volume "{name}" : {error}'
+            if not atomic.shows_files(path):
+                raise MountFailed(message) from error
+            sources[name] = str(path)
+            stale.append(message)
+    return Volumes(sources, stale)
 
 
 def mounts(volumes: Volumes, container: Obj, env: Mapping[str, str]) -> list[Mount]:
