@@ -18,6 +18,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler, PyWSGISe
 from mini8s.api.connection import ENVIRON_KEY
 from mini8s.app.connection import ServedConnection
 from mini8s.app.listen import CannotListen, listen_tcp, listen_unix
+from mini8s.app.process import raise_file_limit
 
 __all__ = ["CannotListen", "TlsFiles", "serve"]
 
@@ -42,6 +44,7 @@ BODY_SECONDS = 60  # 3 MiB at 50 kB/s
 DISCARD_SECONDS = 5  # reading on after an early refusal, so that the client can read our answer
 DRAIN_SECONDS = 5  # for requests under way at SIGTERM
 MAX_CONNECTIONS = 20_000
+OTHER_FILES = 128  # for the store, tunnels and root's own door when strangers fill the other one
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -118,6 +121,9 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
     def read_request(self, raw_requestline: str) -> bool:
         try:
             return bool(super().read_request(raw_requestline))
+        except HTTPException as error:  # of the standard library, for more than a hundred headers
+            self.log_error("%s", error)
+            return False  # which is answered with 400
         finally:
             self.header_timeout.close()
 
@@ -294,7 +300,7 @@ def _options(tls: TlsFiles, on_ready: Callable[[], None]) -> dict[str, Any]:
         "ca_certs": tls.client_ca,
         "cert_reqs": ssl.CERT_OPTIONAL,
         "keepalive": KEEPALIVE_SECONDS,
-        "worker_connections": MAX_CONNECTIONS,
+        "worker_connections": raise_file_limit(MAX_CONNECTIONS + OTHER_FILES) - OTHER_FILES,
         "graceful_timeout": DRAIN_SECONDS + 2,
         "limit_request_line": 0,
         "control_socket_disable": True,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from integration import api_process
@@ -103,3 +106,24 @@ def test_many_slow_ones_stop_nobody(api: ApiProcess) -> None:
     assert time.monotonic() - began < 1
     for sock in slow:
         sock.close()
+
+
+def test_more_clients_than_files_a_shell_gives(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as held:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+        try:
+            api = held.enter_context(api_process.running(tmp_path))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(300):
+            held.enter_context(api.unix())
+        assert api.ask("GET", "/readyz") == (200, "ok")
+
+
+def test_more_headers_than_are_read(api: ApiProcess, capfd: pytest.CaptureFixture[str]) -> None:
+    sock = api.unix()
+    sock.sendall(b"GET /version HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n")
+    _, said = ending(sock)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert capfd.readouterr().err == ""
