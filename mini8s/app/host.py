@@ -75,15 +75,24 @@ def address(text: str, flag: str) -> str:
 
 
 def lock(path: Path) -> IO[bytes]:
-    """Hold a data folder for this process and its children. Raises HostError if another holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    held = path.open("ab")
+    """Hold a data folder for this process and its children. Raises HostError if another holds it, or if it
+    can't be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = path.open("ab")
+    except OSError as error:
+        raise unwritable(error, path) from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         held.close()
         raise HostError(f"another mini8s uses the data folder {path.parent}") from None
     return held
+
+
+def unwritable(error: OSError, path: Path) -> HostError:
+    """What to say when the disk refuses. A write that fails does not know its file, an open does."""
+    return HostError(f"{error.filename or path} can't be written: {error.strerror}")
 
 
 def read_token(path: str) -> str:

@@ -60,7 +60,7 @@ def complete(settings: ServerSettings) -> ServerSettings:
 
 
 def prepare(settings: ServerSettings) -> None:
-    """Everything that must be on disk before the first child starts."""
+    """Everything that must be on disk before the first child starts. Raises HostError."""
     from mini8s.app import bootstrap  # only in the short-lived child: cryptography stays out of the parent
 
     os.umask(0o077)
@@ -79,9 +79,12 @@ def prepare(settings: ServerSettings) -> None:
         kubeconfig_mode=int(settings.write_kubeconfig_mode, 8),
     )
     agent = agent_files(settings.data_dir)
-    bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, SystemClock().now())
-    if not settings.disable_agent:
-        write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
+    try:
+        bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, SystemClock().now())
+        if not settings.disable_agent:
+            write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
+    except OSError as error:
+        raise host.unwritable(error, Path(settings.data_dir)) from error
 
 
 def preload() -> None:
