@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")  # as write(2) fails: without a name
 
     monkeypatch.setattr(bootstrap, "prepare_server", full)
+    monkeypatch.setattr(os, "umask", lambda _: 0)  # this process has other tests to run
     settings = replace(
         ServerSettings(),
         data_dir=str(tmp_path),
