@@ -16,6 +16,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from mini8s.agent.kubelet.streams import read_head
+from mini8s.client.base import RETRY_SECONDS
 from mini8s.client.transport import Endpoint
 from mini8s.util.backoff import Backoff
 from mini8s.util.log import OnChange
@@ -43,7 +44,7 @@ class Tunnel:
         self._serve = serve
         self._stop = stop
         self._slots = threading.BoundedSemaphore(MOST_STREAMS)
-        self._backoff = Backoff(first=0.5, most=15.0)
+        self._backoff = Backoff(first=0.5, most=RETRY_SECONDS)
         self._open: http.client.HTTPConnection | None = None
         self._said = OnChange(log)
         self._context = _context(endpoint)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from mini8s.objects.kinds import Kind, Obj
 
 NO_QUERY: Mapping[str, str] = {}
+RETRY_SECONDS = 5.0  # the longest pause between two tries to reach a server that is away
 
 
 @dataclass(frozen=True, slots=True)

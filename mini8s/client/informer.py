@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from random import SystemRandom
 
-from mini8s.client.base import Api, Watch
+from mini8s.client.base import RETRY_SECONDS, Api, Watch
 from mini8s.client.cache import Cache, IndexFunction
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError, Expired
@@ -58,7 +58,7 @@ class Informer:
         self._version = ""  # where the next watch goes on; empty: list
         self._seen = 0
         self._watch: Watch | None = None
-        self._backoff = Backoff(first=0.2, most=15.0)
+        self._backoff = Backoff(first=0.2, most=RETRY_SECONDS)
         self._said = OnChange(log)
         self._worker: Worker | None = None
 

@@ -126,7 +126,7 @@ def test_an_absent_server_is_asked_with_growing_pauses(
     caplog.set_level("INFO")
     informer = Informer(api, CONFIGMAPS, Stop(), random=lambda: 0.5)
     api.down = True
-    assert [round(informer.step(), 1) for _ in range(8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 15.0]
+    assert [round(informer.step(), 1) for _ in range(7)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert len([line for line in caplog.messages if "cannot reach" in line]) == 1
     api.down = False
     assert informer.step() == 0

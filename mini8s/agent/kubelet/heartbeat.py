@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mini8s.agent.kubelet import host, node
 from mini8s.agent.runtime.base import EngineDown, EngineInfo, Image, Runtime
-from mini8s.client.base import Api
+from mini8s.client.base import RETRY_SECONDS, Api
 from mini8s.client.lease import Lease
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError, NotFound
@@ -60,8 +60,8 @@ class Heartbeat:
         self._written = 0.0  # when its status was written, monotonic
         self._lease: Lease | None = None
         self._said = OnChange(log)
-        self._pause = Backoff(first=FIRST_RETRY_SECONDS, most=EVERY_SECONDS)
-        self._renewal = Backoff(first=FIRST_RETRY_SECONDS, most=EVERY_SECONDS)
+        self._pause = Backoff(first=FIRST_RETRY_SECONDS, most=RETRY_SECONDS)
+        self._renewal = Backoff(first=FIRST_RETRY_SECONDS, most=RETRY_SECONDS)
 
     @property
     def allocatable(self) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.streams import Streams
 from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.runtime.base import EngineDown, Runtime
-from mini8s.client.base import Api, EventSink
+from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
@@ -42,9 +42,6 @@ log = logging.getLogger(__name__)
 WORKERS = 4  # twice the cores of a small host: starting a pod is mostly waiting for the engine
 POLL_SECONDS = 1.0  # how soon a worker notices the stop
 IMAGES_EVERY_SECONDS = 10.0
-RETRY_SECONDS = (
-    10.0  # how long after the engine or the server is back a pod may wait for it: the kubelet's own
-)
 STOP_SECONDS = 5.0
 
 
