@@ -79,6 +79,7 @@ class Recorder:
         self._lock = threading.Lock()  # guards the start of the thread and the count of what was dropped
         self._thread: threading.Thread | None = None
         self._dropped = 0
+        self._lost = 0  # in a row; only the thread counts
         self._sent: OrderedDict[Identity, _Sent] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
@@ -123,7 +124,9 @@ class Recorder:
         try:
             self._send(happened)
         except ApiError as error:
-            log.warning("event %s for %s lost: %s", happened.reason, happened.about["name"], error)
+            self._lose(happened, error)
+        else:
+            self._lost = 0
 
     def _send(self, happened: Occurrence) -> None:
         sent = self._sent.pop(happened.identity, None)
@@ -184,8 +187,19 @@ class Recorder:
         with self._lock:
             self._dropped += 1
             dropped = self._dropped
-        if dropped & (dropped - 1) == 0:  # 1, 2, 4, 8 …: said, but not once an event
+        if _is_power_of_two(dropped):
             log.warning("%d events dropped: the server does not take them fast enough", dropped)
+
+    def _lose(self, happened: Occurrence, error: ApiError) -> None:
+        self._lost += 1
+        if _is_power_of_two(self._lost):
+            said = "" if self._lost == 1 else f", the {self._lost}th in a row"
+            log.warning("event %s for %s lost%s: %s", happened.reason, happened.about["name"], said, error)
+
+
+def _is_power_of_two(count: int) -> bool:
+    """1, 2, 4, 8 …: worth a word, so that it is said, but not once an event."""
+    return count & (count - 1) == 0
 
 
 def _reference(obj: Obj, field_path: str) -> Obj:

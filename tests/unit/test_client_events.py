@@ -116,6 +116,24 @@ def test_an_unreachable_server_loses_events_and_says_so(
     assert "event Pulled for p lost: no server" in caplog.text
 
 
+def test_an_outage_does_not_fill_the_log(
+    api: FakeApi, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose(count: int) -> int:
+        caplog.clear()
+        api.down = True
+        for number in range(count):
+            recorder.event({**POD, "metadata": {"name": f"p{number}"}}, "Normal", "Pulled", "image")
+        assert recorder.flush(5)
+        api.down = False
+        return len(caplog.records)
+
+    assert lose(100) == 7
+    assert "the 64th in a row" in caplog.text
+    recorder.event(POD, "Normal", "Pulled", "image")
+    assert lose(1) == 1
+
+
 def test_a_full_queue_drops_and_says_so(
     api: FakeApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
