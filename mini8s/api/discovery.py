@@ -23,6 +23,8 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
     "binding": (("", "v1", "Binding"), ("create",)),
     "log": (("", "", ""), ("get",)),
     "finalize": (("", "", ""), ("update",)),
+    "approval": (("", "", ""), ("get", "patch", "update")),
+    "eviction": (("policy", "v1", "Eviction"), ("create",)),
 }
 
 

@@ -68,6 +68,9 @@ def _paths(kinds: Iterable[Kind], operation: Operation, refer: Refer) -> Obj:
 
 def _actions(kind: Kind) -> Iterator[tuple[str, dict[str, str]]]:
     """A kind's paths, and what each method does there."""
+    if not kind.kept:
+        yield kind.path("{namespace}"), {"post": "post"}
+        return
     if kind.namespaced:
         yield kind.path(), {"get": "list"}
     yield kind.path("{namespace}"), _COLLECTION

@@ -30,7 +30,8 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 @dataclass(frozen=True, slots=True)
 class PlainEncoding:
-    """JSON lines around stored bytes."""
+    """JSON lines around stored bytes. One object may be watched in several versions: the key tells them
+    apart."""
 
     key: Hashable = "json"
     content_type: str = "application/json"
@@ -102,7 +103,7 @@ class Watching:
 
     def _encoding(self, call: Call) -> PlainEncoding | RenderedEncoding:
         if call.wanted.plain:
-            return PlainEncoding()
+            return PlainEncoding(("json", call.target.kind.api_version))
         kind, everywhere = call.target.kind, not call.target.namespace
         renderer = Renderer(
             kind,

@@ -7,7 +7,7 @@ fields).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Obj = dict[str, Any]  # an API object as JSON has it; one that came from a cache is never changed in place
@@ -30,10 +30,21 @@ class Kind:
     subresources: tuple[str, ...] = ()
     ephemeral: bool = False  # written lazily: losing the newest of it in a power cut does no harm
     verbs: tuple[str, ...] = ALL_VERBS
+    storage: Kind | None = None  # of one object served in several versions: the kind it is stored as
 
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def stored(self) -> Kind:
+        """The kind that holds the objects: itself, but for a further version of another."""
+        return self.storage or self
+
+    @property
+    def kept(self) -> bool:
+        """Whether there are objects of it in the store; a review is answered and forgotten."""
+        return "get" in self.verbs
 
     @property
     def singular(self) -> str:
@@ -54,34 +65,110 @@ class Kind:
 
     def prefix(self, namespace: str = "") -> str:
         """The store prefix of all objects of this kind, or of those in one namespace. Ends with a slash."""
-        return f"/{self.resource}/{namespace}/" if self.namespaced and namespace else f"/{self.resource}/"
+        resource = self.stored.resource
+        return f"/{resource}/{namespace}/" if self.namespaced and namespace else f"/{resource}/"
 
     def key(self, namespace: str, name: str) -> str:
         """The store key of one object."""
         return self.prefix(namespace) + name
 
 
+_CREATE = ("create",)  # the verbs of a kind whose objects are answered and not kept
+_ALL = ("all",)  # the category of `kubectl get all`
+_STATUS, _SCALE = ("status",), ("status", "scale")
+
 NAMESPACES = Kind("", "v1", "Namespace", "namespaces", False, ("ns",), subresources=("status", "finalize"))
-NODES = Kind("", "v1", "Node", "nodes", False, ("no",), subresources=("status",))
-PODS = Kind("", "v1", "Pod", "pods", True, ("po",), ("all",), ("status", "binding", "log"))
-SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), ("all",), ("status",))
+NODES = Kind("", "v1", "Node", "nodes", False, ("no",), (), _STATUS)
+PODS = Kind("", "v1", "Pod", "pods", True, ("po",), _ALL, ("status", "binding", "log"))
+SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), _ALL, _STATUS)
 ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",))
 CONFIGMAPS = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",))
 SECRETS = Kind("", "v1", "Secret", "secrets")
 EVENTS = Kind("", "v1", "Event", "events", True, ("ev",), ephemeral=True)
 SERVICEACCOUNTS = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",))
-DEPLOYMENTS = Kind(
-    "apps", "v1", "Deployment", "deployments", True, ("deploy",), ("all",), ("status", "scale")
+PODTEMPLATES = Kind("", "v1", "PodTemplate", "podtemplates")
+REPLICATIONCONTROLLERS = Kind(
+    "", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), _ALL, _SCALE
 )
-REPLICASETS = Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), ("all",), ("status", "scale"))
+RESOURCEQUOTAS = Kind("", "v1", "ResourceQuota", "resourcequotas", True, ("quota",), (), _STATUS)
+LIMITRANGES = Kind("", "v1", "LimitRange", "limitranges", True, ("limits",))
+PERSISTENTVOLUMES = Kind("", "v1", "PersistentVolume", "persistentvolumes", False, ("pv",), (), _STATUS)
+PERSISTENTVOLUMECLAIMS = Kind(
+    "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",), (), _STATUS
+)
+BINDINGS = Kind("", "v1", "Binding", "bindings", verbs=_CREATE)
+DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments", True, ("deploy",), _ALL, _SCALE)
+REPLICASETS = Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), _ALL, _SCALE)
+STATEFULSETS = Kind("apps", "v1", "StatefulSet", "statefulsets", True, ("sts",), _ALL, _SCALE)
+DAEMONSETS = Kind("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), _ALL, _STATUS)
+CONTROLLERREVISIONS = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
+JOBS = Kind("batch", "v1", "Job", "jobs", True, (), _ALL, _STATUS)
+CRONJOBS = Kind("batch", "v1", "CronJob", "cronjobs", True, ("cj",), _ALL, _STATUS)
+AUTOSCALERS = Kind(
+    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, ("hpa",), _ALL, _STATUS
+)
+AUTOSCALERS_V1 = replace(AUTOSCALERS, version="v1", storage=AUTOSCALERS)
+INGRESSES = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", True, ("ing",), (), _STATUS)
+INGRESSCLASSES = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
+NETWORKPOLICIES = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True, ("netpol",))
+DISRUPTIONBUDGETS = Kind(
+    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True, ("pdb",), (), _STATUS
+)
+ROLES = Kind("rbac.authorization.k8s.io", "v1", "Role", "roles")
+ROLEBINDINGS = Kind("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+CLUSTERROLES = Kind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False)
+CLUSTERROLEBINDINGS = Kind(
+    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False
+)
+PRIORITYCLASSES = Kind("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False, ("pc",))
+STORAGECLASSES = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False, ("sc",))
+VOLUMEATTACHMENTS = Kind(
+    "storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", False, (), (), _STATUS
+)
+CSIDRIVERS = Kind("storage.k8s.io", "v1", "CSIDriver", "csidrivers", False)
+CSINODES = Kind("storage.k8s.io", "v1", "CSINode", "csinodes", False)
+CSISTORAGECAPACITIES = Kind("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities")
 LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases", ephemeral=True)
 ENDPOINTSLICES = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+EVENTS_V1 = replace(EVENTS, group="events.k8s.io", storage=EVENTS)
+RUNTIMECLASSES = Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False)
+SIGNINGREQUESTS = Kind(
+    "certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", False, ("csr",),
+    (), ("status", "approval"),
+)  # fmt: skip
+TOKENREVIEWS = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", False, verbs=_CREATE)
+SELFSUBJECTREVIEWS = Kind(
+    "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False, verbs=_CREATE
+)
+ACCESSREVIEWS = Kind(
+    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", False, verbs=_CREATE
+)
+SELFACCESSREVIEWS = replace(ACCESSREVIEWS, kind="SelfSubjectAccessReview", plural="selfsubjectaccessreviews")
+SELFRULESREVIEWS = replace(ACCESSREVIEWS, kind="SelfSubjectRulesReview", plural="selfsubjectrulesreviews")
+LOCALACCESSREVIEWS = replace(
+    ACCESSREVIEWS, kind="LocalSubjectAccessReview", plural="localsubjectaccessreviews", namespaced=True
+)
 
 KINDS: tuple[Kind, ...] = (
-    NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, CONFIGMAPS, SECRETS, EVENTS, SERVICEACCOUNTS,
-    DEPLOYMENTS, REPLICASETS,
-    LEASES, ENDPOINTSLICES,
+    NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, CONFIGMAPS, SECRETS, EVENTS, SERVICEACCOUNTS, PODTEMPLATES,
+    REPLICATIONCONTROLLERS, RESOURCEQUOTAS, LIMITRANGES, PERSISTENTVOLUMES, PERSISTENTVOLUMECLAIMS,
+    DEPLOYMENTS, REPLICASETS, STATEFULSETS, DAEMONSETS, CONTROLLERREVISIONS,
+    JOBS, CRONJOBS,
+    AUTOSCALERS, AUTOSCALERS_V1,
+    INGRESSES, INGRESSCLASSES, NETWORKPOLICIES,
+    DISRUPTIONBUDGETS,
+    ROLES, ROLEBINDINGS, CLUSTERROLES, CLUSTERROLEBINDINGS,
+    PRIORITYCLASSES,
+    STORAGECLASSES, VOLUMEATTACHMENTS, CSIDRIVERS, CSINODES, CSISTORAGECAPACITIES,
+    LEASES,
+    ENDPOINTSLICES,
+    EVENTS_V1,
+    RUNTIMECLASSES,
+    SIGNINGREQUESTS,
 )  # fmt: skip
+
+# Those that have objects of their own in the store: neither answered only, nor another version.
+STORED: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind.kept and kind.storage is None)
 
 _BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 _BY_KIND = {(kind.api_version, kind.kind): kind for kind in KINDS}

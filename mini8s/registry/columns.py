@@ -12,6 +12,12 @@ from mini8s.objects.time import age
 from mini8s.registry.base import Column
 
 NONE = "<none>"
+_ACCESS = {
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
 
 
 def name(obj: Obj, _: datetime) -> str:
@@ -24,6 +30,9 @@ def created(obj: Obj, now: datetime) -> str:
 
 NAME = Column("Name", name, format="name", description="Name must be unique within a namespace.")
 AGE = Column("Age", created, description="How long ago the object was created.")
+CREATED_AT = Column(
+    "Created At", lambda obj, _: obj["metadata"].get("creationTimestamp") or "", format="date-time"
+)
 
 
 def column(
@@ -51,6 +60,17 @@ def first_few(texts: Sequence[str]) -> str:
     """The first three, and how many more there are."""
     more = f" + {len(texts) - 3} more..." if len(texts) > 3 else ""
     return ",".join(texts[:3]) + more
+
+
+def flag(value: bool | None) -> str:
+    """How upstream prints a Go pointer to a bool."""
+    return "<unset>" if value is None else str(value)
+
+
+def access_modes(holder: Obj) -> str:
+    """`RWO,ROX` of a volume or claim."""
+    said = holder.get("accessModes") or ()
+    return ",".join(short for mode, short in _ACCESS.items() if mode in said)
 
 
 def listed_labels(found: Mapping[str, str] | None) -> str:

@@ -49,7 +49,7 @@ class Deleter:
         for value in listed.items:
             obj = decode_json(value)
             try:
-                gone.append(self.delete(ctx, kind, meta.namespace(obj), meta.name(obj), options)[0])
+                gone.append(self.delete(ctx, kind.stored, meta.namespace(obj), meta.name(obj), options)[0])
             except NotFound:  # somebody else was faster, which is what we want
                 continue
         return Listed(gone, listed.revision, listed.continue_token, listed.remaining)

@@ -7,11 +7,12 @@ subresources find their way. What differs between kinds is in `registry/kinds/`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mini8s.objects.errors import MethodNotAllowed
 from mini8s.objects.kinds import PODS, Kind, Obj
-from mini8s.registry import allocators, binding, expiry, incoming, patching, scale
+from mini8s.registry import allocators, binding, expiry, incoming, patching, scale, versions
 from mini8s.registry.base import Column, Context, DeleteOptions, Listed, ListOptions, WatchEvent
 from mini8s.registry.commit import Committer
 from mini8s.registry.delete import Deleter
@@ -54,10 +55,11 @@ class Machine:
         self._deleter = Deleter(self._reader, BY_KIND, committer)
 
     def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> bytes:
-        return self._reader.get(kind, namespace, name, resource_version=resource_version)
+        value = self._reader.get(kind, namespace, name, resource_version=resource_version)
+        return versions.shown_bytes(kind, value)
 
     def list(self, kind: Kind, namespace: str, options: ListOptions) -> Listed:
-        return self._reader.list(kind, namespace, options)
+        return _shown(kind, self._reader.list(kind, namespace, options))
 
     def watch(
         self,
@@ -66,10 +68,14 @@ class Machine:
         options: ListOptions,
         deliver: Callable[[Sequence[WatchEvent]], None],
     ) -> Subscription:
-        return self._watcher.watch(kind, namespace, options, deliver)
+        def converted(events: Sequence[WatchEvent]) -> None:
+            deliver([replace(event, value=versions.shown_bytes(kind, event.value)) for event in events])
+
+        return self._watcher.watch(kind, namespace, options, converted if kind.storage else deliver)
 
     def create(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> bytes:
-        return self._writer.create(ctx, kind, namespace, obj)
+        said = versions.to_store(ctx, kind, obj)
+        return versions.shown_bytes(kind, self._writer.create(ctx, kind.stored, namespace, said))
 
     def update(
         self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj, *, subresource: str = ""
@@ -77,7 +83,9 @@ class Machine:
         _check_subresource(kind, subresource)
         if subresource == "scale":
             return self._scale(ctx, kind, namespace, name, lambda _: obj), False
-        return self._writer.update(ctx, kind, namespace, name, obj, subresource)
+        said = versions.to_store(ctx, kind, obj)
+        value, created = self._writer.update(ctx, kind.stored, namespace, name, said, subresource)
+        return versions.shown_bytes(kind, value), created
 
     def patch(
         self,
@@ -93,27 +101,33 @@ class Machine:
         apply = patching.patch_for(media_type)
 
         def patched(obj: Obj) -> Obj:
-            return apply(scale.SCALE if subresource == "scale" else kind, obj, patch)
+            if subresource == "scale":
+                return apply(scale.SCALE, obj, patch)
+            return versions.to_store(ctx, kind, apply(kind, versions.shown(kind, obj), patch))
 
         _check_subresource(kind, subresource)
         if subresource == "scale":
             return self._scale(ctx, kind, namespace, name, patched), False
-        return self._writer.change(ctx, kind, namespace, name, patched, subresource), False
+        value = self._writer.change(ctx, kind.stored, namespace, name, patched, subresource)
+        return versions.shown_bytes(kind, value), False
 
     def delete(
         self, ctx: Context, kind: Kind, namespace: str, name: str, options: DeleteOptions
     ) -> tuple[bytes, bool]:
-        return self._deleter.delete(ctx, kind, namespace, name, options)
+        value, gone = self._deleter.delete(ctx, kind.stored, namespace, name, options)
+        return versions.shown_bytes(kind, value), gone
 
     def delete_collection(
         self, ctx: Context, kind: Kind, namespace: str, selection: ListOptions, options: DeleteOptions
     ) -> Listed:
-        return self._deleter.collection(ctx, kind, namespace, selection, options)
+        return _shown(kind, self._deleter.collection(ctx, kind, namespace, selection, options))
 
     def get_subresource(self, kind: Kind, namespace: str, name: str, subresource: str) -> bytes:
         _check_subresource(kind, subresource)
         value = self._reader.get(kind, namespace, name)
-        return encode_json(scale.of(decode_json(value))) if subresource == "scale" else value
+        if subresource == "scale":
+            return encode_json(scale.of(decode_json(value)))
+        return versions.shown_bytes(kind, value)
 
     def create_subresource(
         self, ctx: Context, kind: Kind, namespace: str, name: str, subresource: str, obj: Obj
@@ -143,9 +157,15 @@ class Machine:
         return encode_json(scale.of(decode_json(self._writer.change(ctx, kind, namespace, name, scaled))))
 
 
+def _shown(kind: Kind, listed: Listed) -> Listed:
+    if kind.storage is None:
+        return listed
+    return replace(listed, items=[versions.shown_bytes(kind, value) for value in listed.items])
+
+
 def _check_subresource(kind: Kind, subresource: str) -> None:
     """`scale` is an object of its own; all others are ways to change the object itself."""
-    ways = {"", "scale"} & {"", *kind.subresources} | set(BY_KIND[kind].subresources)
+    ways = {"", "scale"} & {"", *kind.subresources} | set(BY_KIND[kind.stored].subresources)
     if subresource not in ways:
         raise _no_such(kind, subresource)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mini8s.objects import labels, meta
-from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.kinds import REPLICATIONCONTROLLERS, Kind, Obj
 from mini8s.registry import problems, refusals
 
 SCALE = Kind("autoscaling", "v1", "Scale", "scales")
@@ -14,10 +14,10 @@ _SHARED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
 def of(obj: Obj) -> Obj:
-    """The Scale of a Deployment or ReplicaSet."""
+    """The Scale of a workload."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     said: dict[str, Any] = {"replicas": status.get("replicas", 0)}
-    if selector := str(labels.from_label_selector(spec.get("selector"))):
+    if selector := str(_selector(obj["kind"], spec.get("selector"))):
         said["selector"] = selector
     wanted = spec.get("replicas", 0)
     return {
@@ -27,6 +27,13 @@ def of(obj: Obj) -> Obj:
         "spec": {"replicas": wanted} if wanted else {},
         "status": said,
     }
+
+
+def _selector(kind: str, stated: Obj | None) -> labels.Selector:
+    """A ReplicationController's is a plain map."""
+    if kind == REPLICATIONCONTROLLERS.kind:
+        return labels.from_labels(stated or {})
+    return labels.from_label_selector(stated)
 
 
 def onto(obj: Obj, scale: Obj) -> Obj:

@@ -61,7 +61,9 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """`fields` are those that a field selector may use besides metadata.name and metadata.namespace.
+    """`fields` are those that a field selector may use besides metadata.name and metadata.namespace; they
+    read the object as it is stored, `columns` as it is served. Of a further version of a kind only these two
+    count.
 
     `generation` gives the part of an object that makes its generation rise, None for kinds without one.
     `grace` says how long a deletion waits for whoever runs the object, None for kinds that go at once.

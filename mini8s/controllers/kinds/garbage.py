@@ -15,10 +15,12 @@ from mini8s.controllers.actions import NOTHING, Action, Delete, Patch, Plan, pat
 from mini8s.controllers.base import Context, Source
 from mini8s.objects import kinds, meta
 from mini8s.objects.errors import NotFound
-from mini8s.objects.kinds import EVENTS, KINDS, Kind, Obj
+from mini8s.objects.kinds import EVENTS, STORED, Kind, Obj
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-COLLECTED: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind is not EVENTS)  # too many, and never owned
+COLLECTED: tuple[Kind, ...] = tuple(
+    kind for kind in STORED if kind is not EVENTS
+)  # too many, and never owned
 REMEMBERED = 1000  # owners known to be gone, so that not every dependent asks
 
 
@@ -83,7 +85,7 @@ class GarbageCollector:
         """Who depended on what is gone, and who waited for it to go."""
         yield from self._keys_of_dependents(gone)
         for ref in meta.owners(gone):
-            kind = kinds.by_kind(ref["apiVersion"], ref["kind"])
+            kind = _owner_kind(ref)
             if kind in self._caches:
                 yield f"{kind.resource}/{meta.namespace(gone) if kind.namespaced else ''}/{ref['name']}"
 
@@ -96,7 +98,7 @@ class GarbageCollector:
                 yield Dependent(kind, obj)
 
     def _state(self, ref: Obj, dependent: Kind, namespace: str) -> State:
-        kind = kinds.by_kind(ref["apiVersion"], ref["kind"])
+        kind = _owner_kind(ref)
         if kind is None or kind not in self._caches or (kind.namespaced and not dependent.namespaced):
             return State.SOLID
         if ref["uid"] in self._gone:
@@ -155,6 +157,12 @@ def _deleted(facts: Facts, finalizers: Sequence[str]) -> Delete:
         version=obj["metadata"]["resourceVersion"],  # it may have got another owner meanwhile
         propagation=propagation,
     )
+
+
+def _owner_kind(ref: Mapping[str, str]) -> Kind | None:
+    """Whichever of its versions an owner is named by, it is one object."""
+    kind = kinds.by_kind(ref["apiVersion"], ref["kind"])
+    return kind.stored if kind else None
 
 
 def _orphaned(facts: Facts) -> Iterable[Action]:

@@ -12,13 +12,11 @@ from datetime import datetime
 from mini8s.controllers.actions import NOTHING, Action, Burst, Plan, Update, delete, patch_status
 from mini8s.controllers.base import Context, Source, by_object, own_key
 from mini8s.objects import conditions, meta
-from mini8s.objects.kinds import KINDS, NAMESPACES, PODS, Kind, Obj
+from mini8s.objects.kinds import NAMESPACES, PODS, STORED, Kind, Obj
 
 FINALIZER = "kubernetes"
 AT_ONCE_SECONDS = 0.05  # what has no finalizer and no grace is gone by then
-CONTENT: tuple[Kind, ...] = tuple(
-    kind for kind in KINDS if kind.namespaced and {"list", "delete"} <= set(kind.verbs)
-)
+CONTENT: tuple[Kind, ...] = tuple(kind for kind in STORED if kind.namespaced)
 
 
 class Namespaces:

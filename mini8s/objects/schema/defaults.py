@@ -14,6 +14,11 @@ from mini8s.objects.kinds import Obj
 
 _CORE = "io.k8s.api.core.v1."
 _APPS = "io.k8s.api.apps.v1."
+_BATCH = "io.k8s.api.batch.v1."
+_SCALING = "io.k8s.api.autoscaling."
+_NETWORK = "io.k8s.api.networking.v1."
+_RBAC = "io.k8s.api.rbac.v1."
+_STORAGE = "io.k8s.api.storage.v1."
 
 _CONTAINER: Mapping[str, Any] = {
     "terminationMessagePath": "/dev/termination-log",
@@ -21,6 +26,7 @@ _CONTAINER: Mapping[str, Any] = {
     "resources": {},
 }
 _FILE_MODE: Mapping[str, Any] = {"defaultMode": 420}
+_MANY = (1 << 31) - 1
 _PORT: Mapping[str, Any] = {"protocol": "TCP"}
 
 CONSTANT: Mapping[str, Mapping[str, Any]] = {
@@ -57,6 +63,51 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
     f"{_APPS}DeploymentStrategy": {"type": "RollingUpdate"},
     f"{_APPS}RollingUpdateDeployment": {"maxSurge": "25%", "maxUnavailable": "25%"},
     f"{_APPS}ReplicaSetSpec": {"replicas": 1},
+    f"{_APPS}StatefulSetSpec": {
+        "replicas": 1,
+        "revisionHistoryLimit": 10,
+        "podManagementPolicy": "OrderedReady",
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+    },
+    f"{_APPS}StatefulSetUpdateStrategy": {"type": "RollingUpdate"},
+    f"{_APPS}RollingUpdateStatefulSetStrategy": {"partition": 0},
+    f"{_APPS}StatefulSetPersistentVolumeClaimRetentionPolicy": {
+        "whenDeleted": "Retain",
+        "whenScaled": "Retain",
+    },
+    f"{_APPS}DaemonSetSpec": {
+        "revisionHistoryLimit": 10,
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+    },
+    f"{_APPS}DaemonSetUpdateStrategy": {"type": "RollingUpdate"},
+    f"{_APPS}RollingUpdateDaemonSet": {"maxSurge": 0, "maxUnavailable": 1},
+    f"{_CORE}PersistentVolumeSpec": {"persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem"},
+    f"{_CORE}PersistentVolumeClaim": {"status": {"phase": "Pending"}},
+    f"{_CORE}PersistentVolumeClaimSpec": {"volumeMode": "Filesystem"},
+    f"{_BATCH}CronJobSpec": {
+        "concurrencyPolicy": "Allow",
+        "suspend": False,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 1,
+    },
+    f"{_BATCH}PodFailurePolicyOnPodConditionsPattern": {"status": "True"},
+    f"{_SCALING}v1.HorizontalPodAutoscalerSpec": {"minReplicas": 1},
+    f"{_SCALING}v2.HorizontalPodAutoscalerSpec": {"minReplicas": 1},
+    f"{_NETWORK}IngressClassParametersReference": {"scope": "Cluster"},
+    f"{_NETWORK}NetworkPolicyPort": _PORT,
+    f"{_RBAC}RoleRef": {"apiGroup": "rbac.authorization.k8s.io"},
+    "io.k8s.api.scheduling.v1.PriorityClass": {"preemptionPolicy": "PreemptLowerPriority"},
+    f"{_STORAGE}StorageClass": {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"},
+    f"{_STORAGE}CSIDriverSpec": {
+        "attachRequired": True,
+        "fsGroupPolicy": "ReadWriteOnceWithFSType",
+        "podInfoOnMount": False,
+        "requiresRepublish": False,
+        "seLinuxMount": False,
+        "storageCapacity": False,
+        "volumeLifecycleModes": ["Persistent"],
+    },
 }
 
 _PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
@@ -162,6 +213,92 @@ def _node_status(status: Obj) -> Obj:
     )
 
 
+def _stateful_update(strategy: Obj) -> Obj:
+    rolling = strategy["type"] == "RollingUpdate" and not strategy.get("rollingUpdate")
+    return {"rollingUpdate": {"partition": 0}} if rolling else {}
+
+
+def _daemon_update(strategy: Obj) -> Obj:
+    rolling = strategy["type"] == "RollingUpdate" and not strategy.get("rollingUpdate")
+    return {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}} if rolling else {}
+
+
+def _replication_controller(found: Obj) -> Obj:
+    """It selects what its template makes, and is labelled like that itself."""
+    spec = {"replicas": 1} | (found.get("spec") or {})
+    labels = _template_labels(spec)
+    made: Obj = {"spec": spec}
+    if labels:
+        made["spec"] = {"selector": labels} | {key: value for key, value in spec.items() if value != {}}
+        made |= _labelled(found, labels)
+    return made
+
+
+def _job(found: Obj) -> Obj:
+    spec = found.get("spec")
+    if spec is None:
+        return {}
+    once = {"completions": 1} if "completions" not in spec and "parallelism" not in spec else {}
+    made = {
+        **once,
+        "parallelism": 1,
+        "backoffLimit": _MANY if spec.get("backoffLimitPerIndex") is not None else 6,
+        "completionMode": "NonIndexed",
+        "suspend": False,
+        "manualSelector": False,
+        "podReplacementPolicy": "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed",
+    } | spec
+    return {"spec": made} | _labelled(found, _template_labels(spec))
+
+
+def _template_labels(spec: Obj) -> dict[str, str]:
+    metadata = (spec.get("template") or {}).get("metadata") or {}
+    found: dict[str, str] = metadata.get("labels") or {}
+    return found
+
+
+def _labelled(found: Obj, labels: dict[str, str]) -> Obj:
+    metadata = found.get("metadata") or {}
+    return {"metadata": metadata | {"labels": labels}} if labels and not metadata.get("labels") else {}
+
+
+def _autoscaler(spec: Obj) -> Obj:
+    if spec.get("metrics"):
+        return {}
+    target = {"type": "Utilization", "averageUtilization": 80}
+    return {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]}
+
+
+def _behavior(found: Obj) -> Obj:
+    """Up by four pods or twofold, whichever is more, and down as far as wanted, every 15 seconds."""
+    twofold = {"type": "Percent", "value": 100, "periodSeconds": 15}
+    four = {"type": "Pods", "value": 4, "periodSeconds": 15}
+    up = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [four, twofold]}
+    down = {"selectPolicy": "Max", "policies": [twofold]}
+    return {"scaleUp": up | (found.get("scaleUp") or {}), "scaleDown": down | (found.get("scaleDown") or {})}
+
+
+def _network_policy(spec: Obj) -> Obj:
+    if spec.get("policyTypes"):
+        return {}
+    return {"policyTypes": ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]}
+
+
+def _subject(subject: Obj) -> Obj:
+    named = subject.get("kind") in {"User", "Group"} and not subject.get("apiGroup")
+    return {"apiGroup": "rbac.authorization.k8s.io"} if named else {}
+
+
+def _limit_range_item(item: Obj) -> Obj:
+    """A container's limit is the most there may be; its request the limit, else the least."""
+    if item.get("type") != "Container":
+        return {}
+    limits = {**(item.get("max") or {}), **(item.get("default") or {})}
+    requests = {**(item.get("min") or {}), **limits, **(item.get("defaultRequest") or {})}
+    made = {"default": limits, "defaultRequest": requests}
+    return {part: value for part, value in made.items() if value}
+
+
 COMPUTED: Mapping[str, Callable[[Obj], Obj]] = {
     f"{_CORE}Probe": _probe,
     f"{_CORE}Container": _container,
@@ -173,4 +310,13 @@ COMPUTED: Mapping[str, Callable[[Obj], Obj]] = {
     f"{_CORE}ServiceSpec": _service,
     f"{_CORE}NodeStatus": _node_status,
     f"{_APPS}DeploymentStrategy": _strategy,
+    f"{_APPS}StatefulSetUpdateStrategy": _stateful_update,
+    f"{_APPS}DaemonSetUpdateStrategy": _daemon_update,
+    f"{_CORE}ReplicationController": _replication_controller,
+    f"{_CORE}LimitRangeItem": _limit_range_item,
+    f"{_BATCH}Job": _job,
+    f"{_SCALING}v2.HorizontalPodAutoscalerSpec": _autoscaler,
+    f"{_SCALING}v2.HorizontalPodAutoscalerBehavior": _behavior,
+    f"{_NETWORK}NetworkPolicySpec": _network_policy,
+    f"{_RBAC}Subject": _subject,
 }

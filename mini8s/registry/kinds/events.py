@@ -1,16 +1,21 @@
-"""Events: what happened to whom, said by whoever saw it; forgotten after an hour (`registry.expiry`)."""
+"""Events: what happened to whom, said by whoever saw it; forgotten after an hour (`registry.expiry`).
+
+Stored as core/v1, and served as events.k8s.io/v1 too.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from mini8s.objects import meta
-from mini8s.objects.kinds import EVENTS, Obj
+from mini8s.objects.kinds import EVENTS, EVENTS_V1, Obj
 from mini8s.objects.time import age
 from mini8s.registry.base import Column
 from mini8s.registry.columns import NAME, column
 from mini8s.registry.problems import Causes, invalid
 from mini8s.registry.strategy import Strategy, selectable
+from mini8s.registry.versions import events as as_v1
 
 _CLUSTER = frozenset({"default", "kube-system"})  # where events about what has no namespace live
 _ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
@@ -62,6 +67,11 @@ def _component(event: Obj) -> str:
     return said or ""
 
 
+def _of_v1(column: Column) -> Column:
+    """The same cell of the other version's object."""
+    return replace(column, cell=lambda event, now: column.cell(as_v1.store(event), now))
+
+
 STRATEGY = Strategy(
     kind=EVENTS,
     columns=(
@@ -83,4 +93,14 @@ STRATEGY = Strategy(
     },
     validate=_check,
     create_on_update=True,
+)
+V1 = Strategy(
+    kind=EVENTS_V1,
+    columns=tuple(map(_of_v1, STRATEGY.columns)),
+    fields={
+        "reason": STRATEGY.fields["reason"],
+        "type": STRATEGY.fields["type"],
+        "reportingController": STRATEGY.fields["reportingComponent"],
+        **{f"regarding.{part}": STRATEGY.fields[f"involvedObject.{part}"] for part in _ABOUT},
+    },
 )

@@ -16,12 +16,18 @@ def _begin(new: Obj) -> None:
     if _FINALIZER not in (spec.get("finalizers") or ()):
         spec["finalizers"] = [*(spec.get("finalizers") or ()), _FINALIZER]
     new["status"] = {"phase": "Active"}
-    new["metadata"]["labels"] = meta.labels(new) | {_NAME_LABEL: meta.name(new)}
+    _label(new)
 
 
 def _keep(new: Obj, old: Obj) -> None:
     keep_spec(new, old)
     keep_status(new, old)
+    _label(new)
+
+
+def _label(new: Obj) -> None:
+    """Selectors of namespaces can name one."""
+    new["metadata"]["labels"] = meta.labels(new) | {_NAME_LABEL: meta.name(new)}
 
 
 def _terminate(namespace: Obj) -> None:

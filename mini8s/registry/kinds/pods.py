@@ -11,12 +11,22 @@ from mini8s.registry.rules import pod_updates, pods
 from mini8s.registry.strategy import Strategy, Update, keep_spec, keep_status, selectable
 from mini8s.registry.strategy import spec as spec_of
 
+_LONGEST_GRACE = 10**9  # seconds: a lifetime, and still a date
+_GATED: Obj = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
+
 # What admission and the scheduler gave the pod, so that its own manifest can be put again.
 _GIVEN = ("nodeName", "serviceAccountName", "serviceAccount", "priority", "preemptionPolicy")
 
 
 def _begin(new: Obj) -> None:
     new["status"] = {"phase": "Pending", "qosClass": facts.qos_class(new.get("spec") or {})}
+    if new["spec"].get("schedulingGates"):
+        new["status"]["conditions"] = [dict(_GATED)]
 
 
 def _keep(new: Obj, old: Obj) -> None:
@@ -40,7 +50,7 @@ def _grace(pod: Obj, asked: int | None) -> int:
     if not facts.node_name(pod) or facts.is_terminal(pod):
         return 0
     seconds = asked if asked is not None else pod["spec"].get("terminationGracePeriodSeconds", 0)
-    return 1 if seconds < 0 else int(seconds)
+    return 1 if seconds < 0 else min(int(seconds), _LONGEST_GRACE)
 
 
 STRATEGY = Strategy(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from mini8s.objects.kinds import Obj
@@ -64,3 +64,30 @@ def inner_path(path: str, field: str) -> Causes:
         yield invalid(field, path, "must be a relative path")
     if ".." in path.split("/"):
         yield invalid(field, path, "must not contain '..'")
+
+
+def unchanged(new: Obj, old: Obj, *paths: str) -> Causes:
+    """Fields that stay what they were for an object's life."""
+    for path in paths:
+        if at(new, path) != at(old, path):
+            yield invalid(path, at(new, path), "field is immutable")
+
+
+def at(obj: Obj, path: str) -> Any:
+    """The value at a path of names, None where it leads nowhere."""
+    found: Any = obj
+    for step in path.split("."):
+        found = (found or {}).get(step)
+    return found
+
+
+def each_one_of(found: Iterable[str], field: str, allowed: Collection[str]) -> Causes:
+    """A list of choices."""
+    for index, value in enumerate(found):
+        if value not in allowed:
+            yield not_supported(f"{field}[{index}]", value, allowed)
+
+
+def all_non_negative(holder: Obj, field: str, *parts: str) -> Causes:
+    for part in parts:
+        yield from non_negative(holder, part, field)

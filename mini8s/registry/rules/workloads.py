@@ -1,4 +1,7 @@
-"""Rules of Deployments and ReplicaSets: a selector, a template that it selects, a way to roll."""
+"""Rules of Deployments and ReplicaSets: a selector, a template that it selects, a way to roll.
+
+What other workloads share with them is public: `selector`, `template`, `share`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, forbidden, invalid, not_supported, required
 from mini8s.registry.rules import pods, selectors, values
-
-_FIXED = "field is immutable"
 
 
 def deployment(found: Obj) -> Causes:
@@ -26,46 +27,46 @@ def replica_set(found: Obj) -> Causes:
     spec = found["spec"]
     yield from values.non_negative(spec, "replicas", "spec")
     yield from values.non_negative(spec, "minReadySeconds", "spec")
-    yield from _selector(spec)
-    if spec.get("template") is None:
-        yield required("spec.template")
-    else:
-        yield from _template(spec)
+    yield from selector(spec, "deployment")
+    yield from template(spec, "ReplicaSet")
 
 
 def same_selector(new: Obj, old: Obj) -> Causes:
-    now, before = new["spec"].get("selector"), old["spec"].get("selector")
-    if now != before:
-        yield invalid("spec.selector", now, _FIXED)
+    yield from values.unchanged(new, old, "spec.selector")
 
 
-def _selector(spec: Obj) -> Causes:
-    selector = spec.get("selector")
-    if selector is None:
+def selector(spec: Obj, owner: str) -> Causes:
+    """A selector that is said and takes something in particular."""
+    stated = spec.get("selector")
+    if stated is None:
         yield required("spec.selector")
         return
-    yield from selectors.label_selector(selector, "spec.selector")
-    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
+    yield from selectors.label_selector(stated, "spec.selector")
+    if not stated.get("matchLabels") and not stated.get("matchExpressions"):
+        yield invalid("spec.selector", stated, f"empty selector is invalid for {owner}")
 
 
-def _template(spec: Obj) -> Causes:
-    template = spec["template"]
-    found = meta.labels(template)
-    if spec.get("selector") and not _selects(spec["selector"], found):
+def template(spec: Obj, owner: str) -> Causes:
+    """A template of pods that run for good, and that the selector takes."""
+    stated = spec.get("template")
+    if stated is None:
+        yield required("spec.template")
+        return
+    found = meta.labels(stated)
+    if spec.get("selector") and not selects(spec["selector"], found):
         yield invalid("spec.template.metadata.labels", found, "`selector` does not match template `labels`")
-    yield from pods.template(template, "spec.template")
-    inner = template.get("spec") or {}
+    yield from pods.template(stated, "spec.template")
+    inner = stated.get("spec") or {}
     if inner.get("restartPolicy", "Always") != "Always":
         yield not_supported("spec.template.spec.restartPolicy", inner["restartPolicy"], ("Always",))
     if inner.get("activeDeadlineSeconds") is not None:
-        why = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        why = f"activeDeadlineSeconds in {owner} is not Supported"
         yield forbidden("spec.template.spec.activeDeadlineSeconds", why)
 
 
-def _selects(selector: Obj, found: dict[str, str]) -> bool:
+def selects(stated: Obj, found: dict[str, str]) -> bool:
     try:
-        return labels.from_label_selector(selector).matches(found)
+        return labels.from_label_selector(stated).matches(found)
     except BadRequest:  # said already, by the selector's own rules
         return True
 
@@ -79,14 +80,14 @@ def _strategy(strategy: Obj) -> Causes:
     elif kind == "RollingUpdate":
         field = "spec.strategy.rollingUpdate"
         unavailable, surge = ((rolling or {}).get(part, 0) for part in ("maxUnavailable", "maxSurge"))
-        yield from _share(unavailable, f"{field}.maxUnavailable", at_most_all=True)
-        yield from _share(surge, f"{field}.maxSurge", at_most_all=False)
+        yield from share(unavailable, f"{field}.maxUnavailable", at_most_all=True)
+        yield from share(surge, f"{field}.maxSurge", at_most_all=False)
         if _zero(unavailable) and _zero(surge):
             why = "may not be 0 when `maxSurge` is 0"
             yield invalid(f"{field}.maxUnavailable", unavailable, why)
 
 
-def _share(value: Any, field: str, *, at_most_all: bool) -> Causes:
+def share(value: Any, field: str, *, at_most_all: bool) -> Causes:
     """A count or a percentage."""
     if isinstance(value, int):
         if value < 0:
