@@ -147,7 +147,7 @@ class Scheduler:
             self._left(new)
         elif pods.node_name(new):
             self._arrived(new)
-        elif not meta.deleting(new):
+        elif not meta.deleting(new) and not new["spec"].get("schedulingGates"):
             self._waits(pod_facts(new))
 
     def _waits(self, pod: PodFacts) -> None:

@@ -176,3 +176,13 @@ def test_a_node_may_count_its_pods_in_thousands(world: World) -> None:
     world.pod("web")
     world.cycle()
     assert world.where("web") == "a"
+
+
+def test_a_gated_pod_waits_for_its_gates(world: World) -> None:
+    world.node("a")
+    world.pod("web", schedulingGates=[{"name": "x.io/y"}])
+    world.cycle()
+    assert (world.where("web"), world.events.said) == ("", [])
+    world.api.patch(kinds.PODS, "default", "web", {"spec": {"schedulingGates": None}})
+    world.cycle()
+    assert world.where("web") == "a"
