@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ _TEXT = "text/plain"
 _PIECE = 65536  # bytes read from the node at a time
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _LEAST = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
+_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _FLAGS = ("follow", "previous", "timestamps")
 
 
@@ -68,7 +70,7 @@ def options(said: Mapping[str, str], name: str) -> dict[str, str]:
         text = said.get(key, "")
         if not text:
             continue
-        if not text.removeprefix("-").isdigit():
+        if not _NUMBER.fullmatch(text):
             raise BadRequest(f'{key}: strconv.ParseInt: parsing "{text}": invalid syntax')
         if int(text) < least:
             causes.append(Cause(key, f"Invalid value: {text}: must be greater than or equal to {least}"))

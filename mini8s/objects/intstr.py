@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PERCENT = re.compile(r"([0-9]+)%", re.ASCII)
+_PERCENT = re.compile(r"([0-9]{1,18})%", re.ASCII)
 
 
 def percent(value: int | str) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from mini8s.objects.kinds import Obj
 
 NO_SCHEDULE = "NoSchedule"
+LONGEST_SECONDS = 1e9  # a lifetime, and still a date
 PREFER_NO_SCHEDULE = "PreferNoSchedule"
 NO_EXECUTE = "NoExecute"
 
@@ -48,7 +49,7 @@ def toleration_seconds(tolerations: Iterable[Obj], taint: Obj) -> float | None:
     if not found:
         return 0.0
     limits = [item["tolerationSeconds"] for item in found if item.get("tolerationSeconds") is not None]
-    return max(0.0, float(min(limits))) if limits else None
+    return min(max(0.0, float(min(limits))), LONGEST_SECONDS) if limits else None
 
 
 def same(one: Obj, other: Obj) -> bool:

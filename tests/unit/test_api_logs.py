@@ -78,3 +78,9 @@ def test_options_that_make_no_sense(said: dict[str, str], fields: list[str]) -> 
 def test_options_that_are_no_numbers() -> None:
     with pytest.raises(BadRequest, match="tailLines"):
         options({"tailLines": "ten"}, "p")
+
+
+@pytest.mark.parametrize("text", ["²", "9" * 5000])
+def test_digits_that_are_no_number(text: str) -> None:
+    with pytest.raises(BadRequest, match="tailLines"):
+        options({"tailLines": text}, "p")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mini8s.controllers.actions import Patch
 from mini8s.controllers.kinds.deployment.plan import plan
-from mini8s.controllers.kinds.deployment.revision import template_hash
+from mini8s.controllers.kinds.deployment.revision import REVISION, revision, template_hash
 from mini8s.controllers.kinds.deployment.rolling import initial_size, rolling_step
 from mini8s.controllers.kinds.deployment.scale import scaled
 from mini8s.controllers.kinds.deployment.view import Sized, View, total
@@ -199,3 +199,8 @@ def test_the_hash_depends_on_content_not_on_order() -> None:
     assert template_hash(one, None) != template_hash(one, 1)
     assert template_hash(one, None) != template_hash(template("web:v2"), None)
     assert set(template_hash(one, None)) <= set("bcdfghjklmnpqrstvwxz2456789")
+
+
+@pytest.mark.parametrize("text", ["²", "9" * 5000, "x", ""])
+def test_what_a_person_wrote_as_a_number_is_none(text: str) -> None:
+    assert revision({"metadata": {"annotations": {REVISION: text}}}) == 0

@@ -84,6 +84,7 @@ def test_how_long_a_taint_is_tolerated():
     assert taints.toleration_seconds([every], taint) is None
     some = [every | {"tolerationSeconds": seconds} for seconds in (300, 20)]
     assert taints.toleration_seconds([every, *some], taint) == 20
+    assert taints.toleration_seconds([every | {"tolerationSeconds": 2**62}], taint) == taints.LONGEST_SECONDS
     assert taints.first_untolerated([taint], [], ["NoExecute"]) == taint
     assert taints.first_untolerated([taint], [], ["NoSchedule"]) is None
     assert taints.same(taint, taint | {"value": "x"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes.cluster import Cluster, deployment, pod
+from fakes.cluster import Cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,25 +106,3 @@ def test_null_in_a_map_is_an_empty_value(kind: Kind, obj: Obj) -> None:
 def test_null_in_a_list_is_an_empty_element() -> None:
     with pytest.raises(ApiError, match=r"subsets\[0\]: Required value"):
         Cluster().create(ENDPOINTS, {"metadata": {"name": "a"}, "subsets": [None]})
-
-
-@pytest.mark.parametrize("asked", [None, 2**62])
-def test_a_grace_beyond_all_dates_is_a_lifetime(asked: int | None) -> None:
-    cluster = Cluster()
-    cluster.create(PODS, pod("a", nodeName="n", terminationGracePeriodSeconds=2**62))
-    cluster.delete(PODS, "a", grace_seconds=asked)
-    assert cluster.get(PODS, "a")["metadata"]["deletionGracePeriodSeconds"] == 10**9
-
-
-def test_a_share_of_too_many_digits_is_none() -> None:
-    rolling = {"maxSurge": f"{LONG}%", "maxUnavailable": 1}
-    with pytest.raises(ApiError, match="a valid percent string"):
-        Cluster().create(
-            DEPLOYMENTS, deployment(strategy={"type": "RollingUpdate", "rollingUpdate": rolling})
-        )
-
-
-def test_a_gated_pod_says_that_it_waits() -> None:
-    made = Cluster().create(PODS, pod("a", schedulingGates=[{"name": "x.io/y"}]))
-    [condition] = made["status"]["conditions"]
-    assert (condition["type"], condition["reason"]) == ("PodScheduled", "SchedulingGated")

@@ -23,6 +23,7 @@ MAXIMUM = "deployment.kubernetes.io/max-replicas"
 HASH = "pod-template-hash"
 HISTORY_CHARACTERS = 2000
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, nothing that reads as another: no words in names
+_DIGITS = 19
 _NOT_COPIED = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
@@ -55,8 +56,12 @@ def find_new(deployment: Obj, sets: Sequence[Obj]) -> Obj | None:
 
 
 def revision(obj: Obj) -> int:
-    text = meta.annotations(obj).get(REVISION, "")
-    return int(text) if text.isdigit() else 0
+    return number(meta.annotations(obj).get(REVISION, "")) or 0
+
+
+def number(text: str) -> int | None:
+    """What an annotation says; people can write anything there."""
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
 def next_revision(old: Iterable[Obj]) -> int:

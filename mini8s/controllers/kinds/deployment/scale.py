@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from mini8s.controllers.kinds.deployment.revision import DESIRED, MAXIMUM
+from mini8s.controllers.kinds.deployment.revision import DESIRED, MAXIMUM, number
 from mini8s.controllers.kinds.deployment.view import Sized, View, total
 from mini8s.objects import meta
 
 
 def is_scaling(view: View) -> bool:
     """Whether an active ReplicaSet was last told another size of the Deployment."""
-    told = (meta.annotations(one.obj).get(DESIRED, "") for one in view.active)
-    return any(text.isdigit() and int(text) != view.replicas for text in told)
+    told = (number(meta.annotations(one.obj).get(DESIRED, "")) for one in view.active)
+    return any(size is not None and size != view.replicas for size in told)
 
 
 def scaled(view: View) -> View:
@@ -76,9 +76,7 @@ def _fraction(view: View, one: Sized) -> int:
     """How much a ReplicaSet would change if it kept its part of the whole."""
     if not view.replicas:
         return -one.replicas
-    text = meta.annotations(one.obj).get(MAXIMUM, "")
-    before = int(text) if text.isdigit() else 0
-    before = before or int(view.status.get("replicas") or 0)
+    before = number(meta.annotations(one.obj).get(MAXIMUM, "")) or int(view.status.get("replicas") or 0)
     if not before:
         return 0
     size = one.replicas * (view.replicas + view.max_surge) / before
