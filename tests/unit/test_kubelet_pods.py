@@ -38,6 +38,21 @@ def test_a_pod_starts_and_is_ready(agent: NodeAgent) -> None:
         assert condition(agent, kind)[0] == "True"
 
 
+def test_what_a_start_asks_of_the_engine_and_of_the_server(agent: NodeAgent) -> None:
+    """The engine is what a start waits for: 250 ms for the two containers, the rest must stay small."""
+    agent.create(pod())
+    assert [verb for verb, _ in agent.runtime.calls] == [
+        "pod",
+        "create_sandbox",
+        "pod",
+        "image",
+        "create_container",
+        "start_container",
+        "pod",
+    ]
+    assert [call.verb for call in agent.api.calls] == ["create", "patch"]  # its status, once
+
+
 def test_a_second_round_does_nothing(agent: NodeAgent) -> None:
     uid = agent.create(pod())
     agent.runtime.calls.clear()

@@ -76,8 +76,13 @@ class DockerEngine:
             yield event["Actor"]["Attributes"][names.UID]
 
     def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        image = self._sandbox_image()
-        created = self._create(bodies.sandbox(spec, image), names.name_of_sandbox(spec))
+        image = sandbox_image.name(platform.machine())
+        body, name = bodies.sandbox(spec, image), names.name_of_sandbox(spec)
+        try:
+            created = self._create(body, name)
+        except ImageNotPresent:  # the first one here, or somebody cleaned up
+            self._import_sandbox_image(image)
+            created = self._create(body, name)
         with translated(CreateFailed):
             self._client.start(created)
             return facts.sandbox(self._client.inspect_container(created))
@@ -216,16 +221,14 @@ class DockerEngine:
     def _create_once(self, body: bodies.Body, name: str) -> str:
         return str(self._client.create_container_from_config(body, name)["Id"])
 
-    def _sandbox_image(self) -> str:
-        machine = platform.machine()
-        image = sandbox_image.name(machine)
+    def _import_sandbox_image(self, image: str) -> None:
         repository, _, tag = image.rpartition(":")
         with self._importing, translated(CreateFailed):
             if self.image(image) is None:
+                archive = sandbox_image.archive(platform.machine())
                 self._client.import_image_from_data(
-                    sandbox_image.archive(machine), repository, tag, changes=['ENTRYPOINT ["/pause"]']
+                    archive, repository, tag, changes=['ENTRYPOINT ["/pause"]']
                 )
-        return image
 
     def _signal(self, container_id: str, signal: str) -> None:
         said = self._inspect(container_id)
