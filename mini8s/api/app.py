@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from mini8s.api import query, routes
 from mini8s.api.answer import Answer, StartResponse, failure, send
+from mini8s.api.answered import Answered
 from mini8s.api.authn import Authenticate
 from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
 from mini8s.api.call import verb_of
@@ -146,7 +147,8 @@ def create_app(
     """
     pump, tunnels = Pump(), Tunnels()
     allowed = authorize or authorizer(registry)
-    verbs = Verbs(registry, Watching(registry, pump, now))
+    answered = Answered(registry, authenticate, allowed)
+    verbs = Verbs(registry, Watching(registry, pump, now), answered)
     live: dict[str, Check] = {"ping": lambda: ""}
     rooms = routes.Rooms(
         resources=Resources(verbs, Logs(registry, tunnels), allowed, now),

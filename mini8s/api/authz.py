@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mini8s.objects.errors import ApiError, Forbidden
-from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.objects.kinds import (
+    PODS,
+    SELFACCESSREVIEWS,
+    SELFRULESREVIEWS,
+    SELFSUBJECTREVIEWS,
+    Kind,
+    Obj,
+)
 from mini8s.registry.base import Registry, User
 from mini8s.wire.codec import decode_json
 
@@ -37,6 +44,7 @@ class Attributes:
 
 
 _DISCOVERY = {"api", "apis", "openapi", "version", "livez", "readyz", "healthz"}
+_ABOUT_ONESELF = frozenset({SELFACCESSREVIEWS, SELFRULESREVIEWS, SELFSUBJECTREVIEWS})
 
 Authorize = Callable[[User, Attributes], bool]
 _Rule = Callable[["_Asked"], bool]
@@ -61,7 +69,7 @@ def authorizer(registry: Registry) -> Authorize:
     """The rules over what is stored."""
 
     def authorize(user: User, what: Attributes) -> bool:
-        if MASTERS in user.groups or _is_discovery(what):
+        if MASTERS in user.groups or _is_discovery(what) or _asks_about_oneself(what):
             return True
         node = node_name(user)
         return bool(node) and _node_may(_Asked(node, what, registry))
@@ -110,6 +118,30 @@ def check_created(user: User, what: Attributes, obj: Obj) -> None:
 def _is_discovery(what: Attributes) -> bool:
     """What upstream's `system:discovery` lets every known user see."""
     return what.kind is None and what.verb == "get" and what.path.split("/")[1] in _DISCOVERY
+
+
+def _asks_about_oneself(what: Attributes) -> bool:
+    """What upstream's `system:basic-user` lets every known user ask."""
+    return what.kind in _ABOUT_ONESELF and what.verb == "create"
+
+
+def basic_rules(user: User) -> Obj:
+    """What a user may, as rules (`SubjectRulesReviewStatus`). A node's are no such rules: they look into what
+    is stored."""
+    resources = [
+        {"verbs": ["create"], "apiGroups": [kind.group], "resources": [kind.plural]}
+        for kind in sorted(_ABOUT_ONESELF, key=lambda kind: kind.resource)
+    ]
+    paths = sorted(path for word in _DISCOVERY for path in (f"/{word}", f"/{word}/*"))
+    urls = [{"verbs": ["get"], "nonResourceURLs": paths}]
+    if MASTERS in user.groups:
+        resources.insert(0, {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
+        urls.insert(0, {"verbs": ["*"], "nonResourceURLs": ["*"]})
+    status: Obj = {"resourceRules": resources, "nonResourceRules": urls, "incomplete": False}
+    if node_name(user):
+        why = "node authorizer does not support user rule resolution"
+        status |= {"incomplete": True, "evaluationError": why}
+    return status
 
 
 def _node_may(asked: _Asked) -> bool:

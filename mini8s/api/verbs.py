@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mini8s.api.answer import Answer
+from mini8s.api.answered import Answered
 from mini8s.api.authz import Attributes, check_created
 from mini8s.api.body import check_object
 from mini8s.api.call import Call
@@ -28,8 +29,9 @@ _SHOWN_WHEN_DELETED = {"pods", "services", "serviceaccounts"}
 class Verbs:
     """`collection`, `object` and `subresource` map a method to its verb."""
 
-    def __init__(self, registry: Registry, watching: Watching) -> None:
+    def __init__(self, registry: Registry, watching: Watching, answered: Answered) -> None:
         self._registry = registry
+        self._answered = answered
         self._watching = watching
         self._collection: Mapping[str, Verb] = {
             "GET": self.list,
@@ -77,6 +79,9 @@ class Verbs:
     def create(self, call: Call) -> Answer:
         target, context = call.target, call.context()
         obj = self._body(call, context, target.kind)
+        if not target.kind.kept:
+            made = self._answered.answer(context, target.kind, target.namespace, obj)
+            return self._one(call, encode_json(made), context, status=201)
         check_created(call.user, Attributes("create", target.kind, target.namespace), obj)
         return self._one(
             call, self._registry.create(context, target.kind, target.namespace, obj), context, status=201
@@ -163,7 +168,7 @@ class Verbs:
         kind = call.target.kind
         return Renderer(
             kind,
-            () if call.wanted.plain else self._registry.columns(kind),
+            () if call.wanted.plain or not kind.kept else self._registry.columns(kind),
             call.wanted,
             now=lambda: call.now,
             include_object=call.query.include_object,
