@@ -127,3 +127,23 @@ def test_more_headers_than_are_read(api: ApiProcess, capfd: pytest.CaptureFixtur
     _, said = ending(sock)
     assert said.startswith(b"HTTP/1.1 400 ")
     assert capfd.readouterr().err == ""
+
+
+def test_a_client_that_asks_without_a_pause_does_not_keep_others_waiting(api: ApiProcess) -> None:
+    """It has its next request there before it has an answer, so that its connection never has to wait."""
+    busy, other = api.unix(), api.unix()
+    request, count, beaten = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", 150, 0
+    for _ in range(5):
+        busy.sendall(request * count)
+        other.sendall(request)
+        assert b"200 OK" in other.recv(65536)
+        before = b""
+        with contextlib.suppress(BlockingIOError):
+            before = busy.recv(1 << 20, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        beaten += before.count(b"200 OK") < count
+        said = b""
+        while said.count(b"200 OK") < count:
+            said += busy.recv(1 << 20)
+    busy.close()
+    other.close()
+    assert beaten >= 3
