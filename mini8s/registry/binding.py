@@ -7,11 +7,10 @@ from datetime import datetime
 
 from mini8s.objects import conditions, meta
 from mini8s.objects.errors import BadRequest, Cause
-from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.objects.kinds import BINDINGS, PODS, Obj
 from mini8s.registry import problems, refusals
 from mini8s.registry.strategy import Update
 
-BINDING = Kind("", "v1", "Binding", "bindings")
 WAY = Update()  # what `bound` made is right as it is
 SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
@@ -23,7 +22,7 @@ def check(binding: Obj, name: str) -> None:
             f"the name of the object ({meta.name(binding)}) does not match the name on the URL ({name})"
         )
     if causes := list(_causes(binding)):
-        raise refusals.invalid(BINDING, name, causes)
+        raise refusals.invalid(BINDINGS, name, causes)
 
 
 def bound(pod: Obj, binding: Obj, now: datetime) -> Obj:

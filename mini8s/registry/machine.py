@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from mini8s.objects.errors import MethodNotAllowed
-from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.objects.kinds import BINDINGS, PODS, Kind, Obj
 from mini8s.registry import allocators, binding, expiry, incoming, patching, scale, versions
 from mini8s.registry.base import Column, Context, DeleteOptions, Listed, ListOptions, WatchEvent
 from mini8s.registry.commit import Committer
 from mini8s.registry.delete import Deleter
+from mini8s.registry.eviction import Evictor
 from mini8s.registry.kinds import BY_KIND
 from mini8s.registry.read import Reader
 from mini8s.registry.watch import Watcher
@@ -53,6 +54,7 @@ class Machine:
         self._watcher = Watcher(store, BY_KIND, self._reader)
         self._writer = Writer(self._reader, BY_KIND, committer, new_uid=new_uid, new_suffix=new_suffix)
         self._deleter = Deleter(self._reader, BY_KIND, committer)
+        self._evictor = Evictor(self._reader, self._writer, self._deleter)
 
     def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> bytes:
         value = self._reader.get(kind, namespace, name, resource_version=resource_version)
@@ -132,9 +134,11 @@ class Machine:
     def create_subresource(
         self, ctx: Context, kind: Kind, namespace: str, name: str, subresource: str, obj: Obj
     ) -> Obj:
+        if (kind, subresource) == (PODS, "eviction"):
+            return self._evictor.evict(ctx, namespace, name, obj)
         if (kind, subresource) != (PODS, "binding"):
             raise _no_such(kind, subresource)
-        said = incoming.parse(ctx, binding.BINDING, obj)
+        said = incoming.parse(ctx, BINDINGS, obj)
         binding.check(said, name)
 
         def bound(pod: Obj) -> Obj:

@@ -1,0 +1,112 @@
+"""The `eviction` subresource: a deletion that asks the pod's disruption budget first.
+
+A budget whose status is kept up is taken at its word. Until a controller does that, its pods are counted
+here. Either way the eviction is promised in the budget's status before the pod goes: of two that come at the
+same time the second one sees the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mini8s.objects import disruptions, meta, pods
+from mini8s.objects.errors import ApiError, BadRequest, Cause, InternalError, TooManyRequests
+from mini8s.objects.kinds import DISRUPTIONBUDGETS, PODS, Kind, Obj
+from mini8s.objects.time import format_time
+from mini8s.registry import incoming
+from mini8s.registry.base import Context, DeleteOptions, ListOptions
+from mini8s.registry.binding import SUCCESS
+from mini8s.registry.delete import Deleter
+from mini8s.registry.read import Reader
+from mini8s.registry.write import Writer
+from mini8s.wire.codec import decode_json
+
+EVICTION = Kind("policy", "v1", "Eviction", "evictions")
+_FREE = frozenset({"Succeeded", "Failed", "Pending"})  # phases in which a pod is of no use to anybody
+
+
+class Evictor:
+    def __init__(self, reader: Reader, writer: Writer, deleter: Deleter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._deleter = deleter
+
+    def evict(self, ctx: Context, namespace: str, name: str, sent: Obj) -> Obj:
+        """Raises TooManyRequests when the budget does not allow it now."""
+        said = incoming.parse(ctx, EVICTION, sent)
+        if meta.name(said) not in {"", name}:
+            raise BadRequest("name in URL does not match name in Eviction object")
+        asked = said.get("deleteOptions") or {}
+        ctx = replace(ctx, dry_run=ctx.dry_run or "All" in (asked.get("dryRun") or ()))
+        pod: Obj = decode_json(self._reader.row(PODS, namespace, name).value)
+        if pods.phase(pod) not in _FREE and not meta.deleting(pod):
+            self._promise(ctx, namespace, pod)
+        self._deleter.delete(ctx, PODS, namespace, name, _options(asked))
+        return dict(SUCCESS)
+
+    def _promise(self, ctx: Context, namespace: str, pod: Obj) -> None:
+        budgets = self._list(DISRUPTIONBUDGETS, namespace)
+        found = [meta.name(budget) for budget in budgets if disruptions.covers(budget, pod)]
+        if len(found) > 1:
+            why = "which the eviction subresource does not support."
+            raise InternalError(f"This pod has more than one PodDisruptionBudget, {why}")
+        for name in found:
+            self._writer.change(
+                ctx,
+                DISRUPTIONBUDGETS,
+                namespace,
+                name,
+                lambda budget: self._promised(ctx, budget, pod),
+                "status",
+            )
+
+    def _promised(self, ctx: Context, budget: Obj, pod: Obj) -> Obj:
+        """The budget's status with this eviction in it; as it is when the pod needs no permission."""
+        status = budget.get("status") or {}
+        watched = status.get("observedGeneration", 0) >= meta.generation(budget)
+        counts = self._counts(budget, status, watched=watched)
+        if not pods.is_ready(pod) and _unhealthy_may_go(budget, counts):
+            return budget
+        allowed = status.get("disruptionsAllowed", 0) if watched else counts.allowed
+        if allowed <= 0:
+            raise _refused(meta.name(budget), counts)
+        promised = (status.get("disruptedPods") or {}) | {meta.name(pod): format_time(ctx.now)}
+        made = status | {"disruptedPods": promised} | ({"disruptionsAllowed": allowed - 1} if watched else {})
+        return budget | {"status": made}
+
+    def _counts(self, budget: Obj, status: Obj, *, watched: bool) -> disruptions.Counts:
+        if watched:
+            numbers = (status.get(part, 0) for part in ("expectedPods", "currentHealthy", "desiredHealthy"))
+            return disruptions.Counts(*numbers)
+        everyone = self._list(PODS, meta.namespace(budget))
+        return disruptions.count(budget, [pod for pod in everyone if disruptions.covers(budget, pod)])
+
+    def _list(self, kind: Kind, namespace: str) -> list[Obj]:
+        return [decode_json(value) for value in self._reader.list(kind, namespace, ListOptions()).items]
+
+
+def _unhealthy_may_go(budget: Obj, counts: disruptions.Counts) -> bool:
+    """A pod that is not ready disrupts nobody, as long as the others are enough."""
+    if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    return 0 < counts.desired <= counts.healthy
+
+
+def _refused(name: str, counts: disruptions.Counts) -> ApiError:
+    why = (
+        f"The disruption budget {name} needs {counts.desired} healthy pods and has {counts.healthy} currently"
+    )
+    return TooManyRequests(
+        "Cannot evict pod as it would violate the pod's disruption budget.",
+        causes=[Cause("", why, "DisruptionBudget")],
+    )
+
+
+def _options(asked: Obj) -> DeleteOptions:
+    conditions = asked.get("preconditions") or {}
+    return DeleteOptions(
+        grace_seconds=asked.get("gracePeriodSeconds"),
+        propagation=asked.get("propagationPolicy") or "Background",
+        uid=conditions.get("uid") or "",
+        resource_version=conditions.get("resourceVersion") or "",
+    )
