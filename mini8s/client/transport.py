@@ -6,6 +6,7 @@ is noticed by the kernel: keepalive probes, and a limit on how long sent bytes m
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ READ_SECONDS = 60.0  # a busy server on a small host may take long to list, but 
 DEAD_AFTER_MS = 15_000  # how long a silent peer counts as alive
 POOL_SIZE = 16  # connections kept; more may be open at once
 CHUNK_BYTES = 65_536
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # more at once than are kept is as meant
 
 _SOCKET_OPTIONS = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),

@@ -186,3 +186,21 @@ def test_a_watch_over_tls_is_closed_from_another_thread(tmp_path: Path) -> None:
         assert not reader.is_alive()
         assert got == []
         rest.close()
+
+
+def test_more_requests_at_once_than_connections_are_kept(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.api.create(CONFIGMAPS, config("c"))
+    together = threading.Barrier(2 * transport.POOL_SIZE)
+
+    def ask() -> None:
+        together.wait(10)
+        names(server.rest)
+
+    threads = [threading.Thread(target=ask) for _ in range(2 * transport.POOL_SIZE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert caplog.text == ""
