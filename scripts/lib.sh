@@ -36,6 +36,11 @@ find_python() {
   return 1
 }
 
+# Install Python where there is none.
+install_python() {
+  find_python >/dev/null || install_packages "mini8s-no-python:python3" "mini8s-no-venv:python3-venv"
+}
+
 require_python() { find_python || die "Python 3.11 or newer with its venv module is needed (python3, python3-venv)"; }
 
 # The checkout's virtual environment with mini8s in it; $1 is the extra to install ("" or "test"). Nothing is fetched when
@@ -43,10 +48,8 @@ require_python() { find_python || die "Python 3.11 or newer with its venv module
 make_venv() {
   local extra=$1 wanted stamp stamps=("$VENV/.mini8s-test")
   [ -n "$extra" ] || stamps+=("$VENV/.mini8s-run")   # what the tests need is more than what a run needs
-  if ! find_python >/dev/null; then
-    install_packages "mini8s-no-python:python3" "mini8s-no-venv:python3-venv"
-    require_python >/dev/null
-  fi
+  install_python
+  require_python >/dev/null
   wanted=$(cat "$ROOT/setup.cfg" "$ROOT/pyproject.toml" | sha256sum)
   for stamp in "${stamps[@]}"; do
     if [ -x "$VENV/bin/mini8s" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi

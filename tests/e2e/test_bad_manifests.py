@@ -109,7 +109,7 @@ BAD = {
 # before 1.25 kubectl looked by itself, with the types that the server publishes
 OF_OLD_KUBECTLS = {
     'unknown field "spec.replicsa"': '(Deployment.spec): unknown field "replicsa" in io.k8s.api.apps.v1.',
-    'unknown field "spec.containers[0].imagePolicy"': '(Pod.spec.containers[0]): unknown field "imagePolicy" in',
+    'unknown field "spec.containers[0].imagePolicy"': '(Pod.spec.containers[0]): unknown field "imagePolicy"',
 }
 
 
