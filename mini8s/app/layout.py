@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,11 +104,33 @@ def agent_files(data_dir: str) -> AgentFiles:
 
 
 def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file that never exists half-written nor, for a moment, with wider rights than `mode`."""
+    """Write a file that never exists half-written, also after a power cut, nor, for a moment, with wider
+    rights than `mode`. What is there already is left alone: flash wears, and a full disk can still be read."""
+    if _holds(path, data, mode):
+        return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
-    draft.touch(mode=mode)
-    draft.chmod(mode)
-    draft.write_bytes(data)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def _holds(path: Path, data: bytes, mode: int) -> bool:
+    try:
+        return stat.S_IMODE(path.stat().st_mode) == mode and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a rename last (fsync(2): a folder is synced by itself)."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

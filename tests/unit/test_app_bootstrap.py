@@ -88,3 +88,14 @@ def test_a_private_file_replaces_one_that_anybody_could_read(tmp_path: Path) -> 
     path.chmod(0o644)
     write_private(path, b"new")
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+
+
+def test_a_file_that_says_it_already_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    write_private(path, b"same")
+    before = path.stat().st_ino
+    write_private(path, b"same")
+    assert path.stat().st_ino == before
+    path.chmod(0o644)
+    write_private(path, b"same")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
