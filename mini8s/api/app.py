@@ -22,6 +22,7 @@ from mini8s.api.authn import Authenticate
 from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
 from mini8s.api.call import verb_of
 from mini8s.api.health import Check
+from mini8s.api.impersonation import impersonated
 from mini8s.api.join import CA_PATH, PATH, Joining
 from mini8s.api.logs import Logs
 from mini8s.api.metrics import Metrics, Stats
@@ -96,6 +97,7 @@ class Api:
         user = self._authenticate(environ)
         if user is None:
             raise Unauthorized("Unauthorized")
+        user = impersonated(environ, user, self._authorize)
         if target is not None and target.subresource != "log" and environ["REQUEST_METHOD"] in _FAST_METHODS:
             return self._rooms.resources.answer(environ, user, target)
         if target is None:

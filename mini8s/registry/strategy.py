@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mini8s.objects import names
+from mini8s.objects import names, schema
 from mini8s.objects.errors import Cause
 from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.schema.complete import complete
 from mini8s.registry.base import Column
 from mini8s.store.base import Durability
 
@@ -130,5 +131,7 @@ STATUS = {"status": Update(keep_spec)}
 
 
 def empty_status(new: Obj) -> None:
-    """A new object has no status yet, whatever its creator says."""
-    new["status"] = {}
+    """A new object has no status yet, whatever its creator says; the counts that every status has are 0."""
+    new["status"] = complete(
+        schema.of_version_kind(new["apiVersion"], new["kind"]).field("status").schema, {}
+    )

@@ -9,7 +9,7 @@ import pytest
 from fakes.cluster import Cluster, deployment
 from fakes.examples import BACKEND, CLAIM, EXAMPLES, ONCE, ROLE_REF, SELECTOR, TEMPLATE
 
-from mini8s.objects import kinds
+from mini8s.objects import kinds, schema
 from mini8s.objects.errors import Invalid
 from mini8s.objects.kinds import KINDS, Kind, Obj
 from mini8s.registry.kinds import BY_KIND
@@ -60,8 +60,6 @@ def test_the_status_is_apart_from_the_rest(kind: Kind) -> None:
 
 
 def _status_fields(kind: Kind) -> set[str]:
-    from mini8s.objects import schema  # noqa: PLC0415
-
     return set(schema.of(kind).field("status").schema.fields)
 
 
@@ -375,6 +373,13 @@ def test_what_is_fixed_stays(kind: Kind, patch: Obj, said: str) -> None:
         cluster.patch(kind, "x", patch)
     assert said in causes(refused.value)
     assert cluster.get(kind, "x") == before
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WITH_STATUS if kind is not kinds.NODES], ids=title)
+def test_a_new_status_has_what_its_type_requires(kind: Kind) -> None:
+    made = Cluster().create(kind, example(kind))
+    definition = schema.definitions()[schema.of(kind).field("status").schema.name]
+    assert set(definition.get("required", ())) <= set(made.get("status", {})) | {"currentMetrics"}
 
 
 def test_a_job_finds_its_pods_by_its_own_uid() -> None:

@@ -63,6 +63,24 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
     f"{_APPS}DeploymentStrategy": {"type": "RollingUpdate"},
     f"{_APPS}RollingUpdateDeployment": {"maxSurge": "25%", "maxUnavailable": "25%"},
     f"{_APPS}ReplicaSetSpec": {"replicas": 1},
+    # What Go writes of a status that says nothing; typed clients rely on it.
+    f"{_APPS}ReplicaSetStatus": {"replicas": 0},
+    f"{_APPS}StatefulSetStatus": {"replicas": 0, "availableReplicas": 0},
+    f"{_APPS}DaemonSetStatus": {
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    },
+    f"{_CORE}ReplicationControllerStatus": {"replicas": 0},
+    f"{_SCALING}v2.HorizontalPodAutoscalerStatus": {"currentReplicas": 0, "desiredReplicas": 0},
+    "io.k8s.api.policy.v1.PodDisruptionBudgetStatus": {
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "disruptionsAllowed": 0,
+        "expectedPods": 0,
+    },
+    f"{_STORAGE}VolumeAttachmentStatus": {"attached": False},
     f"{_APPS}StatefulSetSpec": {
         "replicas": 1,
         "revisionHistoryLimit": 10,
