@@ -105,7 +105,8 @@ def agent_files(data_dir: str) -> AgentFiles:
 
 def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file that never exists half-written, also after a power cut, nor, for a moment, with wider
-    rights than `mode`. What is there already is left alone: flash wears, and a full disk can still be read."""
+    rights than `mode`. What is there already is left alone: flash wears, and a full disk can still be
+    read."""
     if _holds(path, data, mode):
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
