@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from hosts import HostError, Hosts
@@ -29,26 +30,23 @@ def main(names: list[str]) -> int:
         archives = images.write(images.everything(), Path(folder))
         for name in names or known:
             print(name, flush=True)
-            figures = on_a_host(name, archives) if name in ON_A_HOST else by_itself(name)
-            for figure in figures:
+            room = importlib.import_module(f"bench.{name}")
+            for figure in on_a_host(room.run, archives) if name in ON_A_HOST else room.run():
                 print(f"  {figure.line()}", flush=True)
     return 0
 
 
-def on_a_host(name: str, archives: Iterable[Path]) -> Iterator[Figure]:
+def on_a_host(run: Callable[[Cluster], Iterator[Figure]], archives: Iterable[Path]) -> Iterator[Figure]:
     with Hosts(PREFIX) as hosts:
         hosts.down()  # of a run that was killed
         with Cluster(hosts.up(1), list(archives)) as cluster:
-            yield from importlib.import_module(f"bench.{name}").run(cluster)
-
-
-def by_itself(name: str) -> Iterator[Figure]:
-    """A room says its units in its figures' names."""
-    for title, value in importlib.import_module(f"bench.{name}").run().items():
-        yield Figure(title, value, "")
+            yield from run(cluster)
 
 
 if __name__ == "__main__":
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # what is installed is compiled; a start must not do it again
     try:
         sys.exit(main(sys.argv[1:]))
     except (AssertionError, HostError, RuntimeError) as error:

@@ -2,118 +2,69 @@
 
     python -m bench.api_process
 
-Clients are one epoll loop in another process, made of bytes, so that they take little of the second core.
+The clients (`bench.load`) and the server have a core each.
 """
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from integration.api_process import ApiProcess, running
 
+from bench.figure import Figure, rate
+from bench.load import NAMESPACE as CONFIGMAPS
+from bench.load import configmap, drive, request, requests_of
+
 SECONDS = 3.0
-CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 WATCHES, CHANGES, PAUSE = 300, 100, 0.02
 
 
-def run() -> dict[str, float]:
-    figures: dict[str, float] = {}
+def run() -> Iterator[Figure]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as api:
-        figures["start_to_ready_s"] = time.monotonic() - began
-        figures["idle_rss_mb"] = _rss(api)
-        api.ask("POST", CONFIGMAPS, _object("one"))
-        one = _request("GET", f"{CONFIGMAPS}/one")
-        figures["get_unix_16_per_s"] = _rate(api.unix, lambda _: one)
-        figures["get_tls_16_per_s"] = _rate(api.secure, lambda _: one)
+        yield Figure("start to ready", time.monotonic() - began, "s")
+        yield Figure("resident, idle", _rss(api), "MB")
+        api.ask("POST", CONFIGMAPS, configmap("one"))
+        one = request("GET", f"{CONFIGMAPS}/one")
+        yield _rate("get, unix socket", api.unix, lambda _: one)
+        yield _rate("get, TLS", api.secure, lambda _: one)
         for connections in (1, 16, 64):
-            figures[f"create_unix_{connections}_per_s"] = _creates(api, connections)
+            yield _rate("create, unix socket", api.unix, requests_of("create"), connections)
         _empty(api)
         for number in range(1000):
-            api.ask("POST", CONFIGMAPS, _object(f"listed-{number}", 1200))
-        listing = _request("GET", CONFIGMAPS)
-        figures["list_1000_ms"] = 1000 / _rate(api.unix, lambda _: listing, 1)
-        figures |= _watches(api)
-        figures["rss_mb_after"] = _rss(api)
-    return figures
-
-
-def _object(name: str, size: int = 1800) -> dict[str, object]:
-    return {"metadata": {"name": name}, "data": {"x": "y" * size}}
-
-
-def _request(method: str, path: str, body: object = None) -> bytes:
-    data = json.dumps(body).encode() if body is not None else b""
-    return (
-        f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(data)}\r\n\r\n"
-    ).encode() + data
+            api.ask("POST", CONFIGMAPS, configmap(f"listed-{number}", 1200))
+        listing = request("GET", CONFIGMAPS)
+        yield _rate("list of 1000 objects, unix socket", api.unix, lambda _: listing, 1)
+        yield _watches(api)
+        yield Figure("resident after all that", _rss(api), "MB")
 
 
 def _rate(
-    connect: Callable[[], socket.socket], request: Callable[[int], bytes], connections: int = 16
-) -> float:
-    """Answers a second: each connection sends its next request when it has its answer."""
-    poll = select.epoll()
-    lines = {}
-    for _ in range(connections):
-        sock = connect()
-        lines[sock.fileno()] = sock
-        poll.register(sock, select.EPOLLIN)
-    missing = dict.fromkeys(lines, 0)
-    count = 0
-    began = time.monotonic()
-    for number, sock in enumerate(lines.values()):
-        sock.sendall(request(number))
-    number = connections
-    while time.monotonic() - began < SECONDS:
-        for descriptor, _ in poll.poll(1):
-            sock = lines[descriptor]
-            data = sock.recv(1 << 18)
-            if not missing[descriptor]:
-                end = data.index(b"\r\n\r\n") + 4
-                at = data.index(b"Content-Length: ") + 16
-                missing[descriptor] = int(data[at : data.index(b"\r", at)]) + end
-            missing[descriptor] -= len(data)
-            if not missing[descriptor]:
-                count += 1
-                number += 1
-                sock.sendall(request(number))
-    took = time.monotonic() - began
-    for sock in lines.values():
-        sock.close()
-    poll.close()
-    return count / took
-
-
-def _creates(api: ApiProcess, connections: int) -> float:
-    stamp = time.time_ns()
-    return _rate(
-        api.unix,
-        lambda number: _request("POST", CONFIGMAPS, _object(f"load-{stamp}-{number}")),
-        connections,
-    )
+    name: str, connect: Callable[[], socket.socket], make: Callable[[int], bytes], connections: int = 16
+) -> Figure:
+    load = drive([connect() for _ in range(connections)], make, SECONDS)
+    assert not load.failed, f"{load.failed} requests failed"
+    return rate(f"{name}, {connections} at a time", load.took, SECONDS)
 
 
 def _empty(api: ApiProcess) -> None:
     api.ask("DELETE", CONFIGMAPS)
 
 
-def _watches(api: ApiProcess) -> dict[str, float]:
+def _watches(api: ApiProcess) -> Figure:
     """Delivery from the moment a change's request leaves to the moment each watcher has read it."""
     poll = select.epoll()
     lines: dict[int, socket.socket] = {}
     path = f"{CONFIGMAPS}?watch=true&resourceVersion={_revision(api)}"
     for _ in range(WATCHES):
         sock = api.unix()
-        sock.sendall(_request("GET", path))
+        sock.sendall(request("GET", path))
         sock.recv(4096)
         lines[sock.fileno()] = sock
         poll.register(sock, select.EPOLLIN)
@@ -123,7 +74,7 @@ def _watches(api: ApiProcess) -> dict[str, float]:
         time.sleep(PAUSE)
         waiting = set(lines)
         began = time.monotonic()
-        writer.sendall(_request("POST", CONFIGMAPS, _object(f"change-{number}", 100)))
+        writer.sendall(request("POST", CONFIGMAPS, configmap(f"change-{number}", 100)))
         while waiting:
             for descriptor, _ in poll.poll(5):
                 lines[descriptor].recv(1 << 16)
@@ -134,11 +85,8 @@ def _watches(api: ApiProcess) -> dict[str, float]:
         sock.close()
     poll.close()
     delays.sort()
-    name = f"watch_{WATCHES}"
-    return {
-        f"{name}_p50_ms": 1000 * statistics.median(delays),
-        f"{name}_p99_ms": 1000 * delays[len(delays) * 99 // 100],
-    }
+    p99 = f"p50; p99 {1000 * delays[len(delays) * 99 // 100]:.1f} ms"
+    return Figure(f"a change to {WATCHES} watches", 1000 * statistics.median(delays), "ms", p99)
 
 
 def _revision(api: ApiProcess) -> str:
@@ -152,4 +100,5 @@ def _rss(api: ApiProcess) -> float:
 
 
 if __name__ == "__main__":
-    print("\n".join(f"{name:<28} {value:>10.2f}" for name, value in run().items()))
+    for figure in run():
+        print(figure.line(), flush=True)

@@ -15,12 +15,22 @@ class Figure:
     note: str = ""
 
     def line(self) -> str:
-        digits = 0 if self.value >= 100 else 2 if self.value >= 1 else 4
-        text = f"{self.name:<60} {self.value:>10,.{digits}f} {self.unit:<8} {self.note}"
-        return text.rstrip()
+        return f"{self.name:<60} {self.value:>10,.{_digits(self.value)}f} {self.unit:<8} {self.note}".rstrip()
+
+
+def rate(name: str, took: Sequence[float], seconds: float) -> Figure:
+    """Answers a second, and in the note how long each took."""
+    ranked = [1000 * one for one in sorted(took)]
+    p50, p99 = ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]
+    return Figure(name, len(took) / seconds, "1/s", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms")
 
 
 def middle(name: str, values: Sequence[float], unit: str) -> Figure:
     """The median, and in the note the range."""
-    note = f"{min(values):.2f} to {max(values):.2f}, n={len(values)}"
+    low, high = (f"{value:,.{_digits(value)}f}" for value in (min(values), max(values)))
+    note = f"{low} to {high}, n={len(values)}"
     return Figure(name, statistics.median(values), unit, note)
+
+
+def _digits(value: float) -> int:
+    return 0 if value >= 100 else 2 if value >= 0.1 else 4

@@ -1,5 +1,6 @@
-"""The client side of the API benchmark: many connections, little work on each. Runs as a process on the
-host and prints one JSON line.
+"""The client side of the API benchmarks: many connections on one epoll loop, made of bytes, so that they take
+little of the machine that the server runs on too. Runs as a process on the host and prints the seconds that
+each answer took, as JSON.
 
     python -m bench.load create|get|list CONNECTIONS SECONDS SERVER-FOLDER ADDRESS
 """
@@ -7,12 +8,13 @@ host and prints one JSON line.
 from __future__ import annotations
 
 import json
+import select
 import socket
 import ssl
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NAMESPACE = "/api/v1/namespaces/default/configmaps"
@@ -20,83 +22,103 @@ LISTED = "/api/v1/namespaces/listed/configmaps"
 FILLER = "y" * 1800
 
 
+@dataclass(slots=True)
+class Load:
+    """What came of it: the seconds that each answer took, and how many were no success."""
+
+    took: list[float] = field(default_factory=list)
+    failed: int = 0
+
+
 class Line:
-    """One kept-alive connection; requests are made of bytes and answers are only measured."""
+    """One kept-alive connection; of an answer only its status and length are looked at."""
 
-    def __init__(self, context: ssl.SSLContext, address: str) -> None:
-        plain = socket.create_connection((address, 6443), timeout=30)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock = context.wrap_socket(plain, server_hostname=address)
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.began = 0.0
+        self.success = False
+        self._head = b""
+        self._missing = 0
 
-    def ask(self, request: bytes) -> bool:
-        """Send and read the whole answer; whether it was a success."""
-        self._sock.sendall(request)
-        data = b""
-        while (end := data.find(b"\r\n\r\n")) < 0:
-            data += self._more()
-        head = data[:end].lower()
-        at = head.index(b"content-length:")
-        missing = int(head[at + 15 :].split(b"\r\n", 1)[0]) - (len(data) - end - 4)
-        while missing > 0:
-            missing -= len(self._more())
-        return head[9:10] == b"2"
+    def ask(self, request: bytes) -> None:
+        self.began = time.monotonic()
+        self.sock.sendall(request)
 
-    def _more(self) -> bytes:
-        piece = self._sock.recv(262144)
+    def answered(self) -> bool:
+        """Take what has come; whether the answer is whole."""
+        piece = self.sock.recv(1 << 18)
         if not piece:
             raise ConnectionError("the server closed the connection")
-        return piece
+        if self._missing:
+            self._missing -= len(piece)
+            return not self._missing
+        self._head += piece
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        head = self._head[:end].lower()
+        at = head.index(b"content-length:") + 15
+        self._missing = int(head[at:].split(b"\r\n", 1)[0]) - (len(self._head) - end - 4)
+        self.success, self._head = head[9:10] == b"2", b""
+        return not self._missing
 
 
-def request(verb: str, worker: int, number: int) -> bytes:
+def drive(socks: Iterable[socket.socket], make: Callable[[int], bytes], seconds: float) -> Load:
+    """Keep every connection busy: each sends its next request once it has its answer. Closes them."""
+    lines = {sock.fileno(): Line(sock) for sock in socks}
+    load = Load()
+    with select.epoll() as poll:
+        for number, (descriptor, line) in enumerate(lines.items()):
+            poll.register(descriptor, select.EPOLLIN)
+            line.ask(make(number))
+        number, until = len(lines), time.monotonic() + seconds
+        while time.monotonic() < until:
+            for descriptor, _ in poll.poll(1):
+                line = lines[descriptor]
+                if line.answered():
+                    load.took.append(time.monotonic() - line.began)
+                    load.failed += not line.success
+                    number += 1
+                    line.ask(make(number))
+    for line in lines.values():
+        line.sock.close()
+    return load
+
+
+def request(method: str, path: str, body: object = None) -> bytes:
+    data = b"" if body is None else json.dumps(body).encode()
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(data)}\r\n\r\n"
+    ).encode() + data
+
+
+def configmap(name: str, size: int = len(FILLER)) -> dict[str, object]:
+    return {"metadata": {"name": name}, "data": {"x": FILLER[:size]}}
+
+
+def requests_of(verb: str) -> Callable[[int], bytes]:
+    """What makes the request of a number."""
     if verb == "create":
-        metadata = {"name": f"load-{time.time_ns()}-{worker}-{number}"}
-        body = json.dumps({"metadata": metadata, "data": {"x": FILLER}}).encode()
-        head = f"POST {NAMESPACE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-    path = LISTED if verb == "list" else f"{NAMESPACE}/load"
-    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        stamp = time.time_ns()
+        return lambda number: request("POST", NAMESPACE, configmap(f"load-{stamp}-{number}"))
+    same = request("GET", LISTED if verb == "list" else f"{NAMESPACE}/load")
+    return lambda _: same
 
 
-def work(
-    line: Line, make: Callable[[int], bytes], until: float, took: list[float], failed: list[int]
-) -> None:
-    number = 0
-    while (began := time.monotonic()) < until:
-        number += 1
-        if not line.ask(make(number)):
-            failed.append(number)
-        took.append(time.monotonic() - began)
+def connect(folder: Path, address: str) -> socket.socket:
+    context = ssl.create_default_context(cafile=str(folder / "tls" / "ca.crt"))
+    context.load_cert_chain(folder / "cred" / "admin.crt", folder / "cred" / "admin.key")
+    plain = socket.create_connection((address, 6443), timeout=30)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(plain, server_hostname=address)
 
 
 def main(verb: str, connections: int, seconds: float, folder: Path, address: str) -> None:
-    context = ssl.create_default_context(cafile=str(folder / "tls" / "ca.crt"))
-    context.load_cert_chain(folder / "cred" / "admin.crt", folder / "cred" / "admin.key")
-    lines = [Line(context, address) for _ in range(connections)]
-    took: list[float] = []
-    failed: list[int] = []
-    until = time.monotonic() + seconds
-    threads = [
-        threading.Thread(
-            target=work, args=(line, lambda number, w=worker: request(verb, w, number), until, took, failed)
-        )
-        for worker, line in enumerate(lines)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took.sort()
-    print(
-        json.dumps(
-            {
-                "rate": len(took) / seconds,
-                "failed": len(failed),
-                "p50_ms": 1000 * took[len(took) // 2],
-                "p99_ms": 1000 * took[len(took) * 99 // 100],
-            }
-        )
-    )
+    load = drive([connect(folder, address) for _ in range(connections)], requests_of(verb), seconds)
+    if load.failed:
+        sys.exit(f"{load.failed} of {len(load.took)} requests failed")
+    print(json.dumps(load.took))
 
 
 if __name__ == "__main__":

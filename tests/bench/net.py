@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import socket
-import statistics
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from dnslib import DNSRecord
 
+from bench.figure import Figure, middle
 from mini8s.agent.dns.records import of_service
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.network import netns
@@ -32,8 +33,7 @@ QUESTIONS = 20_000
 CIDRS: dict[str, Any] = {"service_cidr": "10.43.0.0/16", "cluster_cidr": "10.42.0.0/16"}
 
 
-def run() -> dict[str, float]:
-    """Name (with unit) and value."""
+def run() -> list[Figure]:
     subprocess.run(["ip", "netns", "add", SPACE], check=True)
     try:
         return netns.inside(f"/run/netns/{SPACE}", _measure)
@@ -41,12 +41,9 @@ def run() -> dict[str, float]:
         subprocess.run(["ip", "netns", "del", SPACE], check=True)
 
 
-def _measure() -> dict[str, float]:
+def _measure() -> list[Figure]:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    figures: dict[str, float] = {}
-    for count in (1_000, 10_000):
-        figures |= _program(count)
-    return figures | _answers()
+    return [*_program(1_000), *_program(10_000), *_answers()]
 
 
 def _service(i: int) -> Obj:
@@ -59,7 +56,7 @@ def _facts(i: int, ends: int = 3) -> model.Service | None:
     return model.service(obj, [slice_of(obj, endpoints, port(8080, name="http"))], "h1")
 
 
-def _program(count: int) -> dict[str, float]:
+def _program(count: int) -> Iterator[Figure]:
     """Everything from nothing, then one endpoint more or less at a time."""
     table = Table(**CIDRS)
     table.replace({}, 0)
@@ -80,15 +77,13 @@ def _program(count: int) -> dict[str, float]:
         plans.append(between - start)
         changes.append(time.perf_counter() - between)
     table.close()
-    return {
-        f"proxy, plan {count} Services from nothing (ms)": (planned - began) * 1e3,
-        f"proxy, program {count} Services from nothing (ms)": (done - planned) * 1e3,
-        f"proxy, plan one change at {count} Services (ms)": statistics.median(plans) * 1e3,
-        f"proxy, program one change at {count} Services (ms)": statistics.median(changes) * 1e3,
-    }
+    yield Figure(f"proxy, plan {count:,} Services from nothing", (planned - began) * 1e3, "ms")
+    yield Figure(f"proxy, program {count:,} Services from nothing", (done - planned) * 1e3, "ms")
+    yield middle(f"proxy, plan one change at {count:,} Services", [one * 1e3 for one in plans], "ms")
+    yield middle(f"proxy, program one change at {count:,} Services", [one * 1e3 for one in changes], "ms")
 
 
-def _answers() -> dict[str, float]:
+def _answers() -> Iterator[Figure]:
     """DNS over loopback with 10,000 names, one in five unknown; client and server share this process."""
     stop = Stop()
     server = DnsServer(
@@ -115,11 +110,9 @@ def _answers() -> dict[str, float]:
     server.start()
     rate = _ask(queries)
     server.stop()
-    return {
-        "dns, make 10,000 names (ms)": built * 1e3,
-        "dns, answers without the socket (1/s)": alone,
-        "dns, answers over loopback, client in the same process (1/s)": rate,
-    }
+    yield Figure("dns, make 10,000 names", built * 1e3, "ms")
+    yield Figure("dns, answers without the socket", alone, "1/s")
+    yield Figure("dns, answers over loopback, client in the same process", rate, "1/s")
 
 
 def _ask(queries: list[bytes]) -> float:
@@ -135,8 +128,3 @@ def _ask(queries: list[bytes]) -> float:
             for _ in range(32):
                 sock.recv(2048)
         return QUESTIONS / (time.perf_counter() - began)
-
-
-if __name__ == "__main__":
-    for name, value in run().items():
-        print(f"{value:12.3f}  {name}")

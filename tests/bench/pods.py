@@ -60,7 +60,10 @@ def pod_run(cluster: Cluster, name: str) -> float:
         time.monotonic() - began for pod in changes(answer) if pod["status"].get("phase") == "Running"
     )
     door.close()
-    cluster.kubectl("delete", "pod", name, "--wait=true")
+    ask(open_door(cluster), "DELETE", f"{PODS}/{name}")
+    cluster.wait_for(
+        "the end of its containers", lambda: not cluster.hosts[1].docker("ps", "--all", "--quiet")
+    )
     return seconds
 
 

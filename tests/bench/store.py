@@ -1,32 +1,37 @@
-"""How fast the store is on this machine: `python tests/bench/store.py`, or `run()` for `scripts/bench`."""
+"""How fast the store is on this machine, by itself: `scripts/bench store`."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from bench.figure import Figure, middle
 from mini8s.store.base import Durability, Store
 from mini8s.store.sqlite import open_store
 
 VALUE = b"x" * 2_000
 WRITES = 4_000
 OBJECTS = 5_000
+ROUNDS = 3
 
 
-def run() -> dict[str, float]:
-    """Figures by name; `_s` are seconds, `_rate` are a second."""
-    figures: dict[str, float] = {}
+def run() -> Iterator[Figure]:
     for writers in (1, 16, 64):
-        figures[f"create_{writers}_writers_rate"] = in_a_store(partial(creates, writers=writers))
-    figures["ephemeral_16_writers_rate"] = in_a_store(lambda store: creates(store, 16, Durability.EPHEMERAL))
-    figures["list_5000_s"] = in_a_store(lists)
-    figures["watch_deliveries_rate"] = in_a_store(deliveries)
-    figures["open_5000_s"] = opening()
-    return figures
+        rates = repeated(lambda: in_a_store(partial(creates, writers=writers)))  # noqa: B023  called at once
+        yield middle(f"create, {writers} at a time", rates, "1/s")
+    ephemeral = repeated(lambda: in_a_store(lambda store: creates(store, 16, Durability.EPHEMERAL)))
+    yield middle("create ephemeral, 16 at a time", ephemeral, "1/s")
+    yield middle(f"list of {OBJECTS}", [1000 * one for one in repeated(lambda: in_a_store(lists))], "ms")
+    yield middle("deliveries to 100 watches", repeated(lambda: in_a_store(deliveries)), "1/s")
+    yield middle(f"open with {OBJECTS} objects", [1000 * one for one in repeated(opening)], "ms")
+
+
+def repeated(measure: Callable[[], float]) -> list[float]:
+    return [measure() for _ in range(ROUNDS)]
 
 
 def in_a_store(measure: Callable[[Store], float]) -> float:
@@ -97,8 +102,3 @@ def fill(store: Store) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-if __name__ == "__main__":
-    for name, figure in run().items():
-        print(f"{name:28} {figure:12.4f}")
