@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ from mini8s.objects.time import human_duration, parse_time
 from mini8s.util.clock import SystemClock
 
 LABEL_WIDTH = 24
+ACRONYMS = {"ip": "IP", "dns": "DNS", "id": "ID", "qos": "QoS", "cidr": "CIDR"}
+SPELLED_OUT = ("Spec", "Status")  # elsewhere keys are somebody's own names
 HIDDEN = ("kubectl.kubernetes.io/last-applied-configuration",)
 
 
@@ -75,7 +78,7 @@ def _entry(title: str, value: Any, depth: int) -> Iterator[str]:
     elif isinstance(value, dict):
         yield f"{indent}{title}:"
         for key, item in value.items():
-            yield from _entry(_title(key) if depth < 1 else key, item, depth + 1)
+            yield from _entry(_title(key) if title in SPELLED_OUT else key, item, depth + 1)
     elif isinstance(value, list):
         yield f"{indent}{title}:"
         for item in value:
@@ -87,7 +90,7 @@ def _entry(title: str, value: Any, depth: int) -> Iterator[str]:
 def _scalar(title: str, value: str, indent: str) -> Iterator[str]:
     first, *rest = value.splitlines() or [""]
     if not rest:
-        yield f"{indent}{title + ':':<{LABEL_WIDTH}}{first}"
+        yield f"{indent}{title + ':':<{LABEL_WIDTH - 1}} {first}"
         return
     yield f"{indent}{title}:"
     for line in (first, *rest):
@@ -137,11 +140,12 @@ def _source(event: Obj) -> str:
 
 
 def _title(key: str) -> str:
-    """`revisionHistoryLimit` as `Revision History Limit`; keys that are names stay as they are."""
+    """`revisionHistoryLimit` as `Revision History Limit`, `clusterIPs` as `Cluster IPs`; names stay
+    as they are."""
     if not key.isalnum() or not key[:1].islower():
         return key
-    spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in key)
-    return spaced[:1].upper() + spaced[1:]
+    words = re.findall(r"[A-Z]{2,}s?(?![a-z])|[A-Z]?[a-z0-9]+|[A-Z]", key)
+    return " ".join(ACRONYMS.get(word.lower(), word[:1].upper() + word[1:]) for word in words)
 
 
 def _sizes(data: dict[str, str] | None) -> dict[str, str]:
