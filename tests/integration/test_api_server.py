@@ -214,6 +214,7 @@ def test_nonsense_on_the_wire_harms_nobody(api: ApiProcess) -> None:
     for noise in (b"\r\n\r\n", b"\x16\x03\x01nonsense", b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n"):
         with api.unix() as sock:
             sock.sendall(noise)
+            sock.shutdown(socket.SHUT_WR)  # what waits for more learns that there is none
             with contextlib.suppress(ConnectionError):
                 sock.recv(1000)
     with socket.create_connection(("127.0.0.1", api.port)) as plain:
