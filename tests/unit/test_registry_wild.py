@@ -16,7 +16,6 @@ from mini8s.objects.kinds import (
     DEPLOYMENTS,
     ENDPOINTS,
     KINDS,
-    PODS,
     REPLICASETS,
     SERVICES,
     Kind,
