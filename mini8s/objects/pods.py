@@ -50,12 +50,12 @@ def is_sidecar(container: Obj) -> bool:
 
 def requests(spec: Obj) -> tuple[int, int]:
     """cpu in millicores and memory in bytes, as the scheduler counts them for a pod's spec."""
-    return _needed(spec, "requests", "cpu"), _needed(spec, "requests", "memory")
+    return needed(spec, "requests", "cpu"), needed(spec, "requests", "memory")
 
 
 def limits(spec: Obj) -> tuple[int, int]:
     """The same of the limits; a container without a limit counts as 0."""
-    return _needed(spec, "limits", "cpu"), _needed(spec, "limits", "memory")
+    return needed(spec, "limits", "cpu"), needed(spec, "limits", "memory")
 
 
 def qos_class(spec: Obj) -> str:
@@ -67,8 +67,11 @@ def qos_class(spec: Obj) -> str:
     return "Guaranteed" if all(map(_guaranteed, every)) else "Burstable"
 
 
-def _needed(spec: Obj, side: str, resource: str) -> int:
-    """Containers and sidecars together, or the hungriest moment of the init phase, and the overhead."""
+def needed(spec: Obj, side: str, resource: str) -> int:
+    """Of cpu thousandths, of all else whole units.
+
+    Containers and sidecars together, or the hungriest moment of the init phase, and the overhead.
+    """
     running = sum(_amount(item, side, resource) for item in spec.get("containers") or ())
     hungriest = _init_phase(spec.get("initContainers") or (), side, resource)
     sidecars = sum(
@@ -96,6 +99,14 @@ def _number(stated: str | float | None, resource: str) -> int:
     if stated is None:
         return 0
     return quantity.milli(stated) if resource == "cpu" else quantity.value(stated)
+
+
+def amount_text(resource: str, count: int) -> str:
+    """What `needed` gave as a quantity."""
+    if resource == "cpu":
+        return quantity.format_decimal_milli(count)
+    binary = resource in {"memory", "ephemeral-storage"} or resource.startswith("hugepages-")
+    return quantity.format_binary(count) if binary else str(count)
 
 
 def _positive(container: Obj, side: str) -> dict[str, int]:

@@ -60,7 +60,7 @@ class Deleter:
         kind, obj, old = strategy.kind, decode_json(row.value), decode_json(row.value)
         name, namespace = meta.name(obj), meta.namespace(obj)
         _check_preconditions(kind, obj, options)
-        admit(Attempt("DELETE", ctx.user, kind, namespace, name, obj, self._reader.find))
+        admit(Attempt("DELETE", ctx, kind, namespace, name, obj, self._reader))
         pending = _begin(strategy, obj, options, ctx)
         if pending or meta.finalizers(obj) or not strategy.finished(obj):
             if obj == old:

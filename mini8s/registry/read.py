@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry import paging, refusals, selection
@@ -32,6 +32,13 @@ class Reader:
         """The object, decoded; None when there is none."""
         row = self._store.get(kind.key(namespace, name))
         return decode_json(row.value) if row else None
+
+    def all(self, kind: Kind, namespace: str) -> Sequence[Obj]:
+        """Every object there is now, decoded."""
+        return [decode_json(row.value) for row in self._store.list(kind.prefix(namespace)).rows]
+
+    def any(self, kind: Kind, namespace: str) -> bool:
+        return bool(self._store.list(kind.prefix(namespace), limit=1).rows)
 
     def list(self, kind: Kind, namespace: str, options: ListOptions) -> Listed:
         wanted = selection.parse(self._strategies[kind], options)

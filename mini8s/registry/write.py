@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from mini8s.objects import meta, names
 from mini8s.objects.errors import AlreadyExists, ApiError, BadRequest, Cause
-from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.kinds import RESOURCEQUOTAS, Kind, Obj
 from mini8s.registry import incoming, metadata, problems, refusals
-from mini8s.registry.admission import Attempt, admit
+from mini8s.registry.admission import Attempt, Turns, admit
 from mini8s.registry.base import Context
 from mini8s.registry.commit import Committer, until_stored
 from mini8s.registry.read import Reader
@@ -41,6 +41,7 @@ class Writer:
         self._committer = committer
         self._new_uid = new_uid
         self._new_suffix = new_suffix
+        self._turns = Turns(lambda namespace: reader.any(RESOURCEQUOTAS, namespace))
 
     def create(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> bytes:
         """Raises AlreadyExists; a generated name that is taken is tried again with another suffix."""
@@ -100,13 +101,14 @@ class Writer:
         if new["metadata"].get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
         metadata.begin(new, strategy, namespace, self._new_uid(), ctx.now)
-        admit(Attempt("CREATE", ctx.user, kind, namespace, meta.name(new), new, self._reader.find))
-        strategy.prepare_for_create(new)
-        _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), strategy.validate(new))
-        try:
-            return self._committer.put(ctx, strategy, new, expected=0, allocate=True)
-        except Mismatch as error:
-            raise _exists(kind, meta.name(new), error.current) from error
+        with self._turns.of(namespace):
+            admit(Attempt("CREATE", ctx, kind, namespace, meta.name(new), new, self._reader))
+            strategy.prepare_for_create(new)
+            _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), strategy.validate(new))
+            try:
+                return self._committer.put(ctx, strategy, new, expected=0, allocate=True)
+            except Mismatch as error:
+                raise _exists(kind, meta.name(new), error.current) from error
 
     def _change(
         self, ctx: Context, strategy: Strategy, row: Row, desire: Desire, way: Update, subresource: str
@@ -139,7 +141,7 @@ class Writer:
     ) -> None:
         kind, name, namespace = strategy.kind, meta.name(old), meta.namespace(old)
         metadata.carry(new, old)
-        admit(Attempt("UPDATE", ctx.user, kind, namespace, name, new, self._reader.find, subresource))
+        admit(Attempt("UPDATE", ctx, kind, namespace, name, new, self._reader, subresource))
         way.prepare(new, old)
         metadata.count_generation(new, old, strategy)
         whole = () if subresource else strategy.validate(new)

@@ -9,7 +9,7 @@ import pytest
 from fakes.cluster import Cluster, pod
 
 from mini8s.objects.errors import BadRequest, Conflict, Forbidden, Invalid, MethodNotAllowed
-from mini8s.objects.kinds import CONFIGMAPS, PODS, Obj
+from mini8s.objects.kinds import CONFIGMAPS, PODS, SERVICEACCOUNTS, Obj
 from mini8s.registry.kinds import pod_words
 
 NOW = datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
@@ -36,6 +36,7 @@ def test_admission(cluster: Cluster) -> None:
 
 
 def test_admission_leaves_what_is_said(cluster: Cluster) -> None:
+    cluster.create(SERVICEACCOUNTS, {"metadata": {"name": "robot"}})
     spec = cluster.create(
         PODS,
         pod(

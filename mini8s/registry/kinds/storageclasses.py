@@ -9,18 +9,9 @@ from mini8s.registry.columns import AGE, NAME, column
 from mini8s.registry.rules import classes
 from mini8s.registry.strategy import Strategy, Update
 
-DEFAULT_ANNOTATIONS = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
-
-
-def is_default(found: Obj) -> bool:
-    return any(meta.annotations(found).get(key) == "true" for key in DEFAULT_ANNOTATIONS)
-
 
 def _name(found: Obj) -> str:
-    return f"{meta.name(found)} (default)" if is_default(found) else meta.name(found)
+    return f"{meta.name(found)} (default)" if classes.is_default_storage(found) else meta.name(found)
 
 
 STRATEGY = Strategy(

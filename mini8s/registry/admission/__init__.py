@@ -1,0 +1,46 @@
+"""What the cluster has to say to a change before its kind is asked: one ordered table.
+
+A plugin may fill in fields of the new object and may raise; it sees the object after its defaults and before
+its rules. A new plugin is a file here and a line in ADMISSION. The order is upstream's: who fills in comes
+before who judges what was filled in, and quotas count what all others let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mini8s.registry.admission.accounts import service_account
+from mini8s.registry.admission.attempt import Attempt
+from mini8s.registry.admission.certificates import certificate_requester
+from mini8s.registry.admission.classes import (
+    default_ingress_class,
+    default_storage_class,
+    only_default_priority,
+    priority,
+)
+from mini8s.registry.admission.limits import limit_ranger
+from mini8s.registry.admission.namespaces import IMMORTAL, namespace_lifecycle
+from mini8s.registry.admission.quota import Turns, resource_quota
+from mini8s.registry.admission.security import pod_security_standard
+from mini8s.registry.admission.tolerations import default_toleration_seconds
+
+__all__ = ["ADMISSION", "IMMORTAL", "Attempt", "Turns", "admit"]
+
+ADMISSION: tuple[Callable[[Attempt], None], ...] = (
+    namespace_lifecycle,
+    limit_ranger,
+    service_account,
+    pod_security_standard,
+    priority,
+    only_default_priority,
+    default_toleration_seconds,
+    default_storage_class,
+    default_ingress_class,
+    certificate_requester,
+    resource_quota,
+)
+
+
+def admit(attempt: Attempt) -> None:
+    for plugin in ADMISSION:
+        plugin(attempt)

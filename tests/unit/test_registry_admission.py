@@ -1,0 +1,311 @@
+"""Admission, plugin by plugin: what it fills in, what it does not let through, and in which words."""
+
+from __future__ import annotations
+
+import threading
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from fakes.cluster import Cluster, config_map, deployment, pod, service
+from fakes.examples import EXAMPLES
+
+from mini8s.objects import kinds
+from mini8s.objects.errors import ApiError, Forbidden, Invalid
+from mini8s.objects.kinds import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    INGRESSCLASSES,
+    INGRESSES,
+    LIMITRANGES,
+    NAMESPACES,
+    PERSISTENTVOLUMECLAIMS,
+    PODS,
+    PRIORITYCLASSES,
+    RESOURCEQUOTAS,
+    SERVICEACCOUNTS,
+    SERVICES,
+    SIGNINGREQUESTS,
+    STORAGECLASSES,
+    Obj,
+)
+from mini8s.registry.admission.quota import usage
+from mini8s.registry.base import Context, User
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+def asks(name: str = "web", *, requests: Obj | None = None, limits: Obj | None = None, **spec: Any) -> Obj:
+    resources = {"requests": requests or {}, "limits": limits or {}}
+    return pod(name, containers=[{"name": "main", "image": "i", "resources": resources}], **spec)
+
+
+def limit(cluster: Cluster, kind: str = "Container", **bounds: Obj) -> None:
+    cluster.create(LIMITRANGES, {"metadata": {"name": "l"}, "spec": {"limits": [{"type": kind} | bounds]}})
+
+
+def quota(cluster: Cluster, hard: Obj, **spec: Any) -> None:
+    cluster.create(RESOURCEQUOTAS, {"metadata": {"name": "q"}, "spec": {"hard": hard} | spec})
+
+
+def refusal(cluster: Cluster, kind: kinds.Kind, obj: Obj) -> str:
+    with pytest.raises(Forbidden) as refused:
+        cluster.create(kind, obj)
+    return refused.value.message
+
+
+def test_a_limit_range_fills_in_what_is_not_said(cluster: Cluster) -> None:
+    limit(cluster, default={"cpu": "1", "memory": "1Gi"}, defaultRequest={"cpu": "100m"})
+    made = cluster.create(PODS, asks(requests={"memory": "64Mi"}))
+    assert made["spec"]["containers"][0]["resources"] == {
+        "requests": {"cpu": "100m", "memory": "64Mi"},
+        "limits": {"cpu": "1", "memory": "1Gi"},
+    }
+    assert made["status"]["qosClass"] == "Burstable"
+    assert made["metadata"]["annotations"]["kubernetes.io/limit-ranger"] == (
+        "LimitRanger plugin set: cpu request for container main; cpu, memory limit for container main"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "bounds", "requests", "limits", "said"),
+    [
+        (
+            "Container",
+            {"max": {"cpu": "1"}},
+            {},
+            {"cpu": "2"},
+            "maximum cpu usage per Container is 1, but limit is 2",
+        ),
+        ("Pod", {"max": {"cpu": "1"}}, {}, {}, "maximum cpu usage per Pod is 1.  No limit is specified"),
+        ("Pod", {"max": {"memory": "1Gi"}}, {}, {"memory": "2Gi"}, "per Pod is 1Gi, but limit is 2Gi"),
+        (
+            "Pod",
+            {"min": {"cpu": "1"}},
+            {"cpu": "500m"},
+            {},
+            "minimum cpu usage per Pod is 1, but request is 500m",
+        ),
+        (
+            "Container",
+            {"maxLimitRequestRatio": {"cpu": "2"}},
+            {"cpu": "1"},
+            {"cpu": "3"},
+            "cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000",
+        ),
+    ],
+)
+def test_a_limit_range_refuses(
+    cluster: Cluster, kind: str, bounds: Obj, requests: Obj, limits: Obj, said: str
+) -> None:
+    limit(cluster, kind, **bounds)
+    message = refusal(cluster, PODS, asks(requests=requests, limits=limits))
+    assert message.startswith('pods "web" is forbidden: ')
+    assert said in message
+
+
+def test_a_limit_range_of_claims(cluster: Cluster) -> None:
+    limit(cluster, "PersistentVolumeClaim", max={"storage": "500Mi"})
+    said = refusal(cluster, PERSISTENTVOLUMECLAIMS, EXAMPLES[PERSISTENTVOLUMECLAIMS])
+    assert "maximum storage usage per PersistentVolumeClaim is 500Mi, but limit is 1Gi" in said
+
+
+def test_a_quota_counts_what_is_stored(cluster: Cluster) -> None:
+    quota(cluster, {"pods": "2", "configmaps": "1", "count/deployments.apps": "1"})
+    for name in ("a", "b"):
+        cluster.create(PODS, pod(name))
+    assert refusal(cluster, PODS, pod("c")) == (
+        'pods "c" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2'
+    )
+    cluster.patch(PODS, "a", {"status": {"phase": "Succeeded"}}, subresource="status")
+    cluster.create(PODS, pod("c"))
+    cluster.create(CONFIGMAPS, config_map())
+    assert "exceeded quota" in refusal(cluster, CONFIGMAPS, config_map("more"))
+    cluster.create(DEPLOYMENTS, deployment())
+    assert "count/deployments.apps=1" in refusal(cluster, DEPLOYMENTS, deployment("more"))
+
+
+def test_a_quota_of_resources(cluster: Cluster) -> None:
+    quota(cluster, {"requests.cpu": "1", "limits.memory": "1Gi"})
+    assert refusal(cluster, PODS, pod()).endswith(
+        "failed quota: q: must specify limits.memory for: main; requests.cpu for: main"
+    )
+    fits = {"requests": {"cpu": "600m"}, "limits": {"memory": "256Mi"}}
+    cluster.create(PODS, asks("a", **fits))
+    assert refusal(cluster, PODS, asks("b", **fits)) == (
+        'pods "b" is forbidden: exceeded quota: q, requested: requests.cpu=600m, '
+        "used: requests.cpu=600m, limited: requests.cpu=1"
+    )
+
+
+def test_a_quota_of_a_scope(cluster: Cluster) -> None:
+    quota(cluster, {"pods": "0"}, scopes=["BestEffort"])
+    assert "exceeded quota" in refusal(cluster, PODS, pod())
+    cluster.create(PODS, asks(requests={"cpu": "1"}))
+
+
+def test_a_quota_of_ports_and_storage(cluster: Cluster) -> None:
+    quota(cluster, {"services.nodeports": "1", "requests.storage": "1Gi"})
+    ports = [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]
+    assert "services.nodeports=2" in refusal(cluster, SERVICES, service(type="NodePort", ports=ports))
+    cluster.create(SERVICES, service(ports=ports))
+    claim = deepcopy(EXAMPLES[PERSISTENTVOLUMECLAIMS])
+    cluster.create(PERSISTENTVOLUMECLAIMS, claim)
+    claim["metadata"] = {"name": "y"}
+    said = refusal(cluster, PERSISTENTVOLUMECLAIMS, claim)
+    assert "requested: requests.storage=1Gi, used: requests.storage=1Gi" in said
+
+
+def test_usage_of_every_kind_can_be_counted() -> None:
+    for kind, obj in EXAMPLES.items():
+        assert usage(kind, obj)[f"count/{kind.resource}"] == 1
+
+
+def test_many_at_once_do_not_exceed_a_quota(cluster: Cluster) -> None:
+    quota(cluster, {"configmaps": "5"})
+    made: list[str] = []
+
+    def create(name: str) -> None:
+        try:
+            cluster.create(CONFIGMAPS, config_map(name))
+        except ApiError:
+            return
+        made.append(name)
+
+    threads = [threading.Thread(target=create, args=(f"c{index}",)) for index in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(made) == len(cluster.names(CONFIGMAPS)) == 5
+
+
+def label(cluster: Cluster, **levels: str) -> None:
+    labels = {f"pod-security.kubernetes.io/{mode}": level for mode, level in levels.items()}
+    cluster.patch(NAMESPACES, "default", {"metadata": {"labels": labels}})
+
+
+def secured(**context: Any) -> Obj:
+    return pod(containers=[{"name": "main", "image": "i", "securityContext": context}])
+
+
+GOOD = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+UNRESTRICTED = (
+    'allowPrivilegeEscalation != false (container "main" must set '
+    "securityContext.allowPrivilegeEscalation=false), "
+    'unrestricted capabilities (container "main" must set securityContext.capabilities.drop=["ALL"]), '
+    'runAsNonRoot != true (pod or container "main" must set securityContext.runAsNonRoot=true), '
+    'seccompProfile (pod or container "main" must set securityContext.seccompProfile.type to '
+    '"RuntimeDefault" or "Localhost")'
+)
+
+
+def in_host(path: str) -> Obj:
+    return pod(volumes=[{"name": "v", "hostPath": {"path": path}}])
+
+
+@pytest.mark.parametrize(
+    ("level", "obj", "said"),
+    [
+        ("baseline", pod(hostNetwork=True, hostPID=True), "host namespaces (hostNetwork=true, hostPID=true)"),
+        (
+            "baseline",
+            secured(privileged=True),
+            'privileged (container "main" must not set securityContext.privileged=true)',
+        ),
+        ("baseline", in_host("/"), 'hostPath volumes (volume "v")'),
+        (
+            "baseline",
+            secured(capabilities={"add": ["NET_ADMIN"]}),
+            'non-default capabilities (container "main" must not include "NET_ADMIN"',
+        ),
+        (
+            "restricted",
+            pod(),
+            UNRESTRICTED,
+        ),
+        (
+            "restricted",
+            secured(**GOOD, runAsUser=0),
+            'runAsUser=0 (container "main" must not set runAsUser=0)',
+        ),
+    ],
+)
+def test_pods_keep_to_their_namespaces_standard(cluster: Cluster, level: str, obj: Obj, said: str) -> None:
+    label(cluster, enforce=level)
+    message = refusal(cluster, PODS, obj)
+    assert message.startswith(f'pods "web" is forbidden: violates PodSecurity "{level}:latest": ')
+    assert said in message
+
+
+def test_good_pods_pass_and_templates_are_warned_of(cluster: Cluster) -> None:
+    label(cluster, enforce="restricted", warn="restricted")
+    cluster.create(PODS, secured(**GOOD))
+    ctx = cluster.ctx()
+    cluster.machine.create(ctx, DEPLOYMENTS, "default", deployment())
+    assert ctx.warnings[0].startswith(
+        'would violate PodSecurity "restricted:latest": allowPrivilegeEscalation'
+    )
+
+
+def test_a_level_that_is_none_is_refused(cluster: Cluster) -> None:
+    with pytest.raises(Invalid, match="must be one of privileged, baseline, restricted"):
+        label(cluster, enforce="strict")
+
+
+def test_a_priority_class_is_a_number(cluster: Cluster) -> None:
+    made = {"metadata": {"name": "gold"}, "value": 7, "preemptionPolicy": "Never"}
+    cluster.create(PRIORITYCLASSES, made)
+    spec = cluster.create(PODS, pod(priorityClassName="gold"))["spec"]
+    assert (spec["priority"], spec["preemptionPolicy"]) == (7, "Never")
+
+
+def test_one_priority_class_is_everybodys(cluster: Cluster) -> None:
+    made = {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True}
+    cluster.create(PRIORITYCLASSES, made)
+    spec = cluster.create(PODS, pod())["spec"]
+    assert (spec["priorityClassName"], spec["priority"]) == ("usual", 5)
+    said = refusal(cluster, PRIORITYCLASSES, made | {"metadata": {"name": "other"}})
+    assert "PriorityClass usual is already marked as default. Only one default can exist" in said
+
+
+def test_claims_and_ingresses_get_the_default_class(cluster: Cluster) -> None:
+    for kind, key in ((STORAGECLASSES, "storageclass"), (INGRESSCLASSES, "ingressclass")):
+        mark = {f"{key}.kubernetes.io/is-default-class": "true"}
+        for name in ("b", "a"):
+            metadata = {"name": name, "annotations": mark}
+            cluster.create(kind, EXAMPLES[kind] | {"metadata": metadata})
+        cluster.create(kind, EXAMPLES[kind])
+    claim = cluster.create(PERSISTENTVOLUMECLAIMS, EXAMPLES[PERSISTENTVOLUMECLAIMS])
+    assert claim["spec"]["storageClassName"] == "a"
+    assert cluster.create(INGRESSES, EXAMPLES[INGRESSES])["spec"]["ingressClassName"] == "a"
+    none = deepcopy(EXAMPLES[PERSISTENTVOLUMECLAIMS])
+    none["metadata"]["name"], none["spec"]["storageClassName"] = "y", ""
+    assert cluster.create(PERSISTENTVOLUMECLAIMS, none)["spec"]["storageClassName"] == ""
+
+
+def test_a_pod_runs_as_somebody_who_is_there(cluster: Cluster) -> None:
+    said = refusal(cluster, PODS, pod(serviceAccountName="robot"))
+    assert 'error looking up service account default/robot: serviceaccount "robot" not found' in said
+    secrets = [{"name": "registry"}]
+    cluster.create(SERVICEACCOUNTS, {"metadata": {"name": "robot"}, "imagePullSecrets": secrets})
+    assert cluster.create(PODS, pod(serviceAccountName="robot"))["spec"]["imagePullSecrets"] == secrets
+
+
+def test_a_signing_request_says_who_asked(cluster: Cluster) -> None:
+    ctx = Context(User("jane", ("dev",)), cluster.clock.now())
+    said = deepcopy(EXAMPLES[SIGNINGREQUESTS])
+    said["spec"]["username"] = "system:admin"
+    cluster.machine.create(ctx, SIGNINGREQUESTS, "", said)
+    spec = cluster.get(SIGNINGREQUESTS, "x")["spec"]
+    assert (spec["username"], spec["groups"]) == ("jane", ["dev"])
