@@ -1,5 +1,5 @@
-"""The agent's own road for what the server wants of it (logs, later exec): the agent dials, so that a host
-behind NAT needs no open port.
+"""The agent's own road for what the server wants of it (logs, exec, port-forward): the agent dials, so that
+a host behind NAT needs no open port.
 
 One long request brings an id for each stream that is wanted; for each id a new connection is opened and
 upgraded, and from then on the server is the one who asks on it.
@@ -19,6 +19,7 @@ from mini8s.agent.kubelet.streams import read_head
 from mini8s.client.base import RETRY_SECONDS
 from mini8s.client.transport import Endpoint
 from mini8s.util.backoff import Backoff
+from mini8s.util.keepalive import keep_alive
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
 from mini8s.wire.codec import decode_json
@@ -128,6 +129,7 @@ class Tunnel:
             sock.close()
             raise
         sock.settimeout(None)
+        keep_alive(sock)
         return sock, rest
 
     def _headers(self) -> dict[str, str]:

@@ -30,6 +30,7 @@ from mini8s.api.openapi import Documents
 from mini8s.api.pump import Pump
 from mini8s.api.representation import DEFAULT, Representation, negotiate
 from mini8s.api.resources import NOT_ALLOWED, Resources
+from mini8s.api.streams import Streams
 from mini8s.api.target import Target, parse
 from mini8s.api.tunnel import Tunnels
 from mini8s.api.verbs import Verbs
@@ -42,6 +43,7 @@ from mini8s.objects.errors import (
     NotFound,
     Unauthorized,
 )
+from mini8s.objects.kinds import CONNECTS
 from mini8s.registry.base import Registry, User
 
 log = logging.getLogger(__name__)
@@ -124,7 +126,7 @@ class Api:
             )
             return
         verb = "watch" if answer.take_over is not None else verb_of(method, target, query.EMPTY)
-        if target.subresource == "log":
+        if target.subresource == "log" or target.subresource in CONNECTS:
             verb = "connect"
         resource = target.kind.plural + (f"/{target.subresource}" if target.subresource else "")
         said = _METRIC_VERBS.get(verb) or verb.upper() or "OTHER"
@@ -153,7 +155,7 @@ def create_app(
     verbs = Verbs(registry, Watching(registry, pump, now), answered)
     live: dict[str, Check] = {"ping": lambda: ""}
     rooms = routes.Rooms(
-        resources=Resources(verbs, Logs(registry, tunnels), allowed, now),
+        resources=Resources(verbs, Logs(registry, tunnels), Streams(registry, tunnels), allowed, now),
         tunnels=tunnels,
         metrics=Metrics(pump, stats),
         documents=Documents(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 ENVIRON_KEY = "mini8s.connection"
 
@@ -44,9 +44,14 @@ class Stream(Protocol):
 
 
 class Socket(Protocol):
-    """The part of a blocking socket that tunnels use."""
+    """The part of a blocking socket that tunnels use. It waits as long as it takes; a peer that is cut off
+    without a word is found out by the kernel."""
 
     def sendall(self, data: bytes, /) -> None: ...
+
+    def makefile(self, mode: str, /) -> Any: ...
+
+    def getsockopt(self, level: int, name: int, size: int, /) -> bytes: ...
 
     def recv(self, size: int, /) -> bytes: ...
 

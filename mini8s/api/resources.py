@@ -14,9 +14,11 @@ from mini8s.api.body import Body
 from mini8s.api.call import Call, verb_of
 from mini8s.api.logs import Logs
 from mini8s.api.representation import DEFAULT, negotiate
+from mini8s.api.streams import Streams
 from mini8s.api.target import Target
 from mini8s.api.verbs import Verbs
 from mini8s.objects.errors import MethodNotAllowed
+from mini8s.objects.kinds import CONNECTS
 from mini8s.registry.base import User
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
@@ -26,6 +28,7 @@ NOT_ALLOWED = "the server does not allow this method on the requested resource"
 class Resources:
     verbs: Verbs
     logs: Logs
+    streams: Streams
     authorize: Authorize
     now: Callable[[], datetime]
 
@@ -39,6 +42,10 @@ class Resources:
             if verb != "get":
                 raise MethodNotAllowed(NOT_ALLOWED)
             return self.logs.read(environ, target)
+        if target.subresource in CONNECTS:
+            if verb not in {"get", "create"}:
+                raise MethodNotAllowed(NOT_ALLOWED)
+            return self.streams.connect(environ, target)
         accept, word = environ.get("HTTP_ACCEPT", ""), query.represent_as
         wanted = negotiate(accept, word) if accept or word else DEFAULT
         call = Call(environ, user, target, query, wanted, Body(environ), self.now())

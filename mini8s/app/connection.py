@@ -13,6 +13,7 @@ import gevent
 from gevent.event import Event
 
 from mini8s.api.connection import Peer, Socket
+from mini8s.util.keepalive import keep_alive
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: Linux's struct ucred
 _READ, _WRITE = 1, 2
@@ -40,13 +41,31 @@ class ServedConnection:
 
     def take_socket(self) -> Socket:
         self.taken = True
-        taken: Socket = self._sock
-        return taken
+        return TakenSocket(self._sock)
 
     def when_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
         watched = TakenStream(self._sock)
         watched.when_gone(callback)
         return watched.close
+
+
+class TakenSocket:
+    """A socket that waits as long as it takes. Its shutdown is the connection's only: gevent's own forgets
+    the TLS state, and what is under way could neither be read nor refused any more."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        sock.settimeout(None)  # the limit on idle requests is not for streams
+        if sock.family != socket.AF_UNIX:
+            keep_alive(sock)
+        self.recv: Callable[[int], bytes] = sock.recv
+        self.sendall: Callable[[bytes], None] = sock.sendall
+        self.makefile: Callable[..., Any] = sock.makefile
+        self.getsockopt: Callable[[int, int, int], bytes] = sock.getsockopt
+        self.close: Callable[[], None] = sock.close
+
+    def shutdown(self, how: int) -> None:
+        self._sock._sock.shutdown(how)  # noqa: SLF001
 
 
 class TakenStream:

@@ -79,7 +79,9 @@ _STATUS, _SCALE = ("status",), ("status", "scale")
 
 NAMESPACES = Kind("", "v1", "Namespace", "namespaces", False, ("ns",), subresources=("status", "finalize"))
 NODES = Kind("", "v1", "Node", "nodes", False, ("no",), (), _STATUS)
-PODS = Kind("", "v1", "Pod", "pods", True, ("po",), _ALL, ("status", "binding", "eviction", "log"))
+CONNECTS = ("exec", "attach", "portforward")  # subresources that are upgraded to a stream
+_OF_PODS = ("status", "binding", "eviction", "log", *CONNECTS)
+PODS = Kind("", "v1", "Pod", "pods", True, ("po",), _ALL, _OF_PODS)
 SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), _ALL, _STATUS)
 ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",))
 CONFIGMAPS = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from fakes.runtime import FakeRuntime
 from hosts import Host
 
 from mini8s.agent.runtime.base import (
+    Attached,
     ContainerSpec,
     EngineDown,
     EngineError,
@@ -242,6 +245,73 @@ def test_a_command_inside_a_container(place: Place) -> None:
         assert time.monotonic() - began < 3
         assert b"sleep 30" not in place.runtime.exec(made, ["ps"], 5).output
     _remove(place, uid)
+
+
+def everything(attached: Attached) -> dict[int, bytes]:
+    """What a process says until its output ends, by channel."""
+    found = {1: b"", 2: b""}
+    data = attached.begun or attached.sock.recv(1000)
+    while data:
+        for channel, piece in attached.pieces(data):
+            found[channel] += piece
+        data = attached.sock.recv(1000)
+    return found
+
+
+def test_a_process_whose_ends_are_ours(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(box.id, container(uid, "cat", stdin=True))
+    with pytest.raises(EngineError):
+        place.runtime.open_exec(made, ["true"], stdin=False, tty=False)
+    with pytest.raises(NoSuchContainer):
+        place.runtime.attach("nowhere", stdin=False)
+    place.runtime.start_container(made)
+    for attached in (
+        place.runtime.open_exec(made, ["sleep", "77"], stdin=True, tty=False),
+        place.runtime.attach(made, stdin=True),
+    ):
+        attached.abandon()
+        attached.close()
+        attached.close()
+    for one in [] if place.real else place.runtime.attached:  # type: ignore[attr-defined]
+        one.process.close()
+    _remove(place, uid)
+
+
+def test_a_process_in_a_container_on_docker(engine: Place) -> None:
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    made = engine.runtime.create_container(box.id, container(uid, "cat", stdin=True))
+    engine.runtime.start_container(made)
+    open_exec = partial(engine.runtime.open_exec, made)
+
+    said = open_exec(["sh", "-c", "echo out; echo bad >&2; cat; exit 3"], stdin=True, tty=False)
+    said.sock.sendall(b"in")
+    said.sock.shutdown(socket.SHUT_WR)
+    assert everything(said) == {1: b"out\nin", 2: b"bad\n"}
+    assert said.exit_code() == 3
+
+    absent = open_exec(["/no/such"], stdin=False, tty=False)
+    assert b"no such file or directory" in everything(absent)[1]
+    assert absent.exit_code() in {126, 127}
+
+    terminal = open_exec(["sh", "-c", "sleep 0.3; stty size; tty"], stdin=True, tty=True)
+    terminal.resize(101, 33)
+    assert everything(terminal)[1].startswith(b"33 101\r\n/dev/pts/")
+
+    left = open_exec(["sleep", "77"], stdin=False, tty=False)
+    until(lambda: b"sleep 77" in engine.runtime.exec(made, ["ps"], 5).output)
+    left.abandon()
+    until(lambda: b"sleep 77" not in engine.runtime.exec(made, ["ps"], 5).output)
+
+    joined = engine.runtime.attach(made, stdin=True)
+    joined.sock.sendall(b"hello")
+    assert list(joined.pieces(joined.begun or joined.sock.recv(100))) == [(1, b"hello")]
+    for one in (said, absent, terminal, left, joined):
+        one.close()
+    assert engine.runtime.pod(uid).newest("c").running  # type: ignore[union-attr]
+    _remove(engine, uid)
 
 
 def test_images_from_a_file(place: Place) -> None:

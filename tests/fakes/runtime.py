@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,33 @@ class FakeLog:
         self.closed = True
 
 
+class FakeAttached:
+    """A process that the test plays itself, at `process`, the other end of its socket."""
+
+    def __init__(self, code: int = 0) -> None:
+        self.sock, self.process = socket.socketpair()
+        self.begun = b""
+        self.sizes: list[tuple[int, int]] = []
+        self.abandoned = False
+        self._code = code
+
+    def pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        if data:
+            yield 1, data
+
+    def resize(self, width: int, height: int) -> None:
+        self.sizes.append((width, height))
+
+    def exit_code(self) -> int:
+        return self._code
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+    def close(self) -> None:
+        self.sock.close()
+
+
 @dataclass
 class FakeRuntime:
     """`down`: nothing answers. `stubborn`: containers ignore SIGTERM. `refuse_start`: by container name, the
@@ -59,6 +87,7 @@ class FakeRuntime:
     pullable: set[str] = field(default_factory=set)
     archives: dict[str, list[str]] = field(default_factory=dict)
     exec_answer: Callable[[str, Sequence[str]], ExecResult] = lambda _id, _command: ExecResult(0, b"")
+    attached: list[FakeAttached] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     specs: dict[str, ContainerSpec | SandboxSpec] = field(default_factory=dict)
     output: dict[str, list[bytes]] = field(default_factory=dict)
@@ -198,6 +227,14 @@ class FakeRuntime:
             raise EngineError(f"Container {container_id} is not running")
         return self.exec_answer(container_id, command)
 
+    def open_exec(self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool) -> FakeAttached:
+        self._enter("open_exec", container_id)
+        return self._attached(container_id)
+
+    def attach(self, container_id: str, *, stdin: bool) -> FakeAttached:
+        self._enter("attach", container_id)
+        return self._attached(container_id)
+
     def logs(
         self,
         container_id: str,
@@ -243,6 +280,12 @@ class FakeRuntime:
         self.calls.append((verb, what))
         if self.down:
             raise EngineDown("the container engine doesn't answer")
+
+    def _attached(self, container_id: str) -> FakeAttached:
+        if not self._need(container_id).running:
+            raise EngineError(f"Container {container_id} is not running")
+        self.attached.append(FakeAttached())
+        return self.attached[-1]
 
     def _need(self, container_id: str) -> Container:
         if container_id not in self._containers:

@@ -68,6 +68,7 @@ def container_spec(
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
         labels=labels,
     )
 

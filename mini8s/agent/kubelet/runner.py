@@ -22,6 +22,7 @@ from mini8s.agent.kubelet.pod_worker import PodWorker
 from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.relist import Relist
+from mini8s.agent.kubelet.sessions import Sessions
 from mini8s.agent.kubelet.starting import Starter
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.streams import Streams
@@ -113,7 +114,8 @@ class Kubelet:
             self._statuses,
             self._wanted,
         )
-        self.streams = Streams(Logs(self._runtime, self._pods.cache.get), self._clock)
+        pod_of = self._pods.cache.get
+        self.streams = Streams(Logs(self._runtime, pod_of), Sessions(self._runtime, pod_of), self._clock)
 
     def _make_heartbeat(self) -> Heartbeat:
         return Heartbeat(

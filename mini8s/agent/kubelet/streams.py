@@ -1,8 +1,8 @@
 """Answers what the server asks over a tunnel connection: one HTTP/1.1 request, kubelet-style, one answer.
 
-`GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=true…` so far; exec, attach and port-forward will be
-further rows of the table. While an answer waits for more output, the socket is watched for the asker going
-away.
+`GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=true…` gets a stream of bytes; while it waits for more
+output, the socket is watched for the asker going away. `/exec/…`, `/attach/…` and `/portForward/…` are
+upgraded: what is spoken then is the business of `agent/streams`.
 """
 
 from __future__ import annotations
@@ -11,34 +11,47 @@ import logging
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mini8s.agent.kubelet.logs import LogOptions, Logs, limited
+from mini8s.agent.kubelet.sessions import Agreed, NoContainer, Request, Sessions
 from mini8s.agent.runtime.base import EngineError, LogStream
+from mini8s.agent.streams.duct import Duct
+from mini8s.agent.streams.errors import ProtocolError
 from mini8s.objects.errors import ApiError, BadRequest, NotFound
 from mini8s.util.clock import Clock
 from mini8s.wire.codec import encode_json
 
 log = logging.getLogger(__name__)
 
-LONGEST_HEAD = 64 * 1024
+LONGEST_HEAD = 1 << 20  # the command of an exec is in its URL
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The request's first line, taken apart."""
+    """The request, taken apart."""
 
     method: str
     path: tuple[str, ...]
-    query: dict[str, str]
+    pairs: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+
+    @property
+    def request(self) -> Request:
+        return Request(self.headers, self.pairs)
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(self.pairs)
 
 
 class Streams:
-    def __init__(self, logs: Logs, clock: Clock) -> None:
+    def __init__(self, logs: Logs, sessions: Sessions, clock: Clock) -> None:
         self._logs = logs
+        self._sessions = sessions
         self._clock = clock
 
     def serve(self, sock: socket.socket, begun: bytes = b"") -> None:
@@ -46,25 +59,31 @@ class Streams:
         of it already."""
         with sock:
             try:
-                self._answer(sock, parse(read_head(sock, begun)[0]))
+                head, rest = read_head(sock, begun)
+                self._answer(sock, parse(head), rest)
+            except NoContainer as error:
+                _send_sentence(sock, error.message)
             except ApiError as error:
                 _send_error(sock, error)
-            except (OSError, EngineError) as error:
+            except (OSError, EngineError, ProtocolError) as error:
                 log.info("a stream ended early: %s", error)
 
-    def _answer(self, sock: socket.socket, asked: Asked) -> None:
-        table: dict[str, Callable[[socket.socket, Asked], None]] = {"containerLogs": self._container_logs}
-        handler = table.get(asked.path[0]) if asked.path else None
-        if handler is None:
-            raise NotFound(f"the node doesn't serve /{'/'.join(asked.path)}")
-        handler(sock, asked)
+    def _answer(self, sock: socket.socket, asked: Asked, rest: bytes) -> None:
+        match asked.path:
+            case ("containerLogs", namespace, pod, container) if asked.method == "GET":
+                self._container_logs(sock, (namespace, pod, container), asked)
+            case ("exec", namespace, pod, container):
+                _upgrade(sock, rest, self._sessions.exec(namespace, pod, container, asked.request))
+            case ("attach", namespace, pod, container):
+                _upgrade(sock, rest, self._sessions.attach(namespace, pod, container, asked.request))
+            case ("portForward", namespace, pod):
+                _upgrade(sock, rest, self._sessions.forward(namespace, pod, asked.request))
+            case _:
+                raise NotFound(f"the node doesn't serve {asked.method} /{'/'.join(asked.path)}")
 
-    def _container_logs(self, sock: socket.socket, asked: Asked) -> None:
-        if asked.method != "GET" or len(asked.path) != 4:
-            raise BadRequest("ask GET /containerLogs/NAMESPACE/POD/CONTAINER")
-        _, namespace, pod, container = asked.path
+    def _container_logs(self, sock: socket.socket, whose: tuple[str, str, str], asked: Asked) -> None:
         options = LogOptions.parse(asked.query, self._clock.now())
-        stream = self._logs.open(namespace, pod, container, options)
+        stream = self._logs.open(*whose, options)
         with _watched(sock, stream):
             _send_chunks(sock, limited(stream, options.limit_bytes))
 
@@ -73,7 +92,7 @@ def read_head(sock: socket.socket, begun: bytes = b"") -> tuple[bytes, bytes]:
     """An HTTP head up to its empty line, and what came after it. Raises OSError."""
     data = begun
     while b"\r\n\r\n" not in data:
-        piece = sock.recv(4096)
+        piece = sock.recv(65536)
         if not piece or len(data) > LONGEST_HEAD:
             raise ConnectionError("the connection ended within an HTTP head")
         data += piece
@@ -83,12 +102,20 @@ def read_head(sock: socket.socket, begun: bytes = b"") -> tuple[bytes, bytes]:
 
 def parse(head: bytes) -> Asked:
     """Raises BadRequest."""
-    words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise BadRequest("that is no HTTP/1.1 request")
     url = urlsplit(words[1])
     path = tuple(unquote(part) for part in url.path.split("/") if part)
-    return Asked(words[0], path, dict(parse_qsl(url.query)))
+    pairs = [line.partition(":") for line in lines]
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return Asked(words[0], path, parse_qsl(url.query, keep_blank_values=True), headers)
+
+
+def _upgrade(sock: socket.socket, rest: bytes, agreed: Agreed) -> None:
+    sock.sendall(agreed.head)
+    agreed.run(Duct(sock, rest))
 
 
 def _send_chunks(sock: socket.socket, pieces: Iterable[bytes]) -> None:
@@ -107,6 +134,13 @@ def _send_error(sock: socket.socket, error: ApiError) -> None:
         sock.sendall(_head(status, "Content-Type: application/json", f"Content-Length: {len(body)}") + body)
     except OSError as gone:
         log.info("nobody was left to hear %r: %s", error.message, gone)
+
+
+def _send_sentence(sock: socket.socket, sentence: str) -> None:
+    """kubectl shows a plain answer to an upgrade as it is."""
+    body = f"{sentence}\n".encode()
+    length = f"Content-Length: {len(body)}"
+    sock.sendall(_head("404 Not Found", "Content-Type: text/plain", length) + body)
 
 
 def _head(status: str, *headers: str) -> bytes:

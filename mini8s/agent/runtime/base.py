@@ -8,6 +8,7 @@ waits for a container to end: ending is a signal now and another one later, whic
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -87,6 +88,7 @@ class ContainerSpec:
     no_new_privileges: bool = False
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False  # its input ends with the first who attached
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -214,6 +216,32 @@ class NoSuchContainer(EngineError):
     reason = "ContainerNotFound"
 
 
+class Attached(Protocol):
+    """A process's ends on one socket: what is written to it is the process's input, and its output can be
+    read there. It belongs to one thread."""
+
+    @property
+    def sock(self) -> socket.socket: ...
+
+    @property
+    def begun(self) -> bytes:
+        """What was read of the socket already."""
+
+    def pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """What was read of the socket, as pieces of stdout (1) and stderr (2)."""
+
+    def resize(self, width: int, height: int) -> None:
+        """The client's terminal has that size now. Without a terminal nothing happens."""
+
+    def exit_code(self) -> int:
+        """Of a process that has ended, or is about to. Raises EngineError."""
+
+    def abandon(self) -> None:
+        """Nobody listens any more: a process that was started for this is killed."""
+
+    def close(self) -> None: ...
+
+
 class LogStream(Protocol):
     """A container's output, piece by piece. `close` may be called by another thread and ends the
     iteration."""
@@ -263,6 +291,13 @@ class Runtime(Protocol):
 
     def exec(self, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
         """Run a command and take what it prints (at most 10 KiB). Raises TimeoutError."""
+
+    def open_exec(self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool) -> Attached:
+        """Start a command whose ends are the caller's. A command that can't be found is no error here: it
+        says so itself and ends with 126 or 127."""
+
+    def attach(self, container_id: str, *, stdin: bool) -> Attached:
+        """The ends of the container's own process, from now on."""
 
     def logs(
         self,

@@ -43,6 +43,7 @@ def container(sandbox_id: str, spec: ContainerSpec) -> Body:
         "Env": [f"{name}={value}" for name, value in spec.env],
         "Tty": spec.tty,
         "OpenStdin": spec.stdin,
+        "StdinOnce": spec.stdin_once,
         "HostConfig": _host_config(sandbox_id, spec),
     }
     if spec.command:

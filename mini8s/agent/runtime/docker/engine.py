@@ -33,6 +33,7 @@ from mini8s.agent.runtime.base import (
     Trace,
 )
 from mini8s.agent.runtime.docker import bodies, execs, facts, names, sandbox_image
+from mini8s.agent.runtime.docker.attached import AttachedProcess
 from mini8s.agent.runtime.docker.errors import NameTaken, translated
 from mini8s.agent.runtime.docker.streams import Stream
 
@@ -110,6 +111,14 @@ class DockerEngine:
 
     def exec(self, container_id: str, command: Sequence[str], timeout_seconds: float) -> ExecResult:
         return execs.run(self._client, container_id, command, timeout_seconds)
+
+    def open_exec(
+        self, container_id: str, command: Sequence[str], *, stdin: bool, tty: bool
+    ) -> AttachedProcess:
+        return AttachedProcess.of_exec(self._client, self._host, container_id, command, stdin=stdin, tty=tty)
+
+    def attach(self, container_id: str, *, stdin: bool) -> AttachedProcess:
+        return AttachedProcess.of_container(self._client, self._host, container_id, stdin=stdin)
 
     def logs(
         self,

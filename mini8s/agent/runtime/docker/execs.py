@@ -28,7 +28,7 @@ def run(client: Any, container_id: str, command: Sequence[str], timeout_seconds:
     try:
         output = _read(stream, time.monotonic() + timeout_seconds)
     except TimeoutError:
-        _kill(client, exec_id)
+        kill(client, exec_id)
         raise
     finally:
         _socket(stream).close()
@@ -69,7 +69,8 @@ def _socket(stream: Any) -> Any:
     return getattr(stream, "_sock", stream)
 
 
-def _kill(client: Any, exec_id: str) -> None:
+def kill(client: Any, exec_id: str) -> None:
+    """End what was started, if it still runs. Raises EngineError."""
     with translated(EngineError):
         pid = client.exec_inspect(exec_id).get("Pid") or 0
     if pid > 0:

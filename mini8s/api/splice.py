@@ -1,0 +1,65 @@
+"""Bytes both ways between two sockets until one end is over.
+
+The calls wait and let other requests run meanwhile; a pair that is never made to wait must give way by
+itself. None of the protocols that pass here has half-closed connections: an end is the end of both ways.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+
+from mini8s.api.connection import Socket
+
+PIECE = 65536  # bytes
+TURN = 256 * 1024  # bytes after which others get their turn: about a millisecond
+LOOK_SECONDS = 5.0  # how often a client is looked after that nobody may be reading from
+LINGER_SECONDS = 5.0  # for a client to take the last bytes and hang up
+_ESTABLISHED = 1  # Linux's TCP state, the first byte of its tcp_info
+
+
+def splice(client: Socket, node: Socket) -> None:
+    """Returns when both are shut down. What the node said last reaches the client: its socket is closed only
+    when it has hung up too, because unread bytes at a close would tear down what is still under way."""
+    over = threading.Event()
+    ways = ((client, node), (node, client))
+    there, back = (threading.Thread(target=_copy, args=(*way, over), name="splice") for way in ways)
+    there.start()
+    back.start()
+    try:
+        while not over.wait(LOOK_SECONDS) and _lives(client):
+            pass  # a client whose bytes the node doesn't take now can hang up unnoticed
+        _shut(client, socket.SHUT_WR)
+        there.join(LINGER_SECONDS)
+    finally:
+        _shut(client, socket.SHUT_RDWR)
+        _shut(node, socket.SHUT_RDWR)
+        there.join()
+        back.join()
+
+
+def _copy(source: Socket, sink: Socket, over: threading.Event) -> None:
+    """Until the source's end, or the sink's."""
+    passed = 0
+    with suppress(OSError):
+        while piece := source.recv(PIECE):
+            sink.sendall(piece)
+            passed += len(piece)
+            if passed > TURN:
+                passed = 0
+                time.sleep(0)
+    over.set()
+
+
+def _lives(sock: Socket) -> bool:
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED
+    except OSError:
+        return True  # a unix socket can't tell
+
+
+def _shut(sock: Socket, how: int) -> None:
+    with suppress(OSError):
+        sock.shutdown(how)
