@@ -160,9 +160,11 @@ class Hosts:
         if not 1 <= count <= MOST_HOSTS:
             raise HostError(f"1 to {MOST_HOSTS} hosts can be made, not {count}")
         check_machine()
+        if self.place.is_others:
+            raise HostError(f"{self.place.folder} holds something else: choose another MINI8S_HOSTS_PREFIX")
         wanted = [Host(self.place, number) for number in range(1, count + 1)]
         try:
-            self.place.folder.mkdir(mode=0o700, exist_ok=True)
+            self.place.make()
             network.make_switch(self.place)
             new = [host for host in wanted if not host.is_up]
             for host in new:
@@ -184,8 +186,7 @@ class Hosts:
         for number in numbers:
             network.remove(self.place.host(number))
         network.remove(self.place.switch)
-        if self.place.folder.exists():
-            shutil.rmtree(self.place.folder)
+        self.place.remove()
 
 
 def check_machine() -> None:

@@ -120,3 +120,19 @@ def wait_for(condition: object, seconds: float = 5.0) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.05)
+
+
+def test_a_folder_that_is_not_its_own_is_left_alone() -> None:
+    hosts = Hosts("m8o")
+    theirs = hosts.place.folder / "1" / "thesis"
+    theirs.parent.mkdir(parents=True)
+    try:
+        theirs.touch()
+        with pytest.raises(HostError, match="MINI8S_HOSTS_PREFIX"):
+            hosts.up(1)
+        hosts.down()
+        assert theirs.exists()
+    finally:
+        theirs.unlink()
+        theirs.parent.rmdir()
+        hosts.place.folder.rmdir()
