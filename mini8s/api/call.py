@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mini8s.api.body import Body
-from mini8s.api.query import Query
+from mini8s.api.query import MAX_MANAGER, Query
 from mini8s.api.representation import Representation
 from mini8s.api.target import Target
 from mini8s.registry.base import Context, User
@@ -25,6 +25,7 @@ class Call:
     wanted: Representation
     body: Body
     now: datetime
+    check_create: Callable[[], None]
 
     def context(self, *, dry_run: bool | None = None) -> Context:
         query = self.query
@@ -35,12 +36,14 @@ class Call:
             field_validation=query.field_validation,
             field_manager=query.field_manager or self._program(),
             force=query.force,
+            check_create=self.check_create,
         )
 
     def _program(self) -> str:
         """Upstream's default for who manages a field: the program in front of the User-Agent's slash."""
         program: str = self.environ.get("HTTP_USER_AGENT", "")
-        return program.partition("/")[0][:128]
+        name = "".join(filter(str.isprintable, program.partition("/")[0]))
+        return name.encode()[:MAX_MANAGER].decode(errors="ignore")
 
 
 def verb_of(method: str, target: Target, query: Query) -> str:

@@ -6,7 +6,8 @@ what is not known is left alone, as upstream does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from mini8s.objects.errors import BadRequest, Cause, Invalid
 from mini8s.registry.base import DeleteOptions, ListOptions
 
 PROPAGATIONS = ("Background", "Foreground", "Orphan")
+MAX_MANAGER = 128  # bytes of a field manager's name
 VALIDATIONS = ("Ignore", "Strict", "Warn")
 
 
@@ -89,12 +91,38 @@ def delete_options(query: Query, body: Mapping[str, Any] | None) -> tuple[Delete
     return options, check_dry_run(_typed(body, "dryRun", list) or []) or query.dry_run
 
 
+def check_writing(query: Query, options: str, *, applying: bool = False) -> None:
+    """Whether what is said of the writer is right for `options` (CreateOptions, …). Raises Invalid."""
+    said = list(_manager_problems(query.field_manager))
+    if applying and not query.field_manager:
+        said.append(
+            Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
+        )
+    if query.force and not applying:
+        why = "Forbidden: may not be specified for non-apply patch"
+        said.append(Cause("force", why, "FieldValueForbidden"))
+    if said:
+        told = ", ".join(f"{cause.field}: {cause.message}" for cause in said)
+        message = f'{options}.meta.k8s.io "" is invalid: {told if len(said) == 1 else f"[{told}]"}'
+        raise Invalid(message, causes=said, group="meta.k8s.io", kind=options)
+
+
 def check_dry_run(values: list[Any]) -> bool:
     """Raises Invalid for anything but All."""
     for value in values:
         if value != "All":
             raise _unsupported("dryRun", value, ("All",))
     return bool(values)
+
+
+def _manager_problems(name: str) -> Iterator[Cause]:
+    if len(name.encode()) > MAX_MANAGER:
+        why = f"Too long: may not be more than {MAX_MANAGER} bytes"
+        yield Cause("fieldManager", why, "FieldValueTooLong")
+    if not name.isprintable():
+        shown = json.dumps(name, ensure_ascii=False)
+        why = f"Invalid value: {shown}: should only contain printable characters"
+        yield Cause("fieldManager", why, "FieldValueInvalid")
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from mini8s.api.representation import TEXT, YAML, Representation
+from mini8s.api import representation
+from mini8s.api.representation import PARTIAL, TEXT, YAML, Representation
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import Column, Listed
 from mini8s.wire import framing, table
@@ -40,7 +41,7 @@ class Renderer:
         obj: Obj = decode_json(value)
         if wanted.media == TEXT or wanted.form == "Table":
             return self._encode(self.table([obj], obj["metadata"].get("resourceVersion", "")))
-        return self._encode(self.partial(obj) if wanted.form else obj)
+        return self._encode(self.shaped(obj))
 
     def many(self, listed: Listed) -> bytes:
         wanted, kind = self._wanted, self._kind
@@ -52,18 +53,23 @@ class Renderer:
         if wanted.media == TEXT or wanted.form == "Table":
             return self._encode(_with_page(self.table(objects, str(listed.revision)), listed))
         body: Obj = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version}
-        if wanted.form:
-            body = {"kind": "PartialObjectMetadataList", "apiVersion": self._meta_version}
-            objects = [self.partial(obj) for obj in objects]
-        body |= {"metadata": {"resourceVersion": str(listed.revision)}, "items": objects}
+        if wanted.form == PARTIAL:
+            body = {"kind": f"{PARTIAL}List", "apiVersion": self._meta_version}
+        items = [self.shaped(obj) for obj in objects]
+        body |= {"metadata": {"resourceVersion": str(listed.revision)}, "items": items}
         return self._encode(_with_page(body, listed))
 
-    def partial(self, obj: Obj) -> Obj:
-        return {
-            "kind": "PartialObjectMetadata",
-            "apiVersion": self._meta_version,
-            "metadata": obj["metadata"],
-        }
+    def shaped(self, obj: Obj) -> Obj:
+        """As much of an object as the caller wants."""
+        match self._wanted.form:
+            case representation.PARTIAL:
+                return {"kind": PARTIAL, "apiVersion": self._meta_version, "metadata": obj["metadata"]}
+            case representation.READ:
+                metadata = {
+                    part: obj["metadata"][part] for part in obj["metadata"] if part != "managedFields"
+                }
+                return obj | {"metadata": metadata}
+        return obj
 
     def table(self, objects: Sequence[Obj], revision: str, *, headers: bool = True) -> Obj:
         made = table.table(

@@ -11,9 +11,12 @@ JSON = "application/json"
 YAML = "application/yaml"
 TEXT = "text/plain"
 
+READ = "read"
+PARTIAL = "PartialObjectMetadata"
+
 _META_VERSIONS = ("v1", "v1beta1")
-_FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
-_BY_WORD = {"json": (JSON, ""), "yaml": (YAML, ""), "table": (TEXT, ""), "wide": (TEXT, "wide")}
+_FORMS = ("Table", PARTIAL, f"{PARTIAL}List")
+_BY_WORD = {"json": (JSON, ""), "yaml": (YAML, READ), "table": (TEXT, ""), "wide": (TEXT, "wide")}
 _PLAIN = {
     JSON: JSON,
     "*/*": JSON,
@@ -28,7 +31,7 @@ _PLAIN = {
 @dataclass(frozen=True, slots=True)
 class Representation:
     """`media` is how it is encoded, `form` what is: "" the object itself, Table, PartialObjectMetadata; for
-    text, wide."""
+    text, wide; for YAML, READ: by a person, who is not shown who manages which fields."""
 
     media: str = JSON
     form: str = ""

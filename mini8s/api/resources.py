@@ -48,7 +48,16 @@ class Resources:
             return self.streams.connect(environ, target)
         accept, word = environ.get("HTTP_ACCEPT", ""), query.represent_as
         wanted = negotiate(accept, word) if accept or word else DEFAULT
-        call = Call(environ, user, target, query, wanted, Body(environ), self.now())
+        call = Call(
+            environ,
+            user,
+            target,
+            query,
+            wanted,
+            Body(environ),
+            self.now(),
+            check_create=lambda: self._check(user, target, "create", query),
+        )
         return self.verbs.find(method, call, verb)(call)
 
     def _check(self, user: User, target: Target, verb: str, query: queries.Query) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from mini8s.api.answer import Answer
 from mini8s.api.answered import Answered
 from mini8s.api.authz import Attributes, check_created
-from mini8s.api.body import check_object
+from mini8s.api.body import APPLY, check_object
 from mini8s.api.call import Call
-from mini8s.api.query import delete_options
+from mini8s.api.query import check_writing, delete_options
 from mini8s.api.render import Renderer
 from mini8s.api.watch import Watching
 from mini8s.objects.errors import BadRequest, MethodNotAllowed
@@ -77,6 +77,7 @@ class Verbs:
         return Answer(self._renderer(call).many(listed), 200, call.wanted.content_type)
 
     def create(self, call: Call) -> Answer:
+        check_writing(call.query, "CreateOptions")
         target, context = call.target, call.context()
         obj = self._body(call, context, target.kind)
         if not target.kind.kept:
@@ -88,6 +89,7 @@ class Verbs:
         )
 
     def update(self, call: Call) -> Answer:
+        check_writing(call.query, "UpdateOptions")
         target, context = call.target, call.context()
         obj = self._body(call, context, _kind_of(call))
         said = obj["metadata"].get("name")
@@ -103,6 +105,7 @@ class Verbs:
     def patch(self, call: Call) -> Answer:
         target, context = call.target, call.context()
         patch, media = call.body.patch()
+        check_writing(call.query, "PatchOptions", applying=media == APPLY)
         value, created = self._registry.patch(
             context,
             target.kind,

@@ -59,12 +59,12 @@ class RenderedEncoding:
         return encode_json(shown) + b"\n"
 
     def _object(self, type: str, obj: Obj, first: bool) -> Obj:
-        if type == "ERROR" or not self._wanted.form:
+        if type == "ERROR":
             return obj
         if self._wanted.form == "Table":
             objects = [] if type == "BOOKMARK" else [obj]
             return self._renderer.table(objects, obj["metadata"]["resourceVersion"], headers=first)
-        return self._renderer.partial(obj)
+        return self._renderer.shaped(obj)
 
     def _text(self, type: str, value: bytes, first: bool) -> bytes:
         if type in {"BOOKMARK", "ERROR"}:

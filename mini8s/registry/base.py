@@ -34,6 +34,7 @@ class Context:
     field_validation: str = "Warn"  # Ignore | Warn | Strict
     field_manager: str = ""
     force: bool = False  # server-side apply only
+    check_create: Callable[[], None] = lambda: None  # for a PUT or PATCH that creates; raises Forbidden
     warnings: list[str] = field(default_factory=list)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mini8s.objects.errors import MethodNotAllowed
 from mini8s.objects.kinds import BINDINGS, PODS, Kind, Obj
-from mini8s.registry import allocators, binding, expiry, incoming, patching, scale, versions
+from mini8s.registry import allocators, binding, expiry, incoming, managing, patching, scale, versions
 from mini8s.registry.base import Column, Context, DeleteOptions, Listed, ListOptions, WatchEvent
 from mini8s.registry.commit import Committer
 from mini8s.registry.delete import Deleter
@@ -100,14 +100,16 @@ class Machine:
         *,
         subresource: str = "",
     ) -> tuple[bytes, bool]:
-        apply = patching.patch_for(media_type)
+        _check_subresource(kind, subresource)
+        if media_type == patching.APPLY:
+            return self._apply(ctx, kind, namespace, name, patch, subresource)
+        change = patching.patch_for(media_type)
 
         def patched(obj: Obj) -> Obj:
             if subresource == "scale":
-                return apply(scale.SCALE, obj, patch)
-            return versions.to_store(ctx, kind, apply(kind, versions.shown(kind, obj), patch))
+                return change(scale.SCALE, obj, patch)
+            return versions.to_store(ctx, kind, change(kind, versions.shown(kind, obj), patch))
 
-        _check_subresource(kind, subresource)
         if subresource == "scale":
             return self._scale(ctx, kind, namespace, name, patched), False
         value = self._writer.change(ctx, kind.stored, namespace, name, patched, subresource)
@@ -127,9 +129,7 @@ class Machine:
     def get_subresource(self, kind: Kind, namespace: str, name: str, subresource: str) -> bytes:
         _check_subresource(kind, subresource)
         value = self._reader.get(kind, namespace, name)
-        if subresource == "scale":
-            return encode_json(scale.of(decode_json(value)))
-        return versions.shown_bytes(kind, value)
+        return _as_scale(value) if subresource == "scale" else versions.shown_bytes(kind, value)
 
     def create_subresource(
         self, ctx: Context, kind: Kind, namespace: str, name: str, subresource: str, obj: Obj
@@ -144,7 +144,9 @@ class Machine:
         def bound(pod: Obj) -> Obj:
             return binding.bound(pod, said, ctx.now)
 
-        self._writer.change(ctx, kind, namespace, name, bound, subresource, way=binding.WAY)
+        self._writer.change(
+            ctx, kind, namespace, name, bound, subresource, way=binding.WAY, note=managing.left
+        )
         return dict(binding.SUCCESS)
 
     def columns(self, kind: Kind) -> Sequence[Column]:
@@ -154,11 +156,35 @@ class Machine:
         """Forget old events; called by the server about once a minute. How many went."""
         return expiry.expire(self._reader, self._deleter, self._clock.now())
 
+    def _apply(
+        self, ctx: Context, kind: Kind, namespace: str, name: str, config: Any, subresource: str
+    ) -> tuple[bytes, bool]:
+        if subresource == "scale":
+            managing.check(scale.SCALE, config)
+            stated = scale.config(kind, config)
+        else:
+            managing.check(kind, config)
+            stated = versions.stated(kind, config)
+
+        def desire(obj: Obj) -> Obj:
+            return managing.applied(ctx, kind.stored, obj, stated, subresource)
+
+        if not subresource:
+            value, created = self._writer.apply(ctx, kind.stored, namespace, name, desire)
+            return versions.shown_bytes(kind, value), created
+        way = "" if subresource == "scale" else subresource
+        value = self._writer.change(ctx, kind.stored, namespace, name, desire, way, note=managing.left)
+        return _as_scale(value) if subresource == "scale" else versions.shown_bytes(kind, value), False
+
     def _scale(self, ctx: Context, kind: Kind, namespace: str, name: str, desire: Desire) -> bytes:
         def scaled(obj: Obj) -> Obj:
             return scale.onto(obj, incoming.parse(ctx, scale.SCALE, desire(scale.of(obj))))
 
-        return encode_json(scale.of(decode_json(self._writer.change(ctx, kind, namespace, name, scaled))))
+        return _as_scale(self._writer.change(ctx, kind, namespace, name, scaled, note=managing.scaled))
+
+
+def _as_scale(value: bytes) -> bytes:
+    return encode_json(scale.of(decode_json(value)))
 
 
 def _shown(kind: Kind, listed: Listed) -> Listed:

@@ -12,13 +12,13 @@ from mini8s.registry.strategy import Strategy
 
 # What an update that leaves it out keeps, so that a manifest without it can be put.
 _KEPT = ("namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
-_NEVER_STORED = ("selfLink", "managedFields")
+_NOT_FOR_NEW = ("resourceVersion", "generation", "selfLink")
 
 
 def begin(new: Obj, strategy: Strategy, namespace: str, uid: str, now: datetime) -> None:
     """Make the metadata of a new object; what a client said of the server's fields does not count."""
     said = new.get("metadata") or {}
-    for field in (*_KEPT, "resourceVersion", "generation", *_NEVER_STORED):
+    for field in (*_KEPT, *_NOT_FOR_NEW):
         said.pop(field, None)
     made: dict[str, Any] = {"name": "", **said}
     if strategy.kind.namespaced:
@@ -33,8 +33,7 @@ def begin(new: Obj, strategy: Strategy, namespace: str, uid: str, now: datetime)
 def carry(new: Obj, old: Obj) -> None:
     """Give an update the server's fields of what it replaces; a deletion that has begun stays begun."""
     said, was = new["metadata"], old["metadata"]
-    for field in _NEVER_STORED:
-        said.pop(field, None)
+    said.pop("selfLink", None)
     for field in _KEPT:
         if field in was and not said.get(field):
             said[field] = was[field]

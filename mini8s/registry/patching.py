@@ -1,6 +1,6 @@
 """Patches: which media type is which patch. The arithmetic is `objects.patch`'s.
 
-Server-side apply gets its line in PATCHES when field managers are kept.
+Server-side apply is none of these: it needs to know who manages what (`registry.managing`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from mini8s.objects import patch as patches
 from mini8s.objects import schema
 from mini8s.objects.errors import UnsupportedMediaType
 from mini8s.objects.kinds import Kind, Obj
+
+APPLY = "application/apply-patch+yaml"
 
 Patch = Callable[[Kind, Obj, Any], Obj]
 
@@ -27,7 +29,7 @@ PATCHES: dict[str, Patch] = {
 def patch_for(media_type: str) -> Patch:
     found = PATCHES.get(media_type)
     if found is None:
-        accepted = ", ".join(PATCHES)
+        accepted = ", ".join((*PATCHES, APPLY))
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {accepted}"
         )

@@ -36,6 +36,12 @@ def _selector(kind: str, stated: Obj | None) -> labels.Selector:
     return labels.from_label_selector(stated)
 
 
+def config(kind: Kind, scale: Obj) -> Obj:
+    """An applied Scale as what it says of the object itself."""
+    stated = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": scale.get("metadata") or {}}
+    return stated | ({"spec": scale["spec"]} if scale.get("spec") else {})
+
+
 def onto(obj: Obj, scale: Obj) -> Obj:
     """The object as a Scale wants it; the Scale's version and uid are the client's conditions."""
     replicas = (scale.get("spec") or {}).get("replicas") or 0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mini8s.objects import meta, names
 from mini8s.objects.errors import AlreadyExists, ApiError, BadRequest, Cause
 from mini8s.objects.kinds import RESOURCEQUOTAS, Kind, Obj
-from mini8s.registry import incoming, metadata, problems, refusals
+from mini8s.registry import incoming, managing, metadata, problems, refusals
 from mini8s.registry.admission import Attempt, Turns, admit
 from mini8s.registry.base import Context
 from mini8s.registry.commit import Committer, until_stored
@@ -24,6 +24,7 @@ from mini8s.wire.codec import decode_json
 
 Desire = Callable[[Obj], Obj]  # the object as it is -> as the client wants it
 _GENERATE_TRIES = 8
+_APPLY_TRIES = 8
 
 
 class Writer:
@@ -76,31 +77,61 @@ class Writer:
         subresource: str = "",
         *,
         way: Update | None = None,
+        note: managing.Note = managing.updated,
     ) -> bytes:
-        """Make the object what `desire` says, and give its bytes. Raises NotFound, Conflict, Invalid."""
+        """Make the object what `desire` says, and give its bytes; `note` keeps the books. Raises NotFound,
+        Conflict, Invalid."""
         strategy = self._strategies[kind]
         chosen = way or (strategy.subresources[subresource] if subresource else strategy.update)
 
         def attempt() -> bytes:
             row = self._reader.row(kind, namespace, name)
-            return self._change(ctx, strategy, row, desire, chosen, subresource)
+            return self._change(ctx, strategy, row, desire, chosen, subresource, note)
 
         return until_stored(kind, name, attempt)
 
-    def _create_by_put(self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj) -> bytes:
+    def apply(
+        self, ctx: Context, kind: Kind, namespace: str, name: str, desire: Desire
+    ) -> tuple[bytes, bool]:
+        """Server-side apply: change the object, or create it of nothing ({}); which of both it was.
+        Raises ApplyConflict too."""
+        for _ in range(_APPLY_TRIES):
+            if self._reader.find(kind, namespace, name) is not None:
+                return self.change(ctx, kind, namespace, name, desire, note=managing.left), False
+            try:
+                new = desire({})
+                return self._create_by_put(ctx, kind, namespace, name, new, note=managing.left), True
+            except AlreadyExists:  # it came while we looked
+                continue
+        raise refusals.conflict(kind, name)
+
+    def _create_by_put(
+        self,
+        ctx: Context,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        obj: Obj,
+        *,
+        note: managing.Note = managing.updated,
+    ) -> bytes:
+        ctx.check_create()
         new = incoming.parse(ctx, kind, obj)
         incoming.check_place(kind, namespace, name, new)
         if new["metadata"].get("resourceVersion"):
             raise refusals.not_found(kind, name)
         check_uid(kind, name, meta.uid(new), {})
-        return self._create(ctx, kind, namespace, new)
+        return self._create(ctx, kind, namespace, new, note)
 
-    def _create(self, ctx: Context, kind: Kind, namespace: str, new: Obj) -> bytes:
+    def _create(
+        self, ctx: Context, kind: Kind, namespace: str, new: Obj, note: managing.Note = managing.updated
+    ) -> bytes:
         strategy = self._strategies[kind]
         incoming.check_namespace(kind, namespace, new)
         if new["metadata"].get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created")
         metadata.begin(new, strategy, namespace, self._new_uid(), ctx.now)
+        note(ctx, kind, new, None, "")
         with self._turns.of(namespace):
             admit(Attempt("CREATE", ctx, kind, namespace, meta.name(new), new, self._reader))
             strategy.prepare_for_create(new)
@@ -111,14 +142,22 @@ class Writer:
                 raise _exists(kind, meta.name(new), error.current) from error
 
     def _change(
-        self, ctx: Context, strategy: Strategy, row: Row, desire: Desire, way: Update, subresource: str
+        self,
+        ctx: Context,
+        strategy: Strategy,
+        row: Row,
+        desire: Desire,
+        way: Update,
+        subresource: str,
+        note: managing.Note,
     ) -> bytes:
         old = decode_json(row.value)
         new = self._wanted(ctx, strategy, desire(decode_json(row.value)), old, subresource)
         self._prepare(ctx, strategy, way, new, old, subresource)
+        note(ctx, strategy.kind, new, old, subresource)
         if metadata.ready_to_go(new, old, strategy):
             return self._committer.delete(ctx, strategy, new, expected=row.revision)
-        if new == old:
+        if managing.same(new, old):
             return row.value
         return self._committer.put(ctx, strategy, new, expected=row.revision, allocate=not subresource)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mini8s.api.representation import DEFAULT, JSON, TEXT, YAML, Representation, negotiate
+from mini8s.api.representation import DEFAULT, JSON, READ, TEXT, YAML, Representation, negotiate
 from mini8s.objects.errors import NotAcceptable
 
 KUBECTL = (
@@ -45,7 +45,7 @@ def test_nothing_acceptable(accept: str) -> None:
 
 
 def test_as_comes_first() -> None:
-    assert negotiate("application/json", "yaml") == Representation(YAML)
+    assert negotiate("application/json", "yaml") == Representation(YAML, READ)
     assert negotiate("", "wide") == Representation(TEXT, "wide")
     with pytest.raises(NotAcceptable):
         negotiate("", "poem")

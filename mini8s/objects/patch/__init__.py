@@ -1,7 +1,7 @@
 """The patches a client may send, each a pure function from a document and a patch to a new document.
 
 Neither argument is changed; the result may share parts with both. What a patch is wrong about is an ApiError
-with upstream's code. (Server-side apply, the fourth kind, gets its own file here.)
+with upstream's code. (Server-side apply, the fourth kind, is `objects.apply`.)
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from mini8s.objects.kinds import Kind, Obj
 from mini8s.objects.schema.check import Problems, check
 from mini8s.objects.schema.complete import complete
 from mini8s.objects.schema.load import raw_definitions
-from mini8s.objects.schema.types import Field, Schema, Shape, Types
+from mini8s.objects.schema.types import Field, Grain, Schema, Shape, Types
 
 __all__ = [
     "Field",
+    "Grain",
     "Problems",
     "Schema",
     "Shape",
@@ -27,6 +28,7 @@ __all__ = [
     "definitions",
     "of",
     "of_version_kind",
+    "root",
     "validate",
 ]
 
@@ -39,6 +41,12 @@ def _types() -> Types:
 def of(kind: Kind) -> Schema:
     """The type of a kind's objects."""
     return of_version_kind(kind.api_version, kind.kind)
+
+
+@cache
+def root(kind: Kind) -> Field:
+    """The same as a place: where a walk that needs one begins."""
+    return Field(of(kind), grain=Grain.FIELDS)
 
 
 @cache

@@ -29,12 +29,24 @@ class Shape(Enum):
     ANY = "any"
 
 
+class Grain(Enum):
+    """How finely a value is owned and merged by server-side apply (upstream: the list and map types)."""
+
+    WHOLE = "whole"  # scalars, and what is `atomic`
+    FIELDS = "fields"  # an object, by its fields
+    ENTRIES = "entries"  # a map, by its names
+    KEYED = "keyed"  # a list of objects, by some of their fields
+    VALUES = "values"  # a list as a set
+    OPEN = "open"  # nothing is known: a map goes by its names, all else is a whole
+
+
 @dataclass(slots=True, eq=False)
 class Schema:
     """One type. Types refer to themselves and to each other, so they are filled in after they are made."""
 
     shape: Shape
     name: str = ""  # the definition's, "" for a field's own
+    atomic: bool = False  # wherever it is used, unless a field says otherwise
     format: str = ""  # int32, int64, double
     fields: Mapping[str, Field] = field(default_factory=dict)
     items: Field | None = None  # of a map or list
@@ -57,18 +69,21 @@ class Schema:
 
 @dataclass(slots=True, eq=False)
 class Field:
-    """A type at its place, with how two values there are merged. (The list and map types that server-side
-    apply goes by are in the definitions, and get their attributes here with it.)"""
+    """A type at its place, with how two values there are merged: the first three by a strategic merge patch,
+    the others by server-side apply."""
 
     schema: Schema
     merges: bool = False  # a list whose elements are merged, by merge_key or as a set
     replaces: bool = False  # an object that is replaced as a whole
     merge_key: str = ""
+    grain: Grain = Grain.WHOLE
+    keys: tuple[str, ...] = ()  # of the elements, where the grain is KEYED
 
 
 ANY = Schema(Shape.ANY)
-ANY_FIELD = Field(ANY)
+ANY_FIELD = Field(ANY, grain=Grain.OPEN)
 
+_MAP_TYPE = "x-kubernetes-map-type"
 _OWN_SHAPES = {
     f"{_META}Time": Shape.TIME,
     f"{_META}MicroTime": Shape.TIME,
@@ -109,7 +124,8 @@ class Types:
         if name in self._made:
             return self._made[name]
         definition = self._definitions[name]
-        schema = Schema(_OWN_SHAPES.get(name) or _shape(definition), name)
+        shape = _OWN_SHAPES.get(name) or _shape(definition)
+        schema = Schema(shape, name, definition.get(_MAP_TYPE) == "atomic")
         self._made[name] = schema  # before its fields are linked: types are recursive
         self._link(schema, definition)
         return schema
@@ -126,11 +142,14 @@ class Types:
 
     def _field(self, stated: Mapping[str, Any]) -> Field:
         strategies = stated.get("x-kubernetes-patch-strategy", "").split(",")
+        schema = self._schema(stated)
         return Field(
-            self._schema(stated),
+            schema,
             merges="merge" in strategies,
             replaces="replace" in strategies,
             merge_key=stated.get("x-kubernetes-patch-merge-key", ""),
+            grain=_grain(schema, stated),
+            keys=tuple(stated.get("x-kubernetes-list-map-keys", ())),
         )
 
     def _schema(self, stated: Mapping[str, Any]) -> Schema:
@@ -147,3 +166,14 @@ def _shape(stated: Mapping[str, Any]) -> Shape:
     if stated.get("type") == "string" and stated.get("format") == "byte":
         return Shape.BYTES
     return _SHAPES.get(stated.get("type", ""), Shape.OBJECT)
+
+
+def _grain(schema: Schema, stated: Mapping[str, Any]) -> Grain:
+    if schema.shape is Shape.LIST:
+        return _LIST_GRAINS.get(stated.get("x-kubernetes-list-type", ""), Grain.WHOLE)
+    said = stated.get(_MAP_TYPE, "atomic" if schema.atomic else "granular")
+    return Grain.WHOLE if said == "atomic" else _GRAINS.get(schema.shape, Grain.WHOLE)
+
+
+_LIST_GRAINS = {"map": Grain.KEYED, "set": Grain.VALUES}
+_GRAINS = {Shape.OBJECT: Grain.FIELDS, Shape.MAP: Grain.ENTRIES, Shape.ANY: Grain.OPEN}

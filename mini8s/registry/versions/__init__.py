@@ -41,6 +41,14 @@ def to_store(ctx: Context, kind: Kind, obj: Obj) -> Obj:
     return _named(kind.storage, CONVERSIONS[kind].store(incoming.parse(ctx, kind, obj)))
 
 
+def stated(kind: Kind, config: Obj) -> Obj:
+    """What an applied configuration, which is a part of an object, says in the stored version."""
+    if kind.storage is None:
+        return config
+    whole = config | {"metadata": config.get("metadata") or {}}
+    return _named(kind.storage, CONVERSIONS[kind].store(whole))
+
+
 def shown(kind: Kind, obj: Obj) -> Obj:
     """A stored object in this version."""
     return obj if kind.storage is None else _named(kind, CONVERSIONS[kind].show(obj))
