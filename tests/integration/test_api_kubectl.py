@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import kubectls
 import pytest
-from integration import api_process
-from integration.api_process import ApiProcess
+from integration.kubectl import Kubectl, running
 
 MANIFEST = """
 apiVersion: apps/v1
@@ -37,46 +34,10 @@ spec: {containers: [{name: web, image: "hello:v1"}]}
 """
 
 
-@dataclass
-class Kubectl:
-    program: str
-    minor: int
-    folder: Path
-
-    def __call__(self, *words: str, stdin: str = "", fails: bool = False) -> str:
-        done = subprocess.run(
-            [self.program, f"--kubeconfig={self.folder}/config", f"--cache-dir={self.folder}/cache", *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stdout + (done.stderr if fails else "")
-
-
 @pytest.fixture(params=kubectls.installed(), ids=str)
 def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
-    with api_process.running(tmp_path) as api:
-        (tmp_path / "config").write_text(json.dumps(kubeconfig(api)))
-        yield Kubectl(request.param.program, request.param.minor, tmp_path)
-
-
-def kubeconfig(api: ApiProcess) -> dict[str, object]:
-    files = {
-        key: str(api.folder / f"admin.{end}")
-        for key, end in (("client-certificate", "crt"), ("client-key", "key"))
-    }
-    cluster = {"server": api.url, "certificate-authority": str(api.folder / "ca.crt")}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": cluster}],
-        "users": [{"name": "u", "user": files}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
+    with running(request.param, tmp_path) as found:
+        yield found
 
 
 def test_a_day_with_kubectl(kubectl: Kubectl) -> None:
