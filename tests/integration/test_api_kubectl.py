@@ -100,4 +100,4 @@ def _refusals(kubectl: Kubectl) -> None:
     said = kubectl("apply", "-f", "-", stdin=typo, fails=True)  # old ones look by themselves, new ones ask us
     assert re.search(r'unknown field "(spec\.)?replicaz"', said)
     assert "container other is not valid for pod one" in kubectl("logs", "one", "-c", "other", fails=True)
-    assert kubectl("auth", "can-i", "get", "pods", fails=True)
+    assert kubectl("auth", "can-i", "get", "pods", "--as=jane", fails=True)
