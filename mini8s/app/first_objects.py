@@ -1,5 +1,5 @@
-"""The objects every cluster has: its namespaces, and the Services behind which the API and the resolver
-answer.
+"""The objects every cluster has: its namespaces and system priorities, and the Services behind which the API
+and the resolver answer.
 
 Applied at every start of the API server, straight into the registry. What exists is left alone, but for the
 address of the API, which follows the server's.
@@ -16,11 +16,19 @@ from mini8s.objects import kinds
 from mini8s.objects.errors import AlreadyExists
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import Context, Registry
+from mini8s.registry.rules.classes import SYSTEM_PRIORITIES
 from mini8s.wire.codec import decode_json
 
 log = logging.getLogger(__name__)
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_PRIORITIES = {
+    "system-node-critical": ("Used for system critical pods that must not be moved from their current node."),
+    "system-cluster-critical": (
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if "
+        "necessary."
+    ),
+}
 
 
 def ensure(
@@ -29,6 +37,9 @@ def ensure(
     """Create what is missing; point `kubernetes` at the server's address."""
     for name in NAMESPACES:
         _create(registry, context(), kinds.NAMESPACES, "", {"metadata": {"name": name}})
+    for name, value in SYSTEM_PRIORITIES.items():
+        said = {"metadata": {"name": name}, "value": value, "description": _PRIORITIES[name]}
+        _create(registry, context(), kinds.PRIORITYCLASSES, "", said)
     _create(registry, context(), kinds.SERVICES, "default", kubernetes_service(first_ip))
     _create(registry, context(), kinds.SERVICES, "kube-system", dns_service(settings.cluster_dns))
     address, port = settings.advertise_address, settings.https_listen_port
