@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mini8s.controllers.actions import Patch
@@ -121,6 +121,7 @@ def test_a_roll_out_whose_pods_become_available_ends(
 
 
 @given(st.integers(1, 30), amounts, st.lists(st.integers(1, 15), min_size=1, max_size=4))
+@example(1, 1, [1, 1, 1])
 def test_proportional_scaling_meets_the_size_exactly(replicas: int, surge: int | str, old: list[int]) -> None:
     found = view(replicas, surge, 0, *((size, size) for size in old), (1, 0))
     before = total(found.all)

@@ -59,9 +59,18 @@ def _proportional(view: View) -> View:
         share = _share(view, one, change, given)
         given += share
         changed.append(replace(one, replicas=one.replicas + share))
-    if changed:
-        changed[0] = replace(changed[0], replicas=max(0, changed[0].replicas + change - given))
-    return view.sized(changed)
+    return view.sized(_with_rest(changed, change - given))
+
+
+def _with_rest(changed: list[Sized], rest: int) -> list[Sized]:
+    """What rounding left over goes to the first, and what that can't give up to the next, so that the sizes
+    add up now: upstream leaves it to a later round."""
+    result = []
+    for one in changed:
+        size = max(0, one.replicas + rest)
+        rest -= size - one.replicas
+        result.append(replace(one, replicas=size))
+    return result
 
 
 def _share(view: View, one: Sized, change: int, given: int) -> int:
