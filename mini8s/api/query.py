@@ -77,14 +77,12 @@ def delete_options(query: Query, body: Mapping[str, Any] | None) -> tuple[Delete
     """The options of a DELETE and whether it is a dry run. A body, if there is one, speaks; else the query
     does."""
     if body is None:
-        options = DeleteOptions(
-            grace_seconds=query.grace_seconds, propagation=query.propagation or "Background"
-        )
+        options = DeleteOptions(grace_seconds=query.grace_seconds, propagation=query.propagation)
         return options, query.dry_run
     preconditions = _typed(body, "preconditions", dict) or {}
     options = DeleteOptions(
         grace_seconds=_typed(body, "gracePeriodSeconds", int),
-        propagation=_propagation_of_body(body) or query.propagation or "Background",
+        propagation=_propagation_of_body(body) or query.propagation,
         uid=_typed(preconditions, "uid", str) or "",
         resource_version=_typed(preconditions, "resourceVersion", str) or "",
     )

@@ -14,7 +14,7 @@ from mini8s.api.body import APPLY, check_object
 from mini8s.api.call import Call
 from mini8s.api.query import check_writing, delete_options
 from mini8s.api.render import Renderer
-from mini8s.api.watch import Watching
+from mini8s.api.watch import Watching, check_list
 from mini8s.objects.errors import BadRequest, MethodNotAllowed
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import Context, Registry
@@ -72,6 +72,7 @@ class Verbs:
         return self._one(call, value)
 
     def list(self, call: Call) -> Answer:
+        check_list(call.query.send_initial_events)
         target = call.target
         listed = self._registry.list(target.kind, target.namespace, call.query.list)
         return Answer(self._renderer(call).many(listed), 200, call.wanted.content_type)

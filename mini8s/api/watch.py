@@ -121,6 +121,7 @@ class Watching:
         _check_initial(query.send_initial_events, query.list)
         options = _named(call)
         if query.send_initial_events:
+            self._registry.list(kind, namespace, replace(options, limit=1))  # a version to come is refused
             options = replace(options, resource_version="0", resource_version_match="")
         elif query.send_initial_events is False and options.resource_version in {"", "0"}:
             newest = str(self._revision(kind, namespace))
@@ -156,6 +157,12 @@ def _named(call: Call) -> ListOptions:
     return replace(options, field_selector=selector)
 
 
+def check_list(send_initial: bool | None) -> None:
+    """Initial events are a watch's matter. Raises Invalid."""
+    if send_initial is not None:
+        raise _forbidden("sendInitialEvents is forbidden for list", "sendInitialEvents")
+
+
 def _check_initial(send_initial: bool | None, options: ListOptions) -> None:
     match = options.resource_version_match
     if send_initial is None and match:
@@ -164,7 +171,7 @@ def _check_initial(send_initial: bool | None, options: ListOptions) -> None:
         raise _forbidden('sendInitialEvents requires setting resourceVersionMatch to "NotOlderThan"')
 
 
-def _forbidden(why: str) -> Invalid:
-    cause = Cause("resourceVersionMatch", f"Forbidden: {why}", "FieldValueForbidden")
-    message = f'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: {cause.message}'
+def _forbidden(why: str, field: str = "resourceVersionMatch") -> Invalid:
+    cause = Cause(field, f"Forbidden: {why}", "FieldValueForbidden")
+    message = f'ListOptions.meta.k8s.io "" is invalid: {field}: {cause.message}'
     return Invalid(message, causes=[cause], group="meta.k8s.io", kind="ListOptions")

@@ -52,10 +52,10 @@ class ListOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """`metav1.DeleteOptions`; grace_seconds None: the kind's default."""
+    """`metav1.DeleteOptions`; grace_seconds None and propagation "": nothing was said, the kind's default."""
 
     grace_seconds: int | None = None
-    propagation: str = "Background"  # Background | Foreground | Orphan
+    propagation: str = ""  # Background | Foreground | Orphan
     uid: str = ""
     resource_version: str = ""
 

@@ -47,6 +47,7 @@ class Committer:
         """The last state, with the deletion's revision. Raises Mismatch as `put` does."""
         key = _key(strategy, last)
         if ctx.dry_run:
+            self._check_expected(key, expected)
             return encode_json(last)
         with self._allocators.holding(strategy.kind, key, None), _disk():
             return self._store.delete(
@@ -55,11 +56,18 @@ class Committer:
 
     def _put(self, ctx: Context, strategy: Strategy, key: str, new: Obj, expected: int) -> bytes:
         if ctx.dry_run:
+            self._check_expected(key, expected)
             return encode_json(new)
         with _disk():
             return self._store.put(
                 key, _encoder(new), expected=expected, durability=strategy.durability
             ).value
+
+    def _check_expected(self, key: str, expected: int) -> None:
+        """A dry run loses where the write itself would."""
+        row = self._store.get(key)
+        if (row.revision if row else 0) != expected:
+            raise Mismatch(key, row)
 
 
 def _key(strategy: Strategy, obj: Obj) -> str:

@@ -71,7 +71,7 @@ class Deleter:
 
 def _begin(strategy: Strategy, obj: Obj, options: DeleteOptions, ctx: Context) -> bool:
     """Mark the object as the options ask; whether whoever runs it has time left."""
-    _set_collector_finalizer(obj, options.propagation)
+    _set_collector_finalizer(obj, options.propagation or _unsaid(strategy, obj))
     if strategy.grace is None:
         if meta.finalizers(obj) or not strategy.finished(obj):
             ungraceful = 0 if strategy.finished(obj) else None
@@ -87,6 +87,15 @@ def _begin(strategy: Strategy, obj: Obj, options: DeleteOptions, ctx: Context) -
         metadata.shorten_grace(obj, given)
         return given > 0
     return bool(left)
+
+
+def _unsaid(strategy: Strategy, obj: Obj) -> str:
+    """The propagation that nobody stated: what an earlier deletion, or whoever set the finalizer, asked for,
+    else the kind's own."""
+    for propagation, finalizer in FINALIZERS.items():
+        if finalizer in meta.finalizers(obj):
+            return propagation
+    return "Orphan" if strategy.orphans else "Background"
 
 
 def _set_collector_finalizer(obj: Obj, propagation: str) -> None:

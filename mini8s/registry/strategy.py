@@ -69,6 +69,7 @@ class Strategy:
     `generation` gives the part of an object that makes its generation rise, None for kinds without one.
     `grace` says how long a deletion waits for whoever runs the object, None for kinds that go at once.
     `begin_deletion` marks an object that can not go yet, `finished` says whether it can (namespaces).
+    `orphans`: a deletion that does not say what becomes of the dependents leaves them.
     `create_on_update`: a PUT where nothing is creates. `unconditional_update`: a PUT may leave out its
     resourceVersion.
     """
@@ -85,6 +86,7 @@ class Strategy:
     grace: Grace | None = None
     begin_deletion: Prepare = leave
     finished: Callable[[Obj], bool] = lambda _: True
+    orphans: bool = False
     create_on_update: bool = False
     unconditional_update: bool = True
 

@@ -91,4 +91,5 @@ STRATEGY = Strategy(
     update=Update(_keep, jobs.job_update),
     subresources=STATUS,
     generation=spec_of,
+    orphans=True,  # as in its first version, for those who rely on it
 )

@@ -21,6 +21,7 @@ STRATEGY = Strategy(
         column("Selector", lambda obj: columns.listed_labels(spec(obj).get("selector")), wide=True),
     ),
     fields=selectable("status.replicas"),
+    orphans=True,
     prepare_for_create=empty_status,
     validate=sets.replication_controller,
     update=Update(keep_status),
