@@ -70,7 +70,8 @@ class Frames:
 
 
 def chunk(data: bytes) -> bytes:
-    return b"%X\r\n%b\r\n" % (len(data), data)
+    """One chunk of HTTP. None for nothing: an empty one would be the end."""
+    return data and b"%X\r\n%b\r\n" % (len(data), data)
 
 
 class Feed:

@@ -77,6 +77,16 @@ class Renderer:
         )
         return made | {"apiVersion": self._meta_version}
 
+    def lines(self, obj: Obj, widths: list[int]) -> str:
+        """One object as a line of text; as the first, below the columns' names."""
+        return table.text(
+            self.table([obj], ""),
+            no_headers=bool(widths),
+            wide=self._wanted.form == "wide",
+            namespaces=self._show_namespace,
+            widths=widths,
+        )
+
     @property
     def _meta_version(self) -> str:
         return f"meta.k8s.io/{self._wanted.version}"

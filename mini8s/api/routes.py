@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from flask import Flask, request
 
-from mini8s.api import discovery, health
+from mini8s.api import applying, discovery, health
 from mini8s.api.answer import Answer, connection_of, json_answer
 from mini8s.api.authz import MASTERS, TUNNEL_PATH, node_name
 from mini8s.api.join import CA_PATH, PATH, Joining
@@ -35,6 +35,7 @@ class Rooms:
     """What the views hand requests to."""
 
     resources: Resources
+    applying: applying.Applying
     tunnels: Tunnels
     metrics: Metrics
     documents: Documents
@@ -56,6 +57,7 @@ def build(rooms: Rooms) -> Flask:
         )
 
     _add_resources(add, rooms.resources)
+    add(applying.PATH, lambda: rooms.applying.answer(request.environ, _user()), "POST")
     _add_documents(add, rooms)
     _add_health(add, rooms)
     _add_nodes(add, rooms)

@@ -8,69 +8,24 @@ code 410 inside a successful answer, as client-go expects it.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from mini8s.api.answer import Answer
 from mini8s.api.call import Call
 from mini8s.api.connection import Connection
-from mini8s.api.pump import Feed, Pump, Schedule
+from mini8s.api.encodings import PlainEncoding, RenderedEncoding, TextEncoding
+from mini8s.api.pump import Encoding, Feed, Pump, Schedule
 from mini8s.api.render import Renderer
-from mini8s.api.representation import TEXT, YAML, Representation
+from mini8s.api.representation import TEXT
 from mini8s.objects.errors import BadRequest, Cause, Expired, Invalid
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import ListOptions, Registry
-from mini8s.wire import framing
-from mini8s.wire.codec import decode_json, encode_json, encode_yaml
+from mini8s.wire.codec import encode_json
 
 MIN_SECONDS = 1800  # how long a watch lasts that says nothing: up to twice this (upstream's numbers)
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-
-
-@dataclass(frozen=True, slots=True)
-class PlainEncoding:
-    """JSON lines around stored bytes. One object may be watched in several versions: the key tells them
-    apart."""
-
-    key: Hashable = "json"
-    content_type: str = "application/json"
-
-    def event(self, type: str, value: bytes, *, first: bool) -> bytes:  # noqa: ARG002
-        return framing.watch_event(type, value)
-
-
-class RenderedEncoding:
-    """Tables, partial objects, YAML documents and text lines, made from the decoded object."""
-
-    def __init__(self, kind: Kind, wanted: Representation, renderer: Renderer, key: Hashable) -> None:
-        self._kind = kind
-        self._wanted = wanted
-        self._renderer = renderer
-        self.key = (kind, wanted, key)
-        self.content_type = wanted.content_type
-
-    def event(self, type: str, value: bytes, *, first: bool) -> bytes:
-        if self._wanted.media == TEXT:
-            return self._text(type, value, first)
-        shown = {"type": type, "object": self._object(type, decode_json(value), first)}
-        if self._wanted.media == YAML:
-            return b"---\n" + encode_yaml(shown)
-        return encode_json(shown) + b"\n"
-
-    def _object(self, type: str, obj: Obj, first: bool) -> Obj:
-        if type == "ERROR":
-            return obj
-        if self._wanted.form == "Table":
-            objects = [] if type == "BOOKMARK" else [obj]
-            return self._renderer.table(objects, obj["metadata"]["resourceVersion"], headers=first)
-        return self._renderer.shaped(obj)
-
-    def _text(self, type: str, value: bytes, first: bool) -> bytes:
-        if type in {"BOOKMARK", "ERROR"}:
-            return b""
-        lines = self._renderer.one(value).decode().splitlines()
-        return "".join(f"{line}\n" for line in (lines if first else lines[1:])).encode()
 
 
 class Watching:
@@ -101,7 +56,7 @@ class Watching:
 
         return Answer(take_over=serve)
 
-    def _encoding(self, call: Call) -> PlainEncoding | RenderedEncoding:
+    def _encoding(self, call: Call) -> Encoding:
         if call.wanted.plain:
             return PlainEncoding(("json", call.target.kind.api_version))
         kind, everywhere = call.target.kind, not call.target.namespace
@@ -113,6 +68,8 @@ class Watching:
             include_object=call.query.include_object,
             all_namespaces=everywhere,
         )
+        if call.wanted.media == TEXT:
+            return TextEncoding(renderer)
         return RenderedEncoding(kind, call.wanted, renderer, (call.query.include_object, everywhere))
 
     def _subscribe(self, call: Call, feed: Feed) -> Callable[[], None]:

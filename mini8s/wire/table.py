@@ -55,9 +55,17 @@ def table(
     }
 
 
-def text(table: Obj, *, no_headers: bool = False, wide: bool = False, namespaces: bool = False) -> str:
+def text(
+    table: Obj,
+    *,
+    no_headers: bool = False,
+    wide: bool = False,
+    namespaces: bool = False,
+    widths: list[int] | None = None,
+) -> str:
     """The table as kubectl prints it. `wide` shows the columns of lower priority too, `namespaces` puts a
-    column with each row's namespace first."""
+    column with each row's namespace first. `widths` remembers how wide the columns are, for a table that is
+    printed piece by piece."""
     definitions, rows = table.get("columnDefinitions") or [], table.get("rows") or []
     shown = [at for at, column in enumerate(definitions) if wide or not column.get("priority")]
     first = ["NAMESPACE"] if namespaces else []
@@ -65,7 +73,7 @@ def text(table: Obj, *, no_headers: bool = False, wide: bool = False, namespaces
     for row in rows:
         space = [_namespace(row)] if namespaces else []
         lines.append(space + [_cell(row["cells"], at) for at in shown])
-    return _aligned(lines)
+    return _aligned(lines, [] if widths is None else widths)
 
 
 def _definition(column: Column) -> Obj:
@@ -103,8 +111,9 @@ def _namespace(row: Obj) -> str:
     return str(((row.get("object") or {}).get("metadata") or {}).get("namespace") or _NONE)
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def _aligned(lines: Sequence[Sequence[str]], widths: list[int]) -> str:
+    needed = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[:] = map(max, needed, widths) if widths else needed
     padded = (
         _GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mini8s.api import pump as pumps
-from mini8s.api.pump import Feed, Pump, Schedule
-from mini8s.api.watch import PlainEncoding
+from mini8s.api.encodings import PlainEncoding
+from mini8s.api.pump import Feed, Pump, Schedule, chunk
 from mini8s.registry.base import WatchEvent
 from tests.fakes.connection import FakeStream
 
@@ -173,3 +173,9 @@ def test_an_event_that_cannot_be_shown_ends_only_its_own_watch(caplog: pytest.Lo
             feed.attach(stream)
         assert stream.closed
     assert "a watch of pods ended" in caplog.text
+
+
+def test_nothing_to_say_is_no_chunk() -> None:
+    """An empty chunk would tell the client that the watch is over."""
+    assert chunk(b"") == b""
+    assert chunk(b"abc") == b"3\r\nabc\r\n"
