@@ -78,7 +78,8 @@ class Watching:
         _check_initial(query.send_initial_events, query.list)
         options = _named(call)
         if query.send_initial_events:
-            self._registry.list(kind, namespace, replace(options, limit=1))  # a version to come is refused
+            if options.resource_version:  # one that is yet to come is refused
+                self._registry.list(kind, namespace, replace(options, limit=1))
             options = replace(options, resource_version="0", resource_version_match="")
         elif query.send_initial_events is False and options.resource_version in {"", "0"}:
             newest = str(self._revision(kind, namespace))
