@@ -4,7 +4,7 @@ views both give."""
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from mini8s.objects.errors import ApiError, InternalError
 from mini8s.wire.codec import encode_json, encode_yaml
 
 Headers = list[tuple[str, str]]
+Pieces = Generator[bytes, None, None]
 StartResponse = Callable[[str, Headers], Callable[[bytes], object]]
 
 GZIP_FROM = 128 * 1024  # bytes; below, the round trip costs more than the line (upstream's limit)
@@ -30,7 +31,7 @@ class Answer:
     status: int = 200
     content_type: str = JSON
     headers: Headers = field(default_factory=list)
-    pieces: Iterator[bytes] | None = None
+    pieces: Pieces | None = None
     take_over: Callable[[Connection], None] | None = None
 
 
@@ -57,13 +58,18 @@ def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse)
     headers = [("Content-Type", answer.content_type), *answer.headers]
     line = _LINES.get(answer.status) or f"{answer.status} Status"
     if answer.pieces is not None:
-        write = start_response(line, headers)
-        write(b"")  # the headers leave now: a follower may wait long for its first byte
-        return answer.pieces
+        return _streamed(answer.pieces, start_response(line, headers))
     body = _packed(answer.body, environ, headers)
     headers.append(("Content-Length", str(len(body))))
     start_response(line, headers)
     return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
+
+
+def begun(pieces: Pieces) -> Pieces:
+    """A generator that yields b"" first, begun: what it holds is let go even if nobody ever iterates it,
+    because the client was gone before the answer began."""
+    next(pieces)
+    return pieces
 
 
 def connection_of(environ: Mapping[str, Any]) -> Connection:
@@ -72,6 +78,15 @@ def connection_of(environ: Mapping[str, Any]) -> Connection:
     if connection is None:
         raise InternalError("this server cannot give its sockets away")
     return connection
+
+
+def _streamed(pieces: Pieces, write: Callable[[bytes], object]) -> Pieces:
+    try:
+        write(b"")  # the headers leave now: a follower may wait long for its first byte
+    except BaseException:
+        pieces.close()
+        raise
+    return pieces
 
 
 def _packed(body: bytes, environ: dict[str, Any], headers: Headers) -> bytes:

@@ -6,12 +6,12 @@ import contextlib
 import http.client
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
-from mini8s.api.answer import Answer, connection_of
+from mini8s.api.answer import Answer, Pieces, begun, connection_of
 from mini8s.api.connection import Socket
 from mini8s.api.target import Target
 from mini8s.api.tunnel import Tunnels
@@ -58,7 +58,7 @@ class Logs:
             if response.status != http.client.OK:
                 raise refusal(response)
             stack.callback(connection_of(environ).when_gone(_hang_up(sock)))
-            pieces = _pieces(response, stack.pop_all())
+            pieces = begun(_pieces(response, stack.pop_all()))
         return Answer(content_type=_TEXT, headers=[("Connection", "close")], pieces=pieces)
 
 
@@ -134,9 +134,10 @@ def refusal(response: http.client.HTTPResponse) -> ApiError:
     return kinds.get(response.status, InternalError)(message)
 
 
-def _pieces(response: http.client.HTTPResponse, held: ExitStack) -> Iterator[bytes]:
+def _pieces(response: http.client.HTTPResponse, held: ExitStack) -> Pieces:
     """What comes, when it comes; the tunnel is let go with the last of it, or with the client."""
     with held, contextlib.suppress(OSError, http.client.HTTPException):
+        yield b""
         while piece := response.read1(_PIECE):
             yield piece
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mini8s.api.answer import Answer
+from mini8s.api.answer import Answer, Pieces, begun
 from mini8s.api.connection import Connection, Socket
 from mini8s.objects.errors import NotFound, ServiceUnavailable
 from mini8s.wire.codec import encode_json
@@ -51,7 +51,7 @@ class Tunnels:
             self._changed.notify_all()
         if older is not None:
             older.put(None)
-        return Answer(pieces=self._lines(node, asks, unwatch))
+        return Answer(pieces=begun(self._lines(node, asks, unwatch)))
 
     def accept(self, id: str, node: str) -> Answer:
         """The connection that an agent opened for a stream. Raises NotFound when nobody waits any more."""
@@ -95,10 +95,9 @@ class Tunnels:
                 raise _unreachable(node)
             self._controls[node].put(encode_json({"id": id}) + b"\n")
 
-    def _lines(
-        self, node: str, asks: queue.SimpleQueue[bytes | None], unwatch: Callable[[], None]
-    ) -> Iterator[bytes]:
+    def _lines(self, node: str, asks: queue.SimpleQueue[bytes | None], unwatch: Callable[[], None]) -> Pieces:
         try:
+            yield b""
             while True:
                 try:
                     line = asks.get(timeout=HEARTBEAT_SECONDS)

@@ -22,11 +22,12 @@ _READ, _WRITE = 1, 2
 class ServedConnection:
     """One accepted socket. The peer is looked up once: it can't change while the connection lasts."""
 
-    __slots__ = ("_peer", "_sock", "taken")
+    __slots__ = ("_peer", "_sock", "_streams", "taken")
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._peer: Peer | None = None
+        self._streams: list[TakenStream] = []
         self.taken = False
 
     @property
@@ -37,16 +38,25 @@ class ServedConnection:
 
     def take_stream(self) -> TakenStream:
         self.taken = True
-        return TakenStream(self._sock)
+        return self._stream()
 
     def take_socket(self) -> Socket:
         self.taken = True
         return TakenSocket(self._sock)
 
     def when_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
-        watched = TakenStream(self._sock)
+        watched = self._stream()
         watched.when_gone(callback)
         return watched.close
+
+    def release(self) -> None:
+        """After each request: a watcher that outlives its socket ends the whole process (libev asserts)."""
+        while self._streams:
+            self._streams.pop().close()
+
+    def _stream(self) -> TakenStream:
+        self._streams.append(TakenStream(self._sock))
+        return self._streams[-1]
 
 
 class TakenSocket:

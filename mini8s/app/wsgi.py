@@ -170,6 +170,8 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
             self.result = None
             if close is not None:
                 close()
+            if self.connection is not None:
+                self.connection.release()
 
     def _leave(self) -> None:
         """Whoever took the socket wrote the answer; pywsgi must add nothing."""

@@ -6,22 +6,15 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import pytest
 from integration import api_process
+from integration.api_agent import agent
 from integration.api_process import ApiProcess
-
-from mini8s.agent.kubelet.streams import read_head
-from mini8s.agent.tunnel import Tunnel
-from mini8s.client.transport import Endpoint
-from mini8s.util.workers import Stop
 
 PODS = "/api/v1/namespaces/default/pods"
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
-
-Answer = Callable[[socket.socket, str], None]  # the node's side of one stream: the socket, the request line
 
 
 @pytest.fixture(scope="module")
@@ -31,28 +24,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
             spec = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
             assert running.ask("POST", PODS, {"metadata": {"name": name}, "spec": spec})[0] == 201
         yield running
-
-
-@contextmanager
-def agent(api: ApiProcess, answer: Answer, user: str = "node", node: str = "n1") -> Iterator[None]:
-    """An agent's tunnel; `answer` speaks for the kubelet."""
-
-    def serve(sock: socket.socket, begun: bytes) -> None:
-        with sock:
-            answer(sock, read_head(sock, begun)[0].split(b"\r\n", 1)[0].decode())
-
-    files = {name: str(api.folder / f"{user}.{name}") for name in ("crt", "key")}
-    endpoint = Endpoint(
-        url=api.url, ca_file=str(api.folder / "ca.crt"), cert_file=files["crt"], key_file=files["key"]
-    )
-    stop = Stop()
-    tunnel = Tunnel(endpoint, node, serve, stop)
-    tunnel.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        tunnel.stop()
 
 
 def test_a_log_comes_from_the_pods_node(api: ApiProcess) -> None:
