@@ -56,7 +56,7 @@ def prune(field: Field, merged: Any, owned: Tree, last: Tree) -> Any:
     In upstream's three steps: take it all out; put back what is owned, which may lie below what was taken
     out; put back what was taken out only because it lies below, and was not his.
     """
-    if not last:
+    if not difference(last, owned):
         return merged
     before, had = with_named(stated(field, merged), field), with_named(last, field)
     pruned = with_named(stated(field, remove(field, merged, had)), field)
