@@ -12,7 +12,9 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
 from mini8s.agent.kubelet.streams import read_head
@@ -49,13 +51,15 @@ class Tunnel:
         self._open: http.client.HTTPConnection | None = None
         self._said = OnChange(log)
         self._context = _context(endpoint)
+        self._streams: dict[threading.Thread, socket.socket] = {}
         self._worker = Worker("tunnel", self.step, stop)
 
     def start(self) -> None:
         self._worker.start()
 
     def stop(self) -> None:
-        """End the long request at once, after the stop was set. Open streams go with the process."""
+        """End the long request and all streams, after the stop was set: what was started for a stream ends
+        with it."""
         connection = self._open
         if connection and connection.sock:
             try:
@@ -63,6 +67,15 @@ class Tunnel:
             except OSError as error:
                 log.debug("the tunnel was down already: %s", error)
         self._worker.join(JOIN_SECONDS)
+        self._hang_up(dict(self._streams))
+
+    def _hang_up(self, streams: Mapping[threading.Thread, socket.socket]) -> None:
+        for sock in streams.values():
+            with suppress(OSError):  # it has just ended by itself
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # below TLS, which is another thread's
+        end = time.monotonic() + JOIN_SECONDS
+        for thread in streams:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def step(self) -> float:
         """Hold the long request until it ends; the pause before the next."""
@@ -100,11 +113,15 @@ class Tunnel:
         threading.Thread(target=self._stream, args=(wanted,), name="stream", daemon=True).start()
 
     def _stream(self, wanted: str) -> None:
+        this = threading.current_thread()
         try:
-            self._serve(*self._upgrade(wanted))
+            sock, begun = self._upgrade(wanted)
+            self._streams[this] = sock
+            self._serve(sock, begun)
         except OSError as error:
             log.warning("stream %s could not be opened: %s", wanted, error)
         finally:
+            self._streams.pop(this, None)
             self._slots.release()
 
     def _upgrade(self, wanted: str) -> tuple[socket.socket, bytes]:

@@ -77,7 +77,7 @@ class Tunnels:
             try:
                 sock = wanted.arrived.get(timeout=OPEN_SECONDS)
             except queue.Empty:
-                raise _unreachable(node) from None
+                raise _unreachable(node, f"its agent opened no stream within {OPEN_SECONDS:.0f} s") from None
             yield sock
         finally:
             del self._wanted[key]
@@ -92,7 +92,7 @@ class Tunnels:
     def _ask(self, node: str, id: str) -> None:
         with self._changed:
             if not self._changed.wait_for(lambda: node in self._controls, OPEN_SECONDS):
-                raise _unreachable(node)
+                raise _unreachable(node, "its agent is not connected to the server")
             self._controls[node].put(encode_json({"id": id}) + b"\n")
 
     def _lines(self, node: str, asks: queue.SimpleQueue[bytes | None], unwatch: Callable[[], None]) -> Pieces:
@@ -113,5 +113,5 @@ class Tunnels:
                     del self._controls[node]
 
 
-def _unreachable(node: str) -> ServiceUnavailable:
-    return ServiceUnavailable(f'node "{node}" cannot be reached: its agent is not connected to the server')
+def _unreachable(node: str, reason: str) -> ServiceUnavailable:
+    return ServiceUnavailable(f'node "{node}" cannot be reached: {reason}')
