@@ -61,14 +61,22 @@ def echo(objects: Sequence[Obj], output: str, *, as_list: bool) -> None:
         else objects[0]
     )
     if output == "yaml":
-        click.echo(codec.encode_yaml(whole).decode(), nl=False)
+        click.echo(codec.encode_yaml(_readable(whole)).decode(), nl=False)
     elif output == "json":
-        click.echo(json.dumps(whole, indent=4))
+        click.echo(json.dumps(_readable(whole), indent=4))
     else:
         try:
             click.echo(render(output.removeprefix("jsonpath="), whole), nl=False)
         except BadTemplate as error:
             raise CommandError(f"jsonpath: {error}") from error
+
+
+def _readable(obj: Obj) -> Obj:
+    """Without managedFields, also in a List: kubectl hides them too, and who wants them asks the API."""
+    if "items" in obj and obj.get("kind") == "List":
+        return obj | {"items": [_readable(item) for item in obj["items"]]}
+    shown = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
+    return obj | {"metadata": shown}
 
 
 def _checked(_ctx: click.Context, _param: click.Parameter, value: str) -> str:

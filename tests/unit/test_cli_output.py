@@ -1,20 +1,39 @@
-"""How several kinds are told apart in `mini8s get`."""
+"""What is printed of objects, and what is kept from people."""
 
 from __future__ import annotations
 
-from mini8s.cli.output import with_kind
-from mini8s.objects.kinds import DEPLOYMENTS, EVENTS
+import json
 
-NAME = {"name": "Name", "type": "string", "format": "name"}
-SEEN = {"name": "Last Seen", "type": "string", "format": ""}
+import pytest
+
+from mini8s.cli import output
+from mini8s.objects.kinds import Obj
+
+OBJ: Obj = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "a", "managedFields": [{"manager": "kubectl"}]},
+    "data": {"items": "b"},
+}
 
 
-def test_the_kind_is_put_before_the_name_wherever_that_stands() -> None:
-    table = {"columnDefinitions": [NAME, SEEN], "rows": [{"cells": ["web", "1m"]}]}
-    assert with_kind(table, DEPLOYMENTS)["rows"] == [{"cells": ["deployment.apps/web", "1m"]}]
-    assert table["rows"] == [{"cells": ["web", "1m"]}]
+@pytest.mark.parametrize("form", ["json", "yaml"])
+@pytest.mark.parametrize("as_list", [True, False])
+def test_managed_fields_are_kept_from_people(
+    form: str, as_list: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.echo([OBJ], form, as_list=as_list)
+    said = capsys.readouterr().out
+    assert "managedFields" not in said
+    assert "items" in said
+    assert "managedFields" in OBJ["metadata"]
 
 
-def test_a_table_without_a_column_for_names_stays_as_it_is() -> None:
-    table = {"columnDefinitions": [SEEN], "rows": [{"cells": ["1m"]}]}
-    assert with_kind(table, EVENTS) == table
+def test_a_template_may_ask_for_them(capsys: pytest.CaptureFixture[str]) -> None:
+    output.echo([OBJ], "jsonpath={.metadata.managedFields[0].manager}", as_list=False)
+    assert capsys.readouterr().out == "kubectl"
+
+
+def test_several_objects_are_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    output.echo([OBJ, OBJ], "json", as_list=True)
+    assert len(json.loads(capsys.readouterr().out)["items"]) == 2
