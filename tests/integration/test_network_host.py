@@ -95,12 +95,13 @@ def test_a_sandbox_that_is_gone_frees_its_address(host: SmallHost) -> None:
 
 
 def test_docker_that_drops_lets_pods_pass(host: SmallHost) -> None:
+    one, two = host.pod("a"), host.pod("b")
+    host.end()
     for command in ("-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"):
         host.sh("iptables", *command.split())
-    one, two = host.pod("a"), host.pod("b")
     with pytest.raises(TimeoutError):
         one.tcp(two.address, 8080, timeout=0.3)
-    host.network._wake.set()
+    host.restart()
     eventually(lambda: "mini8s" in host.sh("iptables", "-S"))
     assert one.tcp(two.address, 8080)[0] == "b"
     host.do(forwarding.make_room, "10.42.0.0/16")
