@@ -30,11 +30,6 @@ def settings_options(cls: type[NodeSettings]) -> Callable[[click.Command], click
     return add
 
 
-def given(values: dict[str, Any]) -> dict[str, Any]:
-    """Only what was given on the command line."""
-    return {name: value for name, value in values.items() if value is not None and value != ()}
-
-
 def _option(item: Field[Any]) -> click.Option:
     flag, about = "--" + item.name.replace("_", "-"), item.metadata["help"]
     if isinstance(item.default, bool):
