@@ -34,6 +34,7 @@ _FALSE = frozenset(
     cased for word in ("n", "no", "false", "off") for cased in (word, word.title(), word.upper())
 )
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_TOO_DEEP = "maximum nesting depth"  # PyYAML's own bound since 6.0.4, which may be met before ours
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?.*", re.ASCII)
 
 
@@ -72,6 +73,8 @@ def decode_yaml_documents(data: bytes) -> list[Any]:
     try:
         values = list(_documents(yaml.parse(data, Loader=yaml.CSafeLoader)))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
+        if _TOO_DEEP in str(error):
+            raise too_deep() from error
         raise BadRequest(f"the body is not valid YAML: {_one_line(error)}") from error
     return [value for value in values if value is not None]
 
