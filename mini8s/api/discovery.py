@@ -19,6 +19,8 @@ AGGREGATED_VERSIONS = ("v2", "v2beta1")  # kubectl 1.27 to 1.29 take only the la
 _SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
     # name: (group, version, kind) of what it answers, "" for the object's own; verbs
     "status": (("", "", ""), ("get", "patch", "update")),
+    "ephemeralcontainers": (("", "", ""), ("get", "patch", "update")),
+    "resize": (("", "", ""), ("get", "patch", "update")),
     "scale": (("autoscaling", "v1", "Scale"), ("get", "patch", "update")),
     "binding": (("", "v1", "Binding"), ("create",)),
     "log": (("", "", ""), ("get",)),

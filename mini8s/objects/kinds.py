@@ -80,7 +80,7 @@ _STATUS, _SCALE = ("status",), ("status", "scale")
 NAMESPACES = Kind("", "v1", "Namespace", "namespaces", False, ("ns",), subresources=("status", "finalize"))
 NODES = Kind("", "v1", "Node", "nodes", False, ("no",), (), _STATUS)
 CONNECTS = ("exec", "attach", "portforward")  # subresources that are upgraded to a stream
-_OF_PODS = ("status", "binding", "eviction", "log", *CONNECTS)
+_OF_PODS = ("status", "ephemeralcontainers", "resize", "binding", "eviction", "log", *CONNECTS)
 PODS = Kind("", "v1", "Pod", "pods", True, ("po",), _ALL, _OF_PODS)
 SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), _ALL, _STATUS)
 ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",))

@@ -66,6 +66,7 @@ class Strategy:
     read the object as it is stored, `columns` as it is served. Of a further version of a kind only these two
     count.
 
+    `validate` has the rules of every object, `validate_new` those that only a new one must keep besides.
     `generation` gives the part of an object that makes its generation rise, None for kinds without one.
     `grace` says how long a deletion waits for whoever runs the object, None for kinds that go at once.
     `begin_deletion` marks an object that can not go yet, `finished` says whether it can (namespaces).
@@ -80,6 +81,7 @@ class Strategy:
     name_rule: Callable[[str], str | None] = names.dns_subdomain
     prepare_for_create: Prepare = leave
     validate: Validate = accept
+    validate_new: Validate = accept
     update: Update = Update()
     subresources: Mapping[str, Update] = field(default_factory=dict)
     generation: Callable[[Obj], Any] | None = None

@@ -8,12 +8,13 @@ a function of the object as it is, so that update, patch, scale and binding are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 
 from mini8s.objects import meta, names
 from mini8s.objects.errors import AlreadyExists, ApiError, BadRequest, Cause
 from mini8s.objects.kinds import RESOURCEQUOTAS, Kind, Obj
 from mini8s.registry import incoming, managing, metadata, problems, refusals
-from mini8s.registry.admission import Attempt, Turns, admit
+from mini8s.registry.admission import Attempt, Turns, admit, counts
 from mini8s.registry.base import Context
 from mini8s.registry.commit import Committer, until_stored
 from mini8s.registry.read import Reader
@@ -85,8 +86,9 @@ class Writer:
         chosen = way or (strategy.subresources[subresource] if subresource else strategy.update)
 
         def attempt() -> bytes:
-            row = self._reader.row(kind, namespace, name)
-            return self._change(ctx, strategy, row, desire, chosen, subresource, note)
+            with self._turns.of(namespace) if counts(kind, subresource) else nullcontext():
+                row = self._reader.row(kind, namespace, name)
+                return self._change(ctx, strategy, row, desire, chosen, subresource, note)
 
         return until_stored(kind, name, attempt)
 
@@ -135,7 +137,8 @@ class Writer:
         with self._turns.of(namespace):
             admit(Attempt("CREATE", ctx, kind, namespace, meta.name(new), new, self._reader))
             strategy.prepare_for_create(new)
-            _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), strategy.validate(new))
+            rules = (strategy.validate(new), strategy.validate_new(new))
+            _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), *rules)
             try:
                 return self._committer.put(ctx, strategy, new, expected=0, allocate=True)
             except Mismatch as error:
@@ -180,7 +183,7 @@ class Writer:
     ) -> None:
         kind, name, namespace = strategy.kind, meta.name(old), meta.namespace(old)
         metadata.carry(new, old)
-        admit(Attempt("UPDATE", ctx, kind, namespace, name, new, self._reader, subresource))
+        admit(Attempt("UPDATE", ctx, kind, namespace, name, new, self._reader, subresource, old))
         way.prepare(new, old)
         metadata.count_generation(new, old, strategy)
         whole = () if subresource else strategy.validate(new)

@@ -20,11 +20,11 @@ from mini8s.registry.admission.classes import (
 )
 from mini8s.registry.admission.limits import limit_ranger
 from mini8s.registry.admission.namespaces import IMMORTAL, namespace_lifecycle
-from mini8s.registry.admission.quota import Turns, resource_quota
+from mini8s.registry.admission.quota import Turns, counts, resource_quota
 from mini8s.registry.admission.security import pod_security_standard
 from mini8s.registry.admission.tolerations import default_toleration_seconds
 
-__all__ = ["ADMISSION", "IMMORTAL", "Attempt", "Turns", "admit"]
+__all__ = ["ADMISSION", "IMMORTAL", "Attempt", "Turns", "admit", "counts"]
 
 ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     namespace_lifecycle,

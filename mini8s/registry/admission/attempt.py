@@ -30,9 +30,14 @@ class Attempt:
     obj: Obj
     world: World
     subresource: str = ""
+    old: Obj | None = None  # of an update
 
     def creates(self, *kinds: Kind) -> bool:
         return self.kind in kinds and self.operation == "CREATE" and not self.subresource
+
+    @property
+    def resizes_pod(self) -> bool:
+        return self.kind is PODS and self.subresource == "resize"
 
     @property
     def creates_pod(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mini8s.objects import meta, pods, quantity
-from mini8s.objects.kinds import LIMITRANGES, PERSISTENTVOLUMECLAIMS, Obj
+from mini8s.objects.kinds import LIMITRANGES, PERSISTENTVOLUMECLAIMS, PODS, Obj
 from mini8s.registry import refusals
 from mini8s.registry.admission.attempt import Attempt
 
@@ -16,7 +16,7 @@ Amounts = Mapping[str, Any]
 
 
 def limit_ranger(attempt: Attempt) -> None:
-    if not attempt.creates_pod and not attempt.creates(PERSISTENTVOLUMECLAIMS):
+    if not (attempt.creates_pod or attempt.resizes_pod or attempt.creates(PERSISTENTVOLUMECLAIMS)):
         return
     items = [
         item
@@ -55,15 +55,15 @@ def _containers(spec: Obj) -> Iterable[tuple[str, Obj]]:
 
 
 def _judge(attempt: Attempt, item: Obj) -> Iterable[str]:
-    about = item.get("type") or ""
-    if attempt.creates_pod and about == "Container":
+    about, of_pod = item.get("type") or "", attempt.kind is PODS
+    if of_pod and about == "Container":
         for _, container in _containers(attempt.spec):
             resources = container.get("resources") or {}
             yield from _within(item, resources.get("requests") or {}, resources.get("limits") or {})
-    elif attempt.creates_pod and about == "Pod":
+    elif of_pod and about == "Pod":
         names = {name for part in ("min", "max", "maxLimitRequestRatio") for name in item.get(part) or ()}
         yield from _within(item, *(_sums(attempt.spec, side, names) for side in ("requests", "limits")))
-    elif not attempt.creates_pod and about == "PersistentVolumeClaim":
+    elif not of_pod and about == "PersistentVolumeClaim":
         wanted = (attempt.spec.get("resources") or {}).get("requests") or {}
         yield from _within(item, wanted, wanted)
 

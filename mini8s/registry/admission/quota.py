@@ -1,7 +1,7 @@
 """ResourceQuota: a namespace holds no more than its quotas allow.
 
-What is used is counted from what is stored, at each creation: slower than a number that is kept, and never
-wrong. `Turns` makes counting and the write that it allows one step.
+What is used is counted from what is stored, at each creation and each growth: slower than a number that is
+kept, and never wrong. `Turns` makes counting and the write that it allows one step.
 """
 
 from __future__ import annotations
@@ -34,11 +34,17 @@ _COUNTED = {
         PODS, SERVICES, REPLICATIONCONTROLLERS, RESOURCEQUOTAS, SECRETS, CONFIGMAPS, PERSISTENTVOLUMECLAIMS,
     )
 }  # fmt: skip
+_GROW = frozenset({(PODS, "resize"), (SERVICES, ""), (PERSISTENTVOLUMECLAIMS, "")})
 _OF_CLASS = ".storageclass.storage.k8s.io/"
 
 
+def counts(kind: Kind, subresource: str) -> bool:
+    """Whether a change of such an object may take more of what is limited."""
+    return (kind, subresource) in _GROW
+
+
 class Turns:
-    """Creations in a namespace that has a quota come one after the other."""
+    """Creations and growth in a namespace that has a quota come one after the other."""
 
     def __init__(self, has_quota: Callable[[str], bool]) -> None:
         self._has_quota = has_quota
@@ -54,7 +60,9 @@ class Turns:
 
 
 def resource_quota(attempt: Attempt) -> None:
-    if not attempt.kind.namespaced or attempt.operation != "CREATE" or attempt.subresource:
+    grows = attempt.operation == "UPDATE" and counts(attempt.kind, attempt.subresource)
+    creates = attempt.operation == "CREATE" and not attempt.subresource
+    if not attempt.kind.namespaced or not (creates or grows):
         return
     for quota in attempt.world.all(RESOURCEQUOTAS, attempt.namespace):
         hard = {name: Decimal(quantity.parse(most)) for name, most in _hard(quota).items()}
@@ -81,13 +89,16 @@ def covers(quota: Obj, kind: Kind, obj: Obj) -> bool:
 
 def _judge(attempt: Attempt, quota: Obj, hard: Mapping[str, Decimal]) -> None:
     asked = {name: count for name, count in usage(attempt.kind, attempt.obj).items() if name in hard}
-    if attempt.kind is PODS:
+    if attempt.old is not None:
+        had = usage(attempt.kind, attempt.old)
+        asked = {name: count for name, count in asked.items() if count > had.get(name, 0)}
+    elif attempt.kind is PODS:
         _check_stated(attempt, quota, hard)
     if not any(asked.values()):
         return
     used: Usage = dict.fromkeys(asked, Decimal(0))
     for other in attempt.world.all(attempt.kind, attempt.namespace):
-        if covers(quota, attempt.kind, other):
+        if covers(quota, attempt.kind, other) and not (attempt.old and meta.name(other) == attempt.name):
             for name, count in usage(attempt.kind, other).items():
                 used[name] = used.get(name, Decimal(0)) + count
     over = sorted(name for name, count in asked.items() if count and used[name] + count > hard[name])

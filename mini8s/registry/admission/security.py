@@ -56,7 +56,7 @@ def pod_security_labels(attempt: Attempt) -> None:
 
 
 def pod_security_standard(attempt: Attempt) -> None:
-    if attempt.operation == "DELETE" or attempt.subresource:
+    if attempt.operation == "DELETE" or attempt.subresource not in {"", "ephemeralcontainers"}:
         return
     if attempt.kind is NAMESPACES:
         pod_security_labels(attempt)

@@ -7,8 +7,9 @@ from mini8s.objects.kinds import PODS, Obj
 from mini8s.registry.base import Column
 from mini8s.registry.columns import AGE, NAME, NONE, column, spec, status
 from mini8s.registry.kinds import pod_words
-from mini8s.registry.rules import pod_updates, pods
-from mini8s.registry.strategy import Strategy, Update, keep_spec, keep_status, selectable
+from mini8s.registry.problems import Causes
+from mini8s.registry.rules import ephemeral_containers, pod_updates, pods, resizing
+from mini8s.registry.strategy import Strategy, Update, ValidateUpdate, keep_spec, keep_status, selectable
 from mini8s.registry.strategy import spec as spec_of
 
 _LONGEST_GRACE = 10**9  # seconds: a lifetime, and still a date
@@ -45,6 +46,16 @@ def _update_status(new: Obj, old: Obj) -> None:
     new.setdefault("status", {}).setdefault("qosClass", facts.qos_class(old["spec"]))
 
 
+def _whole(rule: ValidateUpdate) -> ValidateUpdate:
+    """A rule of a subresource that changes the spec, together with those of every pod."""
+
+    def check(new: Obj, old: Obj) -> Causes:
+        yield from pods.check(new)
+        yield from rule(new, old)
+
+    return check
+
+
 def _grace(pod: Obj, asked: int | None) -> int:
     """A pod that never reached a node, or has ended, keeps nobody waiting."""
     if not facts.node_name(pod) or facts.is_terminal(pod):
@@ -78,8 +89,13 @@ STRATEGY = Strategy(
     ),
     prepare_for_create=_begin,
     validate=pods.check,
+    validate_new=pods.new,
     update=Update(_keep, pod_updates.check),
-    subresources={"status": Update(_update_status)},
+    subresources={
+        "status": Update(_update_status),
+        "ephemeralcontainers": Update(ephemeral_containers.only, _whole(ephemeral_containers.check_update)),
+        "resize": Update(resizing.only, _whole(resizing.check_update)),
+    },
     generation=spec_of,
     grace=_grace,
 )

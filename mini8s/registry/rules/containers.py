@@ -9,6 +9,7 @@ from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, not_found, required
 from mini8s.registry.rules import probes, resources, values
 
+PARTS = ("containers", "initContainers")
 _PULL = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _MESSAGES = ("File", "FallbackToLogsOnError")
@@ -24,18 +25,15 @@ def check(spec: Obj, volumes: Collection[str], field: str) -> Causes:
     if not spec.get("containers"):
         yield required(f"{field}.containers")
     seen: set[str] = set()
-    for part in ("containers", "initContainers"):
+    for part in PARTS:
         for index, container in enumerate(spec.get(part) or ()):
             path = f"{field}.{part}[{index}]"
-            yield from _one(container, volumes, path)
+            yield from one(container, volumes, path)
             yield from _restart(container, path, init=part == "initContainers")
             name = container.get("name") or ""
             if name and name in seen:
                 yield duplicate(f"{path}.name", name)
             seen.add(name)
-    if spec.get("ephemeralContainers"):
-        why = "cannot be set on create"
-        yield forbidden(f"{field}.ephemeralContainers", why)
     yield from _host_ports(spec, field)
 
 
@@ -47,7 +45,8 @@ def image(container: Obj, field: str) -> Causes:
         yield invalid(f"{field}.image", stated, "must not have leading or trailing whitespace")
 
 
-def _one(container: Obj, volumes: Collection[str], field: str) -> Causes:
+def one(container: Obj, volumes: Collection[str], field: str) -> Causes:
+    """What holds for each container, whichever list it is in."""
     yield from values.said(container, "name", field)
     if name := container.get("name"):
         yield from named(f"{field}.name", name, names.dns_label(name))
@@ -68,6 +67,8 @@ def _restart(container: Obj, field: str, *, init: bool) -> Causes:
     elif init:
         yield from values.one_of(container, "restartPolicy", field, ("Always",))
     yield from probes.check(container, field, allowed=not init or policy == "Always")
+    if init and policy != "Always" and container.get("resizePolicy"):
+        yield forbidden(f"{field}.resizePolicy", "must not be set for init containers")
 
 
 def _ports(ports: Iterable[Obj], field: str) -> Causes:

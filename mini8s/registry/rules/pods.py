@@ -6,8 +6,16 @@ from collections.abc import Collection
 
 from mini8s.objects import meta, names
 from mini8s.objects.kinds import Obj
-from mini8s.registry.problems import Causes, duplicate, invalid, named, required
-from mini8s.registry.rules import containers, metadata, selectors, values, volumes
+from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, required
+from mini8s.registry.rules import (
+    containers,
+    ephemeral_containers,
+    metadata,
+    resources,
+    selectors,
+    values,
+    volumes,
+)
 
 _RESTART = ("Always", "OnFailure", "Never")
 _DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
@@ -20,17 +28,28 @@ def check(pod: Obj) -> Causes:
     yield from spec(pod.get("spec") or {}, "spec")
 
 
+def new(pod: Obj) -> Causes:
+    if pod["spec"].get("ephemeralContainers"):
+        yield forbidden("spec.ephemeralContainers", "cannot be set on create")
+
+
 def template(found: Obj, field: str) -> Causes:
     """A pod template's labels, annotations and spec."""
     yield from metadata.labels(meta.labels(found), f"{field}.labels")
     yield from metadata.annotation_map(meta.annotations(found), f"{field}.annotations")
     yield from spec(found.get("spec") or {}, f"{field}.spec")
+    if (found.get("spec") or {}).get("ephemeralContainers"):
+        yield forbidden(
+            f"{field}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
+        )
 
 
 def spec(found: Obj, field: str) -> Causes:
     declared = {volume.get("name") or "" for volume in found.get("volumes") or ()}
     yield from volumes.check(found, field)
     yield from containers.check(found, declared, field)
+    yield from ephemeral_containers.check(found, declared, field)
+    yield from _resize_policies(found, field)
     yield from values.one_of(found, "restartPolicy", field, _RESTART)
     yield from values.one_of(found, "dnsPolicy", field, _DNS)
     yield from values.one_of(found, "preemptionPolicy", field, _PREEMPTION)
@@ -70,6 +89,14 @@ def _deadline(found: Obj, field: str) -> Causes:
     if seconds is not None and not 1 <= seconds <= 2**31 - 1:
         why = "must be between 1 and 2147483647, inclusive"
         yield invalid(f"{field}.activeDeadlineSeconds", seconds, why)
+
+
+def _resize_policies(found: Obj, field: str) -> Causes:
+    for part in containers.PARTS:
+        for index, container in enumerate(found.get(part) or ()):
+            path = f"{field}.{part}[{index}].resizePolicy"
+            policies = container.get("resizePolicy") or ()
+            yield from resources.resize_policies(policies, path, ends=found.get("restartPolicy") == "Never")
 
 
 def _names(found: Obj, field: str) -> Causes:

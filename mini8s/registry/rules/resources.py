@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mini8s.objects import names, quantity
 from mini8s.objects.kinds import Obj
-from mini8s.registry.problems import Causes, invalid, named, required
+from mini8s.registry.problems import Causes, duplicate, invalid, named, not_supported, required
 
+_RESIZABLE, _RESTARTS = ("cpu", "memory"), ("NotRequired", "RestartContainer")
 _STANDARD = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
@@ -32,6 +33,23 @@ def amounts(found: Mapping[str, str], field: str) -> Causes:
                 yield invalid(path, stated, "must be greater than or equal to 0")
         except ValueError as error:
             yield invalid(path, stated, str(error))
+
+
+def resize_policies(found: Iterable[Obj], field: str, *, ends: bool) -> Causes:
+    """What becomes of a container whose resources change; in a pod that `ends` nothing is restarted."""
+    seen: set[str] = set()
+    for index, policy in enumerate(found):
+        name, restart = policy.get("resourceName") or "", policy.get("restartPolicy") or ""
+        if name in seen:
+            yield duplicate(f"{field}[{index}]", name)
+        seen.add(name)
+        for value, allowed in ((name, _RESIZABLE), (restart, _RESTARTS)):
+            if not value:
+                yield required(field)
+            elif value not in allowed:
+                yield not_supported(field, value, allowed)
+        if ends and restart != "NotRequired":
+            yield invalid(field, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
 
 def _within(name: str, request: str, limit: str, field: str) -> Causes:
