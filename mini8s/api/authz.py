@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mini8s.objects import claims
 from mini8s.objects.errors import ApiError, Forbidden
 from mini8s.objects.kinds import (
+    PERSISTENTVOLUMES,
     PODS,
     SELFACCESSREVIEWS,
     SELFRULESREVIEWS,
@@ -63,6 +65,14 @@ class _Asked:
         except ApiError:
             return True
         return bool(pod["spec"].get("nodeName") == self.node)
+
+    def own_volume(self) -> bool:
+        """Whether the volume is made of this node's disk."""
+        try:
+            volume: Obj = decode_json(self.registry.get(PERSISTENTVOLUMES, "", self.what.name))
+        except ApiError:
+            return True
+        return claims.is_ours(volume) and claims.on_node(volume) == self.node
 
 
 def authorizer(registry: Registry) -> Authorize:
@@ -188,6 +198,11 @@ def _own_pods_status(asked: _Asked) -> bool:
     return asked.what.verb in {"update", "patch"} and asked.own_pod()
 
 
+def _volumes(asked: _Asked) -> bool:
+    """Reads them all, and says of those that it makes what it made."""
+    return _reads(asked) or (asked.what.verb == "patch" and asked.own_volume())
+
+
 def _tells_events(asked: _Asked) -> bool:
     return asked.what.verb in {"create", "update", "patch"}
 
@@ -204,6 +219,8 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("configmaps", ""): _reads_one,
     ("secrets", ""): _reads_one,
     ("serviceaccounts", ""): _reads_one,
+    ("persistentvolumeclaims", ""): _reads_one,
+    ("persistentvolumes", ""): _volumes,
     ("leases.coordination.k8s.io", ""): _own_lease,
     ("events", ""): _tells_events,
 }

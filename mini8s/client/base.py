@@ -88,6 +88,9 @@ class Api(Protocol):
 
     def bind(self, namespace: str, pod: str, node: str) -> None: ...
 
+    def request_token(self, namespace: str, account: str, request: Obj) -> Obj:
+        """A TokenRequest's answer: a token for a ServiceAccount."""
+
     def watch(
         self,
         kind: Kind,

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from mini8s.client.base import NO_QUERY, Listed
 from mini8s.client.transport import Answer, Endpoint, Stream, Transport
 from mini8s.objects import errors, meta
-from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.objects.kinds import PODS, SERVICEACCOUNTS, Kind, Obj
 from mini8s.wire import codec
 
 __all__ = ["Answer", "Endpoint", "Listed", "Rest", "Stream", "Watch"]
@@ -130,6 +130,9 @@ class Rest:
             "target": {"apiVersion": "v1", "kind": "Node", "name": node},
         }
         self._object("POST", PODS.path(namespace, pod, "binding"), binding)
+
+    def request_token(self, namespace: str, account: str, request: Obj) -> Obj:
+        return self._object("POST", SERVICEACCOUNTS.path(namespace, account, "token"), request)
 
     def watch(
         self,

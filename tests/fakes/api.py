@@ -17,7 +17,7 @@ from mini8s.client.base import NO_QUERY, Listed
 from mini8s.objects import errors, meta
 from mini8s.objects import fields as field_selectors
 from mini8s.objects import labels as label_selectors
-from mini8s.objects.kinds import NAMESPACES, PODS, Kind, Obj
+from mini8s.objects.kinds import NAMESPACES, PODS, SERVICEACCOUNTS, Kind, Obj
 from mini8s.objects.time import format_time
 
 Selection = Callable[[Obj], bool]
@@ -52,6 +52,7 @@ class FakeApi:
     down: bool = False
     endless: bool = True  # whether a watch waits for more, or ends after what has happened
     calls: builtins.list[Call] = field(default_factory=list)  # writes only
+    tokens: builtins.list[Obj] = field(default_factory=list)  # what was requested
     _objects: dict[tuple[str, str, str], Obj] = field(default_factory=dict)
     _log: builtins.list[Change] = field(default_factory=list)
     _failures: builtins.list[tuple[str, str, errors.ApiError]] = field(default_factory=list)
@@ -191,6 +192,14 @@ class FakeApi:
             new = copy.deepcopy(old)
             new["spec"]["nodeName"] = node
             self._store(PODS, old, new)
+
+    def request_token(self, namespace: str, account: str, request: Obj) -> Obj:
+        """A token that says whose it is and how many were given before."""
+        with self._enter("token", SERVICEACCOUNTS):
+            self.tokens.append(copy.deepcopy(request))
+            end = self.now() + timedelta(seconds=request["spec"]["expirationSeconds"])
+            token = f"{namespace}/{account}#{len(self.tokens)}"
+            return request | {"status": {"token": token, "expirationTimestamp": format_time(end)}}
 
     def watch(
         self,

@@ -19,9 +19,12 @@ from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.starting import Starter
 from mini8s.agent.kubelet.status_writer import StatusWriter
+from mini8s.agent.kubelet.tokens import AccountTokens
+from mini8s.client.informer import Informer
 from mini8s.client.workqueue import WorkQueue
-from mini8s.objects.kinds import PODS, Kind, Obj
+from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, Kind, Obj
 from mini8s.util.clock import FakeClock
+from mini8s.util.workers import Stop
 
 IMAGE = "app:1"
 
@@ -59,10 +62,13 @@ class NodeAgent:
         self.images = Images(self.runtime, self.events, self.clock, self._again)
         self.prober = Prober(self.runtime, self.events, self.clock, self.queue.add)
         self.statuses = StatusWriter(self.api, self.queue)
+        self.tokens = AccountTokens(self.api, self.clock, random=lambda: 0.0)
         starter = Starter(
             runtime=self.runtime,
             images=self.images,
             lookup=self._lookup(),
+            tokens=self.tokens,
+            disk=self.disk,
             services=list,
             events=self.events,
             cluster_dns="10.43.0.10",
@@ -78,8 +84,17 @@ class NodeAgent:
             allocatable={"cpu": "2", "memory": "4Gi"},
             data_dir=self.folder,
         )
-        references = References(self.api, self.queue.add)
-        self.worker = PodWorker(executor, self.images, self.prober, references, self.statuses, self.wanted)
+        volumes = Informer(self.api, PERSISTENTVOLUMES, Stop())
+        references = References(self.api, self.queue.add, volumes)
+        self.worker = PodWorker(
+            executor, self.images, self.prober, references, self.tokens, self.statuses, self.wanted
+        )
+
+    def disk(self, volume: Obj) -> Path:
+        """The folder of a PersistentVolume that lies on this host."""
+        path = self.folder / "storage" / str(volume["metadata"]["name"])
+        path.mkdir(parents=True, exist_ok=True)
+        return path
 
     def wanted(self, uid: str) -> Obj | None:
         return next((one for one in self.api.list(PODS).items if one["metadata"]["uid"] == uid), None)

@@ -13,7 +13,6 @@ from mini8s.agent.kubelet import etc_files
 from mini8s.agent.kubelet.downward import Placed, field_value, resource_value
 from mini8s.agent.kubelet.env import environment, expand
 from mini8s.agent.kubelet.lookup import Missing
-from mini8s.agent.kubelet.payload import File, payload
 from mini8s.agent.kubelet.references import references_of
 from mini8s.agent.kubelet.resources import limits
 from mini8s.objects.kinds import CONFIGMAPS, SECRETS, Kind, Obj
@@ -155,22 +154,6 @@ def test_resource_fields(reference: Obj, value: str) -> None:
     assert resource_value(placed(), reference, "c") == value
 
 
-def test_files_of_volumes() -> None:
-    config = {"configMap": {"name": "config", "items": [{"key": "a", "path": "dir/a", "mode": 0o400}]}}
-    assert payload(placed(), config, lookup) == {"dir/a": File(b"1", 0o400)}
-    secret = {"secret": {"secretName": "secret", "defaultMode": 0o600}}
-    assert payload(placed(), secret, lookup) == {"key": File(b"hidden", 0o600)}
-    field = {"path": "n", "fieldRef": {"fieldPath": "metadata.name"}}
-    mixed = {
-        "projected": {"sources": [{"configMap": {"name": "config"}}, {"downwardAPI": {"items": [field]}}]}
-    }
-    assert payload(placed(), mixed, lookup)["raw"] == File(b"\x00\xff", 0o644)
-    assert payload(placed(), mixed, lookup)["n"] == File(b"web-0", 0o644)
-    absent = {"configMap": {"name": "config", "items": [{"key": "z", "path": "z"}]}}
-    with pytest.raises(Missing, match="references non-existent config key: z"):
-        payload(placed(), absent, lookup)
-
-
 def test_references_of_a_pod() -> None:
     spec = {
         "initContainers": [{"name": "i", "envFrom": [{"secretRef": {"name": "s1"}}]}],
@@ -180,12 +163,22 @@ def test_references_of_a_pod() -> None:
         "volumes": [
             {"name": "v", "secret": {"secretName": "s2"}},
             {"name": "p", "projected": {"sources": [{"configMap": {"name": "m2"}}]}},
+            {"name": "d", "persistentVolumeClaim": {"claimName": "c1"}},
+            {"name": "e", "ephemeral": {}},
         ],
     }
     found = {
-        (kind.kind, name) for kind, _, name in references_of({"metadata": {"namespace": "n"}, "spec": spec})
+        (kind.kind, name)
+        for kind, _, name in references_of({"metadata": {"namespace": "n", "name": "web"}, "spec": spec})
     }
-    assert found == {("Secret", "s1"), ("ConfigMap", "m1"), ("Secret", "s2"), ("ConfigMap", "m2")}
+    assert found == {
+        ("Secret", "s1"),
+        ("ConfigMap", "m1"),
+        ("Secret", "s2"),
+        ("ConfigMap", "m2"),
+        ("PersistentVolumeClaim", "c1"),
+        ("PersistentVolumeClaim", "web-e"),
+    }
 
 
 def test_hosts_file() -> None:

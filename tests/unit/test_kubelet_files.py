@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet import atomic, host_path, volumes
 from mini8s.agent.kubelet.image_folder import ImageFolder
 from mini8s.agent.kubelet.lookup import Missing
-from mini8s.agent.kubelet.payload import File
+from mini8s.agent.kubelet.volumes import atomic, host_path
+from mini8s.agent.kubelet.volumes.payload import File
 from mini8s.util.clock import FakeClock
 
 NAMES = map(str, itertools.count())
@@ -57,25 +57,6 @@ def test_host_path_types(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="is not a directory"):
         host_path.source({"path": str(tmp_path / "none"), "type": "Directory"})
     assert host_path.source({"path": "/any"}) == "/any"
-
-
-def test_mounts_of_a_container(tmp_path: Path) -> None:
-    tmp_path.chmod(0o2777)
-    prepared = volumes.Volumes({"v": str(tmp_path)})
-    container = {
-        "volumeMounts": [
-            {"name": "v", "mountPath": "/v", "readOnly": True},
-            {"name": "v", "mountPath": "/s", "subPathExpr": "$(POD)/x"},
-        ]
-    }
-    whole, part = volumes.mounts(prepared, container, {"POD": "web"})
-    assert (whole.source, whole.target, whole.read_only) == (str(tmp_path), "/v", True)
-    assert part.source == str(tmp_path / "web" / "x")
-    assert [path.stat().st_mode & 0o7777 for path in (tmp_path / "web", Path(part.source))] == [0o2777] * 2
-    (tmp_path / "link").symlink_to("/etc")
-    for bad in ({"name": "v", "mountPath": "/", "subPath": "link"}, {"name": "w", "mountPath": "/"}):
-        with pytest.raises(Missing):
-            volumes.mounts(prepared, {"volumeMounts": [bad]}, {})
 
 
 def test_image_files_are_loaded_once(tmp_path: Path) -> None:

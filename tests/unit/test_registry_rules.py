@@ -47,6 +47,16 @@ def volume(**source: Any) -> Obj:
     return pod(volumes=[{"name": "v"} | source])
 
 
+def projected(**source: Any) -> Obj:
+    return volume(projected={"sources": [source]})
+
+
+def mounts(**parts: Any) -> Obj:
+    made = container(volumeMounts=[{"name": "v", "mountPath": "/v"} | parts])
+    made["spec"]["volumes"] = [{"name": "v", "emptyDir": {}}]
+    return made
+
+
 def meta(**parts: Any) -> Obj:
     return {"metadata": {"name": "x"} | parts}
 
@@ -154,6 +164,63 @@ POD = [
     (volume(secret={"secretName": "s", "defaultMode": 4096}), "must be a number between 0 and 0777"),
     (volume(downwardAPI={"items": [{"path": "a"}]}), "one of fieldRef and resourceFieldRef is required"),
     (pod(volumes=[{"name": "v"}, {"name": "v"}]), 'spec.volumes[1].name: Duplicate value: "v"'),
+    (volume(ephemeral={}), "spec.volumes[0].ephemeral.volumeClaimTemplate: Required value"),
+    (
+        volume(ephemeral={"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"]}}}),
+        "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources[storage]: Required value",
+    ),
+    (
+        volume(downwardAPI={"items": [{"path": "p", "fieldRef": {"fieldPath": "status.podIP"}}]}),
+        'spec.volumes[0].downwardAPI.items[0].fieldRef.fieldPath: Unsupported value: "status.podIP"',
+    ),
+    (
+        volume(downwardAPI={"items": [{"path": "p", "resourceFieldRef": {"resource": "limits.cpu"}}]}),
+        "spec.volumes[0].downwardAPI.items[0].resourceFieldRef.containerName: Required value",
+    ),
+    (
+        projected(serviceAccountToken={"path": "t", "expirationSeconds": 10}),
+        (
+            "spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 10: "
+            "may not specify a duration less than 10 minutes"
+        ),
+    ),
+    (
+        projected(clusterTrustBundle={"path": "/t"}),
+        "spec.volumes[0].projected.sources[0].clusterTrustBundle.path: Invalid value",
+    ),
+    (
+        projected(configMap={"name": "c", "items": [{"key": "a", "path": "t"}, {"key": "b", "path": "t"}]}),
+        'spec.volumes[0].projected.sources[0].configMap: Invalid value: "t": conflicting duplicate paths: t',
+    ),
+    (
+        mounts(subPath="a", subPathExpr="b"),
+        (
+            'spec.containers[0].volumeMounts[0].subPathExpr: Invalid value: "b": subPathExpr and subPath are '
+            "mutually exclusive"
+        ),
+    ),
+    (
+        mounts(mountPropagation="Both"),
+        'spec.containers[0].volumeMounts[0].mountPropagation: Unsupported value: "Both"',
+    ),
+    (
+        mounts(mountPropagation="Bidirectional"),
+        (
+            "spec.containers[0].volumeMounts[0].mountPropagation: Forbidden: Bidirectional mount propagation "
+            "is available only to privileged containers"
+        ),
+    ),
+    (
+        mounts(recursiveReadOnly="Enabled"),
+        (
+            "spec.containers[0].volumeMounts[0].recursiveReadOnly: Forbidden: may only be specified when "
+            "readOnly is true"
+        ),
+    ),
+    (
+        container(volumeDevices=[{"name": "no", "devicePath": "/d"}]),
+        'spec.containers[0].volumeDevices[0].name: Not found: "no"',
+    ),
     (
         pod(restartPolicy="Maybe"),
         'spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always"',

@@ -1,14 +1,22 @@
-"""What a pod refers to (ConfigMaps, Secrets), and how it is told that something of it is missing."""
+"""What a pod refers to (ConfigMaps, Secrets, claims and their volumes), and how it is told that something of
+it is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mini8s.objects.kinds import CONFIGMAPS, SECRETS, Kind, Obj
+from mini8s.objects.kinds import (
+    CONFIGMAPS,
+    PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
+    SECRETS,
+    Kind,
+    Obj,
+)
 
 Lookup = Callable[[Kind, str, str], Obj | None]  # (kind, namespace, name); None: it doesn't exist
 
-WORDS = {CONFIGMAPS: "configmap", SECRETS: "secret"}
+WORDS = {kind: kind.singular for kind in (CONFIGMAPS, SECRETS, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES)}
 TITLES = {CONFIGMAPS: "ConfigMap", SECRETS: "Secret"}
 
 

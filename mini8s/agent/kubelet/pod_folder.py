@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mini8s.agent.kubelet import tmpfs
+from mini8s.agent.kubelet import mounting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ class PodFolder:
     def volume(self, name: str) -> Path:
         return self.path / "volumes" / name
 
+    def part_of_volume(self, container: str, place: int) -> Path:
+        """Where the subPath of a container's mount is held fast."""
+        return self.path / "volume-subpaths" / container / str(place)
+
     def etc(self, name: str) -> Path:
         return self.path / "etc" / name
 
@@ -38,7 +42,7 @@ class PodFolder:
 
     def remove(self) -> None:
         """Never follows a link or a mount out of the folder."""
-        tmpfs.unmount_below(self.path)
+        mounting.unmount_below(self.path)
         shutil.rmtree(self.path)
 
 

@@ -37,6 +37,7 @@ class PodWorker:
     images: Images
     prober: Prober
     references: References
+    tokens: volumes.Tokens
     statuses: StatusWriter
     wanted: Callable[[str], Obj | None]
     memories: dict[str, Memory] = field(default_factory=dict)
@@ -59,7 +60,8 @@ class PodWorker:
                 self._forget(uid)
         else:
             self._report(task, pod, running, done)
-        return done.wake_seconds
+        renewal = self.tokens.renew_in(uid) if task.sandbox else None
+        return min((wait for wait in (done.wake_seconds, renewal) if wait is not None), default=None)
 
     def retry(self, uid: str) -> None:
         """Something that the pod may have waited for has changed."""
@@ -152,6 +154,7 @@ class PodWorker:
         self.prober.forget(uid)
         self.images.forget(uid)
         self.references.forget(uid)
+        self.tokens.forget(uid)
         self.statuses.forget(uid)
 
 

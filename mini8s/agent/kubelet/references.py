@@ -1,7 +1,8 @@
-"""The ConfigMaps and Secrets that this node's pods speak of, each followed by a watch of its own.
+"""The ConfigMaps, Secrets and claims that this node's pods speak of, each followed by a watch of its own.
 
 Only those: a node has no business with other people's Secrets, and a watch of all would cost memory in
-proportion to the cluster. A watch begins when the first pod needs its object and ends with the last.
+proportion to the cluster. A watch begins when the first pod needs its object and ends with the last, or when
+the object says that it never changes. PersistentVolumes are few and come from one watch of all.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ from dataclasses import dataclass, field
 from mini8s.agent.kubelet.lookup import WORDS, NotYetKnown
 from mini8s.client.base import Api
 from mini8s.client.informer import Informer
-from mini8s.objects import meta
-from mini8s.objects.kinds import CONFIGMAPS, SECRETS, Kind, Obj
+from mini8s.objects import claims, meta
+from mini8s.objects.kinds import (
+    CONFIGMAPS,
+    PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
+    SECRETS,
+    Kind,
+    Obj,
+)
 from mini8s.util.workers import Stop
 
 Reference = tuple[Kind, str, str]  # kind, namespace, name
@@ -29,11 +37,13 @@ class _Followed:
 
 
 class References:
-    """`changed` is called with the uid of each pod whose object changed."""
+    """`changed` is called with the uid of each pod whose object changed; `volumes` follows all
+    PersistentVolumes."""
 
-    def __init__(self, api: Api, changed: Callable[[str], None]) -> None:
+    def __init__(self, api: Api, changed: Callable[[str], None], volumes: Informer) -> None:
         self._api = api
         self._changed = changed
+        self._volumes = volumes
         self._lock = threading.Lock()  # guards the table; held for dictionary work only
         self._followed: dict[Reference, _Followed] = {}
 
@@ -43,7 +53,7 @@ class References:
         with self._lock:
             new = [(key, self._followed[key]) for key in wanted if self._add(key, uid)]
         for key, followed in new:
-            followed.informer.subscribe(lambda _old, _new, key=key: self._tell(key))  # type: ignore[misc]
+            followed.informer.subscribe(lambda _old, new, key=key: self._tell(key, new))  # type: ignore[misc]
             followed.informer.start()
         self._drop(uid, wanted)
 
@@ -54,9 +64,12 @@ class References:
         """A Lookup. Raises NotYetKnown while the server has not answered."""
         with self._lock:
             followed = self._followed.get((kind, namespace, name))
-        if followed is None or not followed.informer.synced.wait(SYNC_SECONDS):
+        informer = followed.informer if followed else None
+        if kind is PERSISTENTVOLUMES:
+            informer = self._volumes
+        if informer is None or not informer.synced.wait(SYNC_SECONDS):
             raise NotYetKnown(f"failed to sync {WORDS[kind]} cache: timed out waiting for the condition")
-        return followed.informer.cache.get(namespace, name)
+        return informer.cache.get(namespace, name)
 
     def close(self) -> None:
         with self._lock:
@@ -85,10 +98,12 @@ class References:
         for followed in dropped:
             _end(followed)
 
-    def _tell(self, key: Reference) -> None:
+    def _tell(self, key: Reference, new: Obj | None) -> None:
         with self._lock:
             followed = self._followed.get(key)
             users = list(followed.users) if followed else []
+        if followed and new and new.get("immutable"):
+            _end(followed)
         for uid in users:
             self._changed(uid)
 
@@ -105,6 +120,8 @@ def references_of(pod: Obj) -> Iterable[Reference]:
         yield from _named(namespace, volume, "configMap", "secret")
         for source in (volume.get("projected") or {}).get("sources") or ():
             yield from _named(namespace, source, "configMap", "secret")
+    for claim, _ in claims.of_pod(pod):
+        yield PERSISTENTVOLUMECLAIMS, namespace, claim
 
 
 def _named(namespace: str, source: Obj, config: str, secret: str) -> Iterable[Reference]:

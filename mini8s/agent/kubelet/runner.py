@@ -16,6 +16,8 @@ from mini8s.agent.kubelet.executor import Executor
 from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.image_folder import ImageFolder
 from mini8s.agent.kubelet.images import Images
+from mini8s.agent.kubelet.local_disks import LocalDisks
+from mini8s.agent.kubelet.local_volumes import LocalVolumes
 from mini8s.agent.kubelet.logs import Logs
 from mini8s.agent.kubelet.pod_folder import all_uids
 from mini8s.agent.kubelet.pod_worker import PodWorker
@@ -26,6 +28,7 @@ from mini8s.agent.kubelet.sessions import Sessions
 from mini8s.agent.kubelet.starting import Starter
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.streams import Streams
+from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.runtime.base import EngineDown, Runtime
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
@@ -33,7 +36,7 @@ from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError
-from mini8s.objects.kinds import PODS, SERVICES, Obj
+from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, SERVICES, Obj
 from mini8s.util.clock import Clock
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
@@ -96,11 +99,16 @@ class Kubelet:
         )
         self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}", indexers={"uid": _by_uid})
         self._services = informers.of(SERVICES)
-        self._queue, self._status_queue = (WorkQueue(most_seconds=RETRY_SECONDS) for _ in range(2))
+        self._volumes = informers.of(PERSISTENTVOLUMES)
+        self._queue, self._status_queue, self._volume_queue = (
+            WorkQueue(most_seconds=RETRY_SECONDS) for _ in range(3)
+        )
         self._said = OnChange(log)
         self._threads: list[Worker] = []
         self._relist = Relist(self._runtime, self._queue.add, self._stop)
-        self._references = References(self._rest, self._again)
+        self._references = References(self._rest, self._again, self._volumes)
+        self._tokens = AccountTokens(self._rest, self._clock)
+        self._local_volumes = self._make_local_volumes()
         self._images = Images(self._runtime, self._recorder, self._clock, self._again)
         self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
         self._prober = Prober(self._runtime, self._recorder, self._clock, self._queue.add)
@@ -111,6 +119,7 @@ class Kubelet:
             self._images,
             self._prober,
             self._references,
+            self._tokens,
             self._statuses,
             self._wanted,
         )
@@ -131,11 +140,23 @@ class Kubelet:
             network_trouble=self._network_trouble,
         )
 
+    def _make_local_volumes(self) -> LocalVolumes:
+        return LocalVolumes(
+            api=self._rest,
+            events=self._recorder,
+            cache=self._volumes.cache,
+            node=self._node.name,
+            disks=LocalDisks(self._node.data_dir / "storage"),
+            queue=self._volume_queue,
+        )
+
     def _make_executor(self) -> Executor:
         starter = Starter(
             runtime=self._runtime,
             images=self._images,
             lookup=self._references.lookup,
+            tokens=self._tokens,
+            disk=self._local_volumes.folder,
             services=self._services.cache.list,
             events=self._recorder,
             cluster_dns=self._node.cluster_dns,
@@ -164,6 +185,8 @@ class Kubelet:
         self._pods.subscribe(self._pod_changed)
         self._pods.start()
         self._services.start()
+        self._volumes.subscribe(self._local_volumes.changed)
+        self._volumes.start()
         loops: list[tuple[str, Callable[[], float | None]]] = [
             ("heartbeat", self._heartbeat.step),
             ("lease", self._heartbeat.renew),
@@ -173,6 +196,7 @@ class Kubelet:
             ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
             ("probes", self._prober.step),
             ("status", self._write_status),
+            ("local-volumes", lambda: self._local_volumes.step(POLL_SECONDS)),
             *((f"pods-{number}", self._work) for number in range(WORKERS)),
         ]
         self._threads = [Worker(name, step, self._stop).start() for name, step in loops]
@@ -182,6 +206,7 @@ class Kubelet:
         self._stop.set()
         self._queue.shut_down()
         self._status_queue.shut_down()
+        self._volume_queue.shut_down()
         self._prober.close()
         self._relist.wake()
         self._references.close()

@@ -49,6 +49,8 @@ class Starter:
     runtime: Runtime
     images: Images
     lookup: Lookup
+    tokens: volumes.Tokens
+    disk: Callable[[Obj], Path]
     services: Callable[[], Sequence[Obj]]
     events: EventSink
     cluster_dns: str
@@ -64,7 +66,7 @@ class Starter:
             raise CannotStart(wait.waiting, wait.until) from wait
         try:
             env = environment(placed, container, self.lookup, self.services())
-            mounts = volumes.mounts(prepared, container, dict(env))
+            mounts = volumes.mounts(prepared, container, dict(env), folder)
         except Missing as missing:
             raise self._refused(pod, container, "CreateContainerConfigError", str(missing)) from missing
         mounts += self._own_mounts(placed, folder, container, start.attempt, mounts)
@@ -73,9 +75,14 @@ class Starter:
 
     def prepare_volumes(self, placed: Placed, folder: PodFolder) -> volumes.Volumes:
         """Make the pod's volumes and bring their files up to date."""
-        folder.make()
         try:
-            prepared = volumes.prepare(placed, folder, self.lookup)
+            folder.make()
+        except OSError as error:
+            message = f"error making pod data directories: {folder.path}: {error.strerror}"
+            self.events.event(placed.pod, "Warning", "FailedToMakePodDataDirectories", message)
+            raise CannotStart(Waiting("ContainerCreating")) from error
+        try:
+            prepared = volumes.prepare(volumes.Setting(placed, folder, self.lookup, self.tokens, self.disk))
         except volumes.MountFailed as failed:
             self.events.event(placed.pod, "Warning", "FailedMount", str(failed))
             raise CannotStart(Waiting("ContainerCreating")) from failed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from mini8s.objects import names
 from mini8s.objects.kinds import Obj
-from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, not_found, required
-from mini8s.registry.rules import probes, resources, values
+from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, required
+from mini8s.registry.rules import mounts, probes, resources, values
 
 PARTS = ("containers", "initContainers")
 _PULL = ("Always", "IfNotPresent", "Never")
@@ -20,7 +20,7 @@ _FIELDS = frozenset({
 })  # fmt: skip
 
 
-def check(spec: Obj, volumes: Collection[str], field: str) -> Causes:
+def check(spec: Obj, volumes: mounts.Declared, field: str) -> Causes:
     """Every container of a pod; their names are unique among all of them."""
     if not spec.get("containers"):
         yield required(f"{field}.containers")
@@ -45,7 +45,7 @@ def image(container: Obj, field: str) -> Causes:
         yield invalid(f"{field}.image", stated, "must not have leading or trailing whitespace")
 
 
-def one(container: Obj, volumes: Collection[str], field: str) -> Causes:
+def one(container: Obj, volumes: mounts.Declared, field: str) -> Causes:
     """What holds for each container, whichever list it is in."""
     yield from values.said(container, "name", field)
     if name := container.get("name"):
@@ -55,7 +55,7 @@ def one(container: Obj, volumes: Collection[str], field: str) -> Causes:
     yield from values.one_of(container, "terminationMessagePolicy", field, _MESSAGES)
     yield from _ports(container.get("ports") or (), f"{field}.ports")
     yield from _env(container, field)
-    yield from _mounts(container, volumes, f"{field}.volumeMounts")
+    yield from mounts.check(container, volumes, field)
     yield from resources.check(container.get("resources") or {}, f"{field}.resources")
 
 
@@ -156,19 +156,3 @@ def _reference(part: str, reference: Obj, field: str) -> Causes:
     else:
         yield from values.said(reference, "name", field)
         yield from values.said(reference, "key", field)
-
-
-def _mounts(container: Obj, volumes: Collection[str], field: str) -> Causes:
-    seen: set[str] = set()
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
-        path, name, where = f"{field}[{index}]", mount.get("name") or "", mount.get("mountPath") or ""
-        yield from values.said(mount, "name", path)
-        if name and name not in volumes:
-            yield not_found(f"{path}.name", name)
-        if not where:
-            yield required(f"{path}.mountPath")
-        elif where in seen:
-            yield invalid(f"{path}.mountPath", where, "must be unique")
-        seen.add(where)
-        for part in ("subPath", "subPathExpr"):
-            yield from values.inner_path(mount.get(part) or "", f"{path}.{part}")

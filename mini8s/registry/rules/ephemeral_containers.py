@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, duplicate, forbidden, not_found
-from mini8s.registry.rules import containers
+from mini8s.registry.rules import containers, mounts
 
 MIRROR = "kubernetes.io/config.mirror"
 _FIELD = "spec.ephemeralContainers"
@@ -20,7 +18,7 @@ _ALLOWED = frozenset({
 })  # fmt: skip
 
 
-def check(spec: Obj, volumes: Collection[str], field: str) -> Causes:
+def check(spec: Obj, volumes: mounts.Declared, field: str) -> Causes:
     """Those that a pod has, as they stand."""
     others = {item.get("name") or "" for part in containers.PARTS for item in spec.get(part) or ()}
     seen = set(others)

@@ -45,7 +45,7 @@ def template(found: Obj, field: str) -> Causes:
 
 
 def spec(found: Obj, field: str) -> Causes:
-    declared = {volume.get("name") or "" for volume in found.get("volumes") or ()}
+    declared = {volume.get("name") or "": volume for volume in found.get("volumes") or ()}
     yield from volumes.check(found, field)
     yield from containers.check(found, declared, field)
     yield from ephemeral_containers.check(found, declared, field)

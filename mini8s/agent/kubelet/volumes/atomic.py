@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mini8s.agent.kubelet.payload import File, Payload
+from mini8s.agent.kubelet.volumes import ownership
+from mini8s.agent.kubelet.volumes.payload import File, Payload
 
 DATA, NEW_DATA = "..data", "..data_tmp"
 
@@ -22,8 +23,15 @@ def write(folder: Path, files: Payload, *, stamp: Callable[[], str], group: int 
         return False
     new = folder / f"..{stamp()}"
     new.mkdir(mode=0o755)
-    for path, file in files.items():
-        _write_file(new, path, file, group)
+    new.chmod(0o755)  # whatever the agent's umask is
+    try:
+        for path, file in files.items():
+            _write_file(new, path, file)
+        if group is not None:
+            ownership.give(folder, group, read_only=True)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)  # a full disk is not filled up further by each try
+        raise
     link = folder / NEW_DATA
     link.unlink(missing_ok=True)
     link.symlink_to(new.name)
@@ -51,14 +59,14 @@ def _present(folder: Path) -> Payload | None:
     }
 
 
-def _write_file(folder: Path, path: str, file: File, group: int | None) -> None:
+def _write_file(folder: Path, path: str, file: File) -> None:
     target = folder / path
     if not target.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"the path {path} leads out of its volume")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(file.data)
-    if group is not None:
-        shutil.chown(target, group=group)
+    if file.user is not None:
+        shutil.chown(target, user=file.user)
     target.chmod(file.mode & 0o777)
 
 
