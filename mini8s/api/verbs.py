@@ -22,8 +22,23 @@ from mini8s.wire.codec import decode_json, encode_json
 
 Verb = Callable[[Call], Answer]
 
-# Upstream answers the deletion of these with the object, of all others with a Status.
-_SHOWN_WHEN_DELETED = {"pods", "services", "serviceaccounts"}
+# Upstream answers the deletion of these with the object, of all others with a Status (its OpenAPI document
+# declares it, so that typed clients rely on it).
+_SHOWN_WHEN_DELETED = frozenset(
+    {
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "storageclasses.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
+    }
+)
 
 
 class Verbs:

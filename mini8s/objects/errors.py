@@ -43,6 +43,7 @@ class ApiError(Exception):
         kind: str = "",
         name: str = "",
         retry_after: int = 0,
+        continue_token: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -51,6 +52,7 @@ class ApiError(Exception):
         self.kind = kind
         self.name = name
         self.retry_after = retry_after  # seconds, 0: not said
+        self.continue_token = continue_token  # of what is left of a list that is too old
 
     def status(self) -> dict[str, Any]:
         """The `Status` object, ready to be encoded."""
@@ -66,7 +68,7 @@ class ApiError(Exception):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
@@ -171,4 +173,5 @@ def from_status(status: dict[str, Any], http_code: int = 500) -> ApiError:
         kind=details.get("kind", ""),
         name=details.get("name", ""),
         retry_after=details.get("retryAfterSeconds", 0),
+        continue_token=(status.get("metadata") or {}).get("continue", ""),
     )

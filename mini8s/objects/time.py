@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_CANONICAL_MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 86400 * 365
 
 
@@ -30,6 +32,18 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(f"{day}T{clock}{zone}") + timedelta(
         microseconds=int((fraction or "0").ljust(6, "0")[:6])
     )
+
+
+def canonical(text: str, *, micro: bool = False) -> str:
+    """The same time as the API writes it. Raises ValueError."""
+    form = _CANONICAL_MICRO if micro else _CANONICAL
+    if form.fullmatch(text):
+        return text
+    when = parse_time(text)
+    try:
+        return format_micro(when) if micro else format_time(when)
+    except OverflowError:
+        raise ValueError(f'"{text}" is out of range in UTC') from None
 
 
 def human_duration(seconds: float) -> str:

@@ -18,9 +18,13 @@ from mini8s.wire.codec import decode_json, encode_json
 
 _VERSION = "meta.k8s.io/v1"
 _MATCH = "resourceVersionMatch"
+_NEWEST = -1  # a token's revision when what it goes on with need not be consistent with what was
 TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. "
-    "You must start a new list without the continue parameter."
+    "You can start a new list without the continue parameter, or use the continue token in this response to "
+    "retrieve the remainder of the results. Continuing with the provided token results in an inconsistent "
+    "list - objects that were created, modified, or deleted between the time the first chunk was returned "
+    "and now may show up in the list."
 )
 
 
@@ -53,9 +57,9 @@ def token(revision: int, key: str, prefix: str) -> str:
     return base64.urlsafe_b64encode(encode_json(said)).decode().rstrip("=")
 
 
-def expired() -> Expired:
-    """A page of a list whose revision has been compacted."""
-    return Expired(TOO_OLD)
+def expired(after: str, prefix: str) -> Expired:
+    """A page of a list whose revision has been compacted: the rest can be had as it is now."""
+    return Expired(TOO_OLD, continue_token=token(_NEWEST, after, prefix))
 
 
 def parse_revision(text: str) -> int:
@@ -92,6 +96,7 @@ def _parse_token(text: str, prefix: str) -> Start:
         version, revision, key = said["v"], said["rv"], said["start"]
     except (binascii.Error, ValueError, KeyError, TypeError, ApiError) as error:
         raise BadRequest(f"continue key is not valid: {error}") from error
-    if version != _VERSION or type(revision) is not int or revision <= 0 or not isinstance(key, str):
+    ours = version == _VERSION and type(revision) is int and isinstance(key, str)
+    if not ours or (revision <= 0 and revision != _NEWEST):
         raise BadRequest("continue key is not valid: it is not one that this server gave")
-    return Start(revision=revision, after=prefix + key)
+    return Start(revision=max(revision, 0), after=prefix + key)

@@ -49,7 +49,7 @@ class Reader:
             page = self._page(kind, namespace, wanted, start, options.limit)
         except Compacted as error:
             if options.continue_token:
-                raise paging.expired() from error
+                raise paging.expired(start.after, prefix) from error
             raise refusals.expired(start.revision, error.oldest) from error
         except FutureRevision as error:
             raise refusals.too_new(start.revision, error.newest) from error

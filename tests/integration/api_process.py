@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,18 @@ class ApiProcess:
         connection.close()
         is_json = "json" in (answer.getheader("Content-Type") or "")
         return answer.status, json.loads(text) if is_json else text.decode()
+
+    def forget(self) -> None:
+        """Compact the store, so that every revision up to now is gone."""
+        before = self.ask("GET", "/api/v1/namespaces?limit=1")[1]["metadata"]["resourceVersion"]
+        self.ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "after-"}})
+        self.process.send_signal(signal.SIGUSR1)
+        exactly = f"/api/v1/namespaces?resourceVersion={before}&resourceVersionMatch=Exact"
+        until = time.monotonic() + 20
+        while self.ask("GET", exactly)[0] != 410:
+            if time.monotonic() > until:
+                raise TimeoutError("nothing has been compacted")
+            time.sleep(0.01)
 
     def stop(self, seconds: float = 10) -> int:
         if self.process.poll() is None:

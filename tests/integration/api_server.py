@@ -1,7 +1,7 @@
 """The API process alone, over a real store: `python api_server.py FOLDER PORT [SECONDS]`.
 
 FOLDER holds server.crt, server.key and ca.crt; the store and the unix socket go there too. Prints `ready`.
-SECONDS is how long it waits for slow clients, instead of its own, longer limits.
+SECONDS is how long it waits for slow clients, instead of its own, longer limits. SIGUSR1 compacts the store.
 """
 
 # ruff: noqa: PLC0415  nothing may be imported before the patch
@@ -27,7 +27,10 @@ def main(folder: Path, port: int, patience: int = 0) -> int:
 
 def run(folder: Path, port: int) -> int:
     import secrets
+    import signal
     import uuid
+
+    import gevent
 
     from mini8s.api.app import create_app
     from mini8s.api.authn import authenticator
@@ -51,6 +54,7 @@ def run(folder: Path, port: int) -> int:
         new_uid=lambda: str(uuid.uuid4()),
         new_suffix=lambda: secrets.token_hex(3)[:5],
     )
+    gevent.signal_handler(signal.SIGUSR1, lambda: store.compact(store.revision))
     ca = (folder / "ca.crt").read_bytes()
     app = create_app(
         registry,

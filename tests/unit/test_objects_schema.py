@@ -8,7 +8,7 @@ import pytest
 
 from mini8s.objects import schema
 from mini8s.objects.errors import NotFound
-from mini8s.objects.kinds import DEPLOYMENTS, KINDS, NODES, PODS, SECRETS, SERVICES
+from mini8s.objects.kinds import DEPLOYMENTS, EVENTS, KINDS, LEASES, NODES, PODS, SECRETS, SERVICES
 from mini8s.objects.schema.types import Shape
 
 
@@ -218,3 +218,38 @@ def test_defaults_are_not_shared():
     one, other = completed(PODS, pod()), completed(PODS, pod())
     one["spec"]["securityContext"]["runAsUser"] = 1
     assert other["spec"]["securityContext"] == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ("2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00Z"),
+        ("2026-01-01t00:00:00.25z", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_times_are_kept_as_the_api_writes_them(given, kept):
+    """The official Python client sends back +00:00 where it was given Z."""
+    made = schema.apply_defaults(PODS, {"metadata": {"creationTimestamp": given}})
+    assert made["metadata"]["creationTimestamp"] == kept
+
+
+def test_times_of_leases_have_microseconds():
+    for given in ("2026-01-01T01:00:00.25+01:00", "2026-01-01T00:00:00.250000Z"):
+        made = schema.apply_defaults(LEASES, {"spec": {"renewTime": given}})
+        assert made["spec"]["renewTime"] == "2026-01-01T00:00:00.250000Z"
+
+
+def test_a_time_that_is_none_in_utc():
+    found = schema.validate(PODS, {"metadata": {"creationTimestamp": "0001-01-01T00:00:00+14:00"}})
+    assert [cause.field for cause in found.errors] == ["metadata.creationTimestamp"]
+
+
+def test_line_ends_in_bytes_are_none_of_them():
+    secret = {"data": {"a": "YW\r\nJj\n"}}
+    assert not schema.validate(SECRETS, secret).errors
+    assert schema.apply_defaults(SECRETS, secret)["data"] == {"a": "YWJj"}
+
+
+def test_an_event_always_says_about_what():
+    assert schema.apply_defaults(EVENTS, {})["involvedObject"] == {}

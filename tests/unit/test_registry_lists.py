@@ -98,8 +98,11 @@ def test_a_token_that_outlived_its_history(cluster: Cluster) -> None:
     listed = cluster.machine.list(CONFIGMAPS, "default", ListOptions(limit=2))
     cluster.delete(CONFIGMAPS, "c0")
     cluster.store.compact(cluster.store.revision)
-    with pytest.raises(Expired, match="The provided continue parameter is too old"):
+    with pytest.raises(Expired, match="The provided continue parameter is too old") as refused:
         cluster.names(CONFIGMAPS, namespace="default", continue_token=listed.continue_token)
+    cluster.create(CONFIGMAPS, config_map("c25"))
+    rest = cluster.names(CONFIGMAPS, namespace="default", continue_token=refused.value.continue_token)
+    assert rest == ["c2", "c25", "c3", "c4"]
 
 
 @pytest.mark.parametrize(

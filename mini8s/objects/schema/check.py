@@ -15,7 +15,7 @@ from typing import Any
 from mini8s.objects import quantity
 from mini8s.objects.errors import Cause
 from mini8s.objects.schema.types import Schema, Shape
-from mini8s.objects.time import parse_time
+from mini8s.objects.time import canonical
 
 Path = tuple[Any, ...] | None  # (where, step): a name, or an index
 
@@ -122,7 +122,7 @@ def _time(schema: Schema, value: Any, path: Path, problems: Problems) -> None:
     if not isinstance(value, str):
         _mismatch(schema, value, path, problems)
     else:
-        _attempt(lambda: parse_time(value), path, problems)
+        _attempt(lambda: canonical(value), path, problems)
 
 
 def _bytes(schema: Schema, value: Any, path: Path, problems: Problems) -> None:
@@ -130,7 +130,7 @@ def _bytes(schema: Schema, value: Any, path: Path, problems: Problems) -> None:
         _mismatch(schema, value, path, problems)
         return
     try:
-        base64.b64decode(value, validate=True)
+        base64.b64decode(value.replace("\r", "").replace("\n", ""), validate=True)
     except (binascii.Error, ValueError):
         _wrong("illegal base64 data", path, problems)
 

@@ -1,5 +1,5 @@
-"""An object as it is kept: only what its kind knows, quantities in canonical form, and what nobody said put
-in.
+"""An object as it is kept: only what its kind knows, quantities and times in canonical form, and what nobody
+said put in.
 
 Decoding into types and encoding again does this upstream. Here it is one walk along the types; at each object
 the defaults of its type are put in, innermost first. A null in a list or map is the type's zero, as Go reads
@@ -16,6 +16,7 @@ from mini8s.objects import quantity
 from mini8s.objects.kinds import Obj
 from mini8s.objects.schema.defaults import COMPUTED, CONSTANT
 from mini8s.objects.schema.types import Schema, Shape
+from mini8s.objects.time import canonical
 
 
 def complete(schema: Schema, value: Any) -> Any:
@@ -57,6 +58,16 @@ def _quantity(_: Schema, value: Any) -> str:
     return quantity.canonical(value)
 
 
+def _time(schema: Schema, value: Any) -> str:
+    return canonical(value, micro=schema.short_name == "MicroTime")
+
+
+def _bytes(_: Schema, value: Any) -> str:
+    """Go's base64 does not mind line ends, which people's YAML has."""
+    text: str = value
+    return text.replace("\r", "").replace("\n", "") if "\n" in text or "\r" in text else text
+
+
 _ZEROS: dict[Shape, Callable[[], Any]] = {
     Shape.OBJECT: dict,
     Shape.MAP: dict,
@@ -74,4 +85,6 @@ _HANDLERS: dict[Shape, Callable[[Schema, Any], Any]] = {
     Shape.MAP: _map,
     Shape.LIST: _list,
     Shape.QUANTITY: _quantity,
+    Shape.TIME: _time,
+    Shape.BYTES: _bytes,
 }

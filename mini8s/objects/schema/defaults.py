@@ -53,6 +53,7 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
     f"{_CORE}ServicePort": _PORT,
     f"{_CORE}EndpointPort": _PORT,
     f"{_CORE}Secret": {"type": "Opaque"},
+    f"{_CORE}Event": {"involvedObject": {}},
     "io.k8s.api.discovery.v1.EndpointPort": {"name": "", "protocol": "TCP"},
     f"{_APPS}DeploymentSpec": {
         "replicas": 1,

@@ -21,5 +21,4 @@ def show(event: Obj) -> Obj:
 
 
 def store(event: Obj) -> Obj:
-    """`involvedObject` must be there in core/v1, `regarding` need not."""
-    return {"involvedObject": {}} | {_STORED_AS.get(part, part): value for part, value in event.items()}
+    return {_STORED_AS.get(part, part): value for part, value in event.items()}
