@@ -9,11 +9,14 @@ import kubectls
 import pytest
 from hosts import Host, Hosts
 from hosts.leftovers import Leftovers
+from hypothesis import settings
 
 from scripts import images
 
 FOLDERS = ("unit", "contract", "integration", "e2e", "arch")
 NEEDS_MACHINE = ("contract", "integration", "e2e")
+settings.register_profile("untimed", deadline=None)  # nothing is timed: the machine may be busy
+settings.load_profile("untimed")
 _before = pytest.StashKey[Leftovers]()
 _left = pytest.StashKey[list[str]]()
 
