@@ -1,16 +1,19 @@
-"""Kinds that are answered and not kept: who am I, may I, whose token is this; and a binding sent by itself.
+"""Kinds that are answered and not kept: who am I, may I, whose token is this; a binding sent by itself; and
+what is measured when somebody reads it.
 
-A caller creates one, and the object that comes back holds the answer. They ask the same authenticator and
-authoriser that every request passes, so that `kubectl auth can-i` says what would happen.
+Of a review a caller creates one, and the object that comes back holds the answer. They ask the same
+authenticator and authoriser that every request passes, so that `kubectl auth can-i` says what would happen.
+Others are only read: `shown` has who knows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mini8s.api.authn import Authenticate
 from mini8s.api.authz import MASTERS, Attributes, Authorize, basic_rules
+from mini8s.api.measured import Shown
 from mini8s.objects import meta
 from mini8s.objects.errors import BadRequest, Cause
 from mini8s.objects.kinds import (
@@ -27,7 +30,7 @@ from mini8s.objects.kinds import (
     Obj,
 )
 from mini8s.registry import incoming, problems, refusals
-from mini8s.registry.base import Context, Registry, User
+from mini8s.registry.base import Column, Context, Registry, User
 
 _Answer = Callable[["Asked"], Obj]
 _ABOUT = ("resourceAttributes", "nonResourceAttributes")
@@ -50,10 +53,17 @@ class Asked:
 
 
 class Answered:
-    def __init__(self, registry: Registry, authenticate: Authenticate, authorize: Authorize) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        authenticate: Authenticate,
+        authorize: Authorize,
+        shown: Mapping[Kind, Shown],
+    ) -> None:
         self._registry = registry
         self._authenticate = authenticate
         self._authorize = authorize
+        self._shown = shown
         self._table: Mapping[Kind, _Answer] = {
             BINDINGS: self._bind,
             TOKENREVIEWS: self._token,
@@ -67,6 +77,13 @@ class Answered:
     def answer(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> Obj:
         """Raises ApiError."""
         return self._table[kind](Asked(ctx, kind, namespace, incoming.parse(ctx, kind, obj)))
+
+    def shown(self, kind: Kind) -> Shown:
+        """Who knows the objects of a kind that is read and not kept."""
+        return self._shown[kind]
+
+    def columns(self, kind: Kind) -> Sequence[Column]:
+        return self._shown[kind].columns if kind in self._shown else ()
 
     def _bind(self, asked: Asked) -> Obj:
         name = meta.name(asked.obj)

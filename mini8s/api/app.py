@@ -25,7 +25,9 @@ from mini8s.api.health import Check
 from mini8s.api.impersonation import impersonated
 from mini8s.api.join import CA_PATH, PATH, Joining
 from mini8s.api.logs import Logs
+from mini8s.api.measured import measured
 from mini8s.api.metrics import Metrics, Stats
+from mini8s.api.node_usage import NodeUsage, over
 from mini8s.api.openapi import Documents
 from mini8s.api.pump import Pump
 from mini8s.api.representation import DEFAULT, Representation, negotiate
@@ -151,7 +153,8 @@ def create_app(
     """
     pump, tunnels = Pump(), Tunnels()
     allowed = authorize or authorizer(registry)
-    answered = Answered(registry, authenticate, allowed)
+    usage = NodeUsage(over(tunnels), time.monotonic)
+    answered = Answered(registry, authenticate, allowed, measured(registry, usage, now))
     verbs = Verbs(registry, Watching(registry, pump, now), answered)
     live: dict[str, Check] = {"ping": lambda: ""}
     rooms = routes.Rooms(

@@ -28,6 +28,7 @@ _QUERY = {  # x-kubernetes-action: the query parameters that it takes
     "deletecollection": ("dryRun", "fieldSelector", "labelSelector", "propagationPolicy"),
 }
 _TYPES = {"limit": "integer", "gracePeriodSeconds": "integer", "force": "boolean", "watch": "boolean"}
+_VERBS = {action: action for action in _QUERY} | {"post": "create", "put": "update"}  # action → verb
 _COLLECTION = {"get": "list", "post": "post", "delete": "deletecollection"}
 _OBJECT = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
 _SUBRESOURCE = {"get": "get", "put": "put", "patch": "patch"}
@@ -68,13 +69,15 @@ def _paths(kinds: Iterable[Kind], operation: Operation, refer: Refer) -> Obj:
 
 def _actions(kind: Kind) -> Iterator[tuple[str, dict[str, str]]]:
     """A kind's paths, and what each method does there."""
-    if not kind.kept:
-        yield kind.path("{namespace}"), {"post": "post"}
-        return
-    if kind.namespaced:
+    collection, one = (
+        {method: action for method, action in methods.items() if _VERBS[action] in kind.verbs}
+        for methods in (_COLLECTION, _OBJECT)
+    )
+    if kind.namespaced and "list" in kind.verbs:
         yield kind.path(), {"get": "list"}
-    yield kind.path("{namespace}"), _COLLECTION
-    yield kind.path("{namespace}", "{name}"), _OBJECT
+    yield kind.path("{namespace}"), collection
+    if one:
+        yield kind.path("{namespace}", "{name}"), one
     if "status" in kind.subresources:
         yield kind.path("{namespace}", "{name}", "status"), _SUBRESOURCE
 

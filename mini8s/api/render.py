@@ -50,13 +50,14 @@ class Renderer:
                 kind, listed.items, listed.revision, listed.continue_token, listed.remaining
             )
         objects: list[Obj] = [decode_json(item) for item in listed.items]
+        revision = str(listed.revision or "")
         if wanted.media == TEXT or wanted.form == "Table":
-            return self._encode(_with_page(self.table(objects, str(listed.revision)), listed))
+            return self._encode(_with_page(self.table(objects, revision), listed))
         body: Obj = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version}
         if wanted.form == PARTIAL:
             body = {"kind": f"{PARTIAL}List", "apiVersion": self._meta_version}
         items = [self.shaped(obj) for obj in objects]
-        body |= {"metadata": {"resourceVersion": str(listed.revision)}, "items": items}
+        body |= {"metadata": {"resourceVersion": revision} if revision else {}, "items": items}
         return self._encode(_with_page(body, listed))
 
     def shaped(self, obj: Obj) -> Obj:

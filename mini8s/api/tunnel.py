@@ -68,16 +68,17 @@ class Tunnels:
         return Answer(take_over=hand_over)
 
     @contextmanager
-    def open(self, node: str) -> Iterator[Socket]:
-        """A connection to the node's agent, for as long as the block lasts. Raises ServiceUnavailable."""
+    def open(self, node: str, patience: float = OPEN_SECONDS) -> Iterator[Socket]:
+        """A connection to the node's agent, for as long as the block lasts. `patience` is for the agent to be
+        there, and for it to call back. Raises ServiceUnavailable."""
         key, wanted = secrets.token_hex(16), _Wanted(node)
         self._wanted[key] = wanted
         try:
-            self._ask(node, key)
+            self._ask(node, key, patience)
             try:
-                sock = wanted.arrived.get(timeout=OPEN_SECONDS)
+                sock = wanted.arrived.get(timeout=patience)
             except queue.Empty:
-                raise _unreachable(node, f"its agent opened no stream within {OPEN_SECONDS:.0f} s") from None
+                raise _unreachable(node, f"its agent opened no stream within {patience:.0f} s") from None
             yield sock
         finally:
             del self._wanted[key]
@@ -89,9 +90,9 @@ class Tunnels:
             for asks in self._controls.values():
                 asks.put(None)
 
-    def _ask(self, node: str, id: str) -> None:
+    def _ask(self, node: str, id: str, patience: float) -> None:
         with self._changed:
-            if not self._changed.wait_for(lambda: node in self._controls, OPEN_SECONDS):
+            if not self._changed.wait_for(lambda: node in self._controls, patience):
                 raise _unreachable(node, "its agent is not connected to the server")
             self._controls[node].put(encode_json({"id": id}) + b"\n")
 

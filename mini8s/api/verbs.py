@@ -5,7 +5,7 @@ A verb reads what it needs from the `Call`, asks the registry, and gives the byt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from mini8s.api.answer import Answer
 from mini8s.api.answered import Answered
@@ -17,7 +17,7 @@ from mini8s.api.render import Renderer
 from mini8s.api.watch import Watching, check_list
 from mini8s.objects.errors import BadRequest, MethodNotAllowed
 from mini8s.objects.kinds import Kind, Obj
-from mini8s.registry.base import Context, Registry
+from mini8s.registry.base import Column, Context, Listed, Registry
 from mini8s.wire.codec import decode_json, encode_json
 
 Verb = Callable[[Call], Answer]
@@ -82,6 +82,9 @@ class Verbs:
 
     def get(self, call: Call) -> Answer:
         target = call.target
+        if not target.kind.kept:
+            shown = self._answered.shown(target.kind).get(target.namespace, target.name)
+            return self._one(call, encode_json(shown))
         version = call.query.list.resource_version
         value = self._registry.get(target.kind, target.namespace, target.name, resource_version=version)
         return self._one(call, value)
@@ -89,7 +92,11 @@ class Verbs:
     def list(self, call: Call) -> Answer:
         check_list(call.query.send_initial_events)
         target = call.target
-        listed = self._registry.list(target.kind, target.namespace, call.query.list)
+        if target.kind.kept:
+            listed = self._registry.list(target.kind, target.namespace, call.query.list)
+        else:
+            shown = self._answered.shown(target.kind).list(target.namespace, call.query.list)
+            listed = Listed([encode_json(one) for one in shown], 0)
         return Answer(self._renderer(call).many(listed), 200, call.wanted.content_type)
 
     def create(self, call: Call) -> Answer:
@@ -183,11 +190,14 @@ class Verbs:
         answer = Answer(shown, status, wanted.content_type)
         return _warned(answer, context) if context is not None else answer
 
+    def _columns(self, kind: Kind) -> Sequence[Column]:
+        return self._registry.columns(kind) if kind.kept else self._answered.columns(kind)
+
     def _renderer(self, call: Call) -> Renderer:
         kind = call.target.kind
         return Renderer(
             kind,
-            () if call.wanted.plain or not kind.kept else self._registry.columns(kind),
+            () if call.wanted.plain else self._columns(kind),
             call.wanted,
             now=lambda: call.now,
             include_object=call.query.include_object,

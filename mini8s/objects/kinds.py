@@ -31,6 +31,7 @@ class Kind:
     ephemeral: bool = False  # written lazily: losing the newest of it in a power cut does no harm
     verbs: tuple[str, ...] = ALL_VERBS
     storage: Kind | None = None  # of one object served in several versions: the kind it is stored as
+    kept: bool = True  # whether there are objects of it in the store; a review is answered and forgotten
 
     @property
     def api_version(self) -> str:
@@ -40,11 +41,6 @@ class Kind:
     def stored(self) -> Kind:
         """The kind that holds the objects: itself, but for a further version of another."""
         return self.storage or self
-
-    @property
-    def kept(self) -> bool:
-        """Whether there are objects of it in the store; a review is answered and forgotten."""
-        return "get" in self.verbs
 
     @property
     def singular(self) -> str:
@@ -73,7 +69,8 @@ class Kind:
         return self.prefix(namespace) + name
 
 
-_CREATE = ("create",)  # the verbs of a kind whose objects are answered and not kept
+# the verbs of kinds whose objects are answered and not kept: those that ask, and those that show
+_CREATE, _READ = ("create",), ("get", "list")
 _ALL = ("all",)  # the category of `kubectl get all`
 _STATUS, _SCALE = ("status",), ("status", "scale")
 
@@ -98,7 +95,7 @@ PERSISTENTVOLUMES = Kind("", "v1", "PersistentVolume", "persistentvolumes", Fals
 PERSISTENTVOLUMECLAIMS = Kind(
     "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True, ("pvc",), (), _STATUS
 )
-BINDINGS = Kind("", "v1", "Binding", "bindings", verbs=_CREATE)
+BINDINGS = Kind("", "v1", "Binding", "bindings", verbs=_CREATE, kept=False)
 DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments", True, ("deploy",), _ALL, _SCALE)
 REPLICASETS = Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), _ALL, _SCALE)
 STATEFULSETS = Kind("apps", "v1", "StatefulSet", "statefulsets", True, ("sts",), _ALL, _SCALE)
@@ -138,18 +135,28 @@ SIGNINGREQUESTS = Kind(
     "certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", False, ("csr",),
     (), ("status", "approval"),
 )  # fmt: skip
-TOKENREVIEWS = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", False, verbs=_CREATE)
+TOKENREVIEWS = Kind(
+    "authentication.k8s.io", "v1", "TokenReview", "tokenreviews", False, verbs=_CREATE, kept=False
+)
 SELFSUBJECTREVIEWS = Kind(
-    "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False, verbs=_CREATE
+    "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False, verbs=_CREATE, kept=False
 )
 ACCESSREVIEWS = Kind(
-    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", False, verbs=_CREATE
+    "authorization.k8s.io",
+    "v1",
+    "SubjectAccessReview",
+    "subjectaccessreviews",
+    False,
+    verbs=_CREATE,
+    kept=False,
 )
 SELFACCESSREVIEWS = replace(ACCESSREVIEWS, kind="SelfSubjectAccessReview", plural="selfsubjectaccessreviews")
 SELFRULESREVIEWS = replace(ACCESSREVIEWS, kind="SelfSubjectRulesReview", plural="selfsubjectrulesreviews")
 LOCALACCESSREVIEWS = replace(
     ACCESSREVIEWS, kind="LocalSubjectAccessReview", plural="localsubjectaccessreviews", namespaced=True
 )
+NODEMETRICS = Kind("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", False, verbs=_READ, kept=False)
+PODMETRICS = Kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods", verbs=_READ, kept=False)
 
 KINDS: tuple[Kind, ...] = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, CONFIGMAPS, SECRETS, EVENTS, SERVICEACCOUNTS, PODTEMPLATES,
@@ -169,6 +176,7 @@ KINDS: tuple[Kind, ...] = (
     SIGNINGREQUESTS,
     TOKENREVIEWS, SELFSUBJECTREVIEWS,
     ACCESSREVIEWS, SELFACCESSREVIEWS, SELFRULESREVIEWS, LOCALACCESSREVIEWS,
+    NODEMETRICS, PODMETRICS,
 )  # fmt: skip
 
 # Those that have objects of their own in the store: neither answered only, nor another version.

@@ -21,8 +21,9 @@ def list_body(
     continue_token: str = "",
     remaining: int | None = None,
 ) -> bytes:
-    """A List object; `remaining` is said only beside a continue token, as upstream does."""
-    metadata: Obj = {"resourceVersion": str(revision)}
+    """A List object; `remaining` is said only beside a continue token, as upstream does. What is not kept has
+    no revision: 0."""
+    metadata: Obj = {"resourceVersion": str(revision)} if revision else {}
     if continue_token:
         metadata["continue"] = continue_token
         if remaining is not None:

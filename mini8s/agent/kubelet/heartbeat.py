@@ -67,6 +67,11 @@ class Heartbeat:
     def allocatable(self) -> Mapping[str, str]:
         return node.allocatable(self._host)
 
+    @property
+    def engine_root(self) -> str:
+        """The engine's own folder, "" until it has said which."""
+        return self._engine.root if self._engine else ""
+
     def step(self) -> float:
         """One round; seconds until the next."""
         try:

@@ -63,6 +63,11 @@ class PodWorker:
         renewal = self.tokens.renew_in(uid) if task.sandbox else None
         return min((wait for wait in (done.wake_seconds, renewal) if wait is not None), default=None)
 
+    def running(self) -> list[RunningPod]:
+        """What the engine had of each pod at the last look."""
+        seen = [memory.running for memory in list(self.memories.values())]
+        return [one for one in seen if one is not None]
+
     def retry(self, uid: str) -> None:
         """Something that the pod may have waited for has changed."""
         memory = self.memories.get(uid)

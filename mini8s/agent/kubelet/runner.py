@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mini8s.agent.kubelet.disk_usage import DiskUsage
+from mini8s.agent.kubelet.documents import Documents
 from mini8s.agent.kubelet.executor import Executor
 from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.image_folder import ImageFolder
@@ -27,8 +29,10 @@ from mini8s.agent.kubelet.relist import Relist
 from mini8s.agent.kubelet.sessions import Sessions
 from mini8s.agent.kubelet.starting import Starter
 from mini8s.agent.kubelet.status_writer import StatusWriter
+from mini8s.agent.kubelet.storage import Storage
 from mini8s.agent.kubelet.streams import Streams
 from mini8s.agent.kubelet.tokens import AccountTokens
+from mini8s.agent.kubelet.usage import Usage
 from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.runtime.base import EngineDown, Runtime
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
@@ -123,8 +127,19 @@ class Kubelet:
             self._statuses,
             self._wanted,
         )
-        pod_of = self._pods.cache.get
-        self.streams = Streams(Logs(self._runtime, pod_of), Sessions(self._runtime, pod_of), self._clock)
+        self.streams = self._make_streams()
+
+    def _make_streams(self) -> Streams:
+        pod_of, counts = self._pods.cache.get, DiskUsage(self._clock)
+        documents = Documents(
+            node=self._node.name,
+            usage=Usage(self._worker.running, self._clock, self._stop.wait),
+            storage=lambda: Storage(self._node.data_dir, self._heartbeat.engine_root, counts),
+            pods=self._pods.cache.list,
+            pod_of=self._wanted,
+        )
+        sessions = Sessions(self._runtime, pod_of)
+        return Streams(Logs(self._runtime, pod_of), documents, sessions, self._clock)
 
     def _make_heartbeat(self) -> Heartbeat:
         return Heartbeat(

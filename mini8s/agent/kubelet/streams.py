@@ -2,7 +2,8 @@
 
 `GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=true…` gets a stream of bytes; while it waits for more
 output, the socket is watched for the asker going away. `/exec/…`, `/attach/…` and `/portForward/…` are
-upgraded: what is spoken then is the business of `agent/streams`.
+upgraded: what is spoken then is the business of `agent/streams`. All else is a document, such as
+`/stats/summary` (`documents`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from mini8s.agent.kubelet.documents import Documents
 from mini8s.agent.kubelet.logs import LogOptions, Logs, limited
 from mini8s.agent.kubelet.sessions import Agreed, NoContainer, Request, Sessions
 from mini8s.agent.runtime.base import EngineError, LogStream
@@ -49,8 +51,9 @@ class Asked:
 
 
 class Streams:
-    def __init__(self, logs: Logs, sessions: Sessions, clock: Clock) -> None:
+    def __init__(self, logs: Logs, documents: Documents, sessions: Sessions, clock: Clock) -> None:
         self._logs = logs
+        self._documents = documents
         self._sessions = sessions
         self._clock = clock
 
@@ -79,7 +82,10 @@ class Streams:
             case ("portForward", namespace, pod):
                 _upgrade(sock, rest, self._sessions.forward(namespace, pod, asked.request))
             case _:
-                raise NotFound(f"the node doesn't serve {asked.method} /{'/'.join(asked.path)}")
+                document = self._documents.get(asked.path, asked.query) if asked.method == "GET" else None
+                if document is None:
+                    raise NotFound(f"the node doesn't serve {asked.method} /{'/'.join(asked.path)}")
+                _send(sock, "200 OK", document.content_type, document.body)
 
     def _container_logs(self, sock: socket.socket, whose: tuple[str, str, str], asked: Asked) -> None:
         options = LogOptions.parse(asked.query, self._clock.now())
@@ -128,19 +134,20 @@ def _send_chunks(sock: socket.socket, pieces: Iterable[bytes]) -> None:
 
 
 def _send_error(sock: socket.socket, error: ApiError) -> None:
-    body = encode_json(error.status())
-    status = f"{error.code} {error.reason}"
     try:
-        sock.sendall(_head(status, "Content-Type: application/json", f"Content-Length: {len(body)}") + body)
+        _send(sock, f"{error.code} {error.reason}", "application/json", encode_json(error.status()))
     except OSError as gone:
         log.info("nobody was left to hear %r: %s", error.message, gone)
 
 
 def _send_sentence(sock: socket.socket, sentence: str) -> None:
     """kubectl shows a plain answer to an upgrade as it is."""
-    body = f"{sentence}\n".encode()
-    length = f"Content-Length: {len(body)}"
-    sock.sendall(_head("404 Not Found", "Content-Type: text/plain", length) + body)
+    _send(sock, "404 Not Found", "text/plain", f"{sentence}\n".encode())
+
+
+def _send(sock: socket.socket, status: str, content_type: str, body: bytes) -> None:
+    head = _head(status, f"Content-Type: {content_type}", f"Content-Length: {len(body)}")
+    sock.sendall(head + body)
 
 
 def _head(status: str, *headers: str) -> bytes:

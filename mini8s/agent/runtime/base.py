@@ -113,6 +113,8 @@ class Container:
     error: str = ""
     sandbox_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0  # of its main process, 0 when it doesn't run
+    log_path: str = ""  # the file that its output goes to, rotated ones lie beside it
 
     @property
     def running(self) -> bool:
@@ -179,6 +181,7 @@ class EngineInfo:
     name: str  # docker
     version: str
     cgroup_version: int
+    root: str = ""  # the folder of images, layers and logs
 
 
 class EngineError(Exception):

@@ -57,7 +57,8 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         with translated():
             said = self._client.info()
-        return EngineInfo("docker", said["ServerVersion"], int(said.get("CgroupVersion") or 1))
+        version = int(said.get("CgroupVersion") or 1)
+        return EngineInfo("docker", said["ServerVersion"], version, said.get("DockerRootDir") or "")
 
     def pods(self) -> Mapping[str, Trace]:
         with translated():

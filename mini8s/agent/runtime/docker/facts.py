@@ -68,6 +68,8 @@ def container(inspected: Json) -> Container:
         error=state.get("Error") or "",
         sandbox_id=labels.get(names.SANDBOX, ""),
         labels=labels,
+        pid=state.get("Pid") or 0,
+        log_path=inspected.get("LogPath") or "",
     )
 
 
