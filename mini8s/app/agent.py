@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mini8s.app import host
-from mini8s.app.layout import agent_files
+from mini8s.app.layout import agent_files, write_private
 from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
 from mini8s.config import AgentSettings
 from mini8s.util.backoff import Backoff
@@ -25,7 +25,7 @@ def run(settings: AgentSettings) -> int:
     host.require_docker(settings.docker_host)
     with host.lock(agent_files(settings.data_dir).root / "lock"):
         with in_child(functools.partial(join, settings)):
-            pass
+            write_private(agent_files(settings.data_dir).node_ip, settings.node_ip.encode())
         return Supervisor([Child("agent", functools.partial(_node, settings))]).run()
 
 
@@ -36,7 +36,7 @@ def complete(settings: AgentSettings) -> AgentSettings:
     return replace(
         settings,
         node_name=host.node_name(settings.node_name),
-        node_ip=host.node_ip(settings.node_ip),
+        node_ip=host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip),
         token=settings.token or host.read_token(settings.token_file),
         data_dir=str(Path(settings.data_dir).absolute()),
     )

@@ -48,15 +48,17 @@ def node_name(wanted: str) -> str:
     return name
 
 
-def node_ip(wanted: str) -> str:
+def node_ip(wanted: str, note: Path) -> str:
     """The address others reach this host at: what was asked for, else the source address of the default
-    route."""
+    route, else what `note` says it was at the last start: a host whose cable is pulled may have none now."""
     if wanted:
         return address(wanted, "--node-ip")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("198.51.100.1", 9))  # TEST-NET-2 (RFC 5737); a UDP connect only asks for the route
         except OSError:
+            if note.exists():
+                return note.read_text()
             raise HostError(
                 "this host has no default route to take its address from: give --node-ip"
             ) from None

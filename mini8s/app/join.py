@@ -70,6 +70,8 @@ def join(files: AgentFiles, server_url: str, token_text: str, node_name: str) ->
     _check_ca(ca, token, server_url)
     request = tls.new_request(node_leaf(node_name))
     answer = _ask_certificate(server, ca, token, node_name, request.certificate)
+    if files.key.exists():
+        write_private(files.previous_key, files.key.read_bytes())
     write_private(files.key, request.key)
     write_private(files.ca, ca, 0o644)
     write_private(files.cluster, json.dumps(Cluster.from_json(answer).to_json()).encode())

@@ -91,6 +91,21 @@ class AgentFiles:
         return self.root / "cluster.json"
 
     @property
+    def previous_key(self) -> Path:
+        """The key before the last renewal: what lies sealed on the disk may still be under it."""
+        return self.root / "client.key.previous"
+
+    @property
+    def state(self) -> Path:
+        """What the server told this node last."""
+        return self.root / "state"
+
+    @property
+    def node_ip(self) -> Path:
+        """The node's address at its last start, for a start without a network."""
+        return self.root / "node-ip"
+
+    @property
     def images(self) -> Path:
         return self.root / "images"
 

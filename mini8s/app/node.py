@@ -1,7 +1,7 @@
 """The agent process: kubelet, pod network, proxy and resolver of one host, on one set of informers.
 
-Each of them works on its own as soon as it has what it needs; nothing here decides anything. At the end the
-pods, the VIPs and the names stay as they are.
+Each of them works on its own as soon as it has what it needs: from the host's own disk when the server was
+heard before. Nothing here decides anything. At the end the pods, the VIPs and the names stay as they are.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
+from mini8s.agent.state.keeper import State
+from mini8s.agent.state.sources import Drawer
 from mini8s.agent.tunnel import Tunnel
 from mini8s.app import registration
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files
 from mini8s.app.process import limit_arenas, stop_on_sigterm
 from mini8s.app.supervisor import Ready
+from mini8s.app.vault import NodeVault
 from mini8s.client.events import Recorder
 from mini8s.client.informer import Informers
 from mini8s.client.rest import Endpoint, Rest
@@ -35,12 +38,15 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane:
     stop, files = stop_on_sigterm(), agent_files(settings.data_dir)
     endpoint = _endpoint(files, server_url)
     rest = Rest(endpoint, user_agent=f"mini8s-agent/{VERSION}")
-    informers = Informers(rest, stop)
+    state = State(files.state, NodeVault(files.key, files.previous_key), stop)
+    state.load()
+    informers = Informers(rest, stop, state)
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
     network, proxy, dns = _networking(settings, cluster, informers, stop)
-    kubelet = _kubelet(settings, cluster, rest, informers, network, stop, control_plane=control_plane)
+    tokens = state.drawer("tokens")
+    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, control_plane=control_plane)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms = (network, proxy, dns, kubelet, tunnel)
+    rooms = (state, network, proxy, dns, kubelet, tunnel)
     for room in rooms:
         room.start()
     informers.start()
@@ -89,6 +95,7 @@ def _kubelet(
     rest: Rest,
     informers: Informers,
     network: Network,
+    tokens: Drawer,
     stop: Stop,
     *,
     control_plane: bool,
@@ -109,6 +116,7 @@ def _kubelet(
         clock=clock,
         stop=stop,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock),
+        tokens=tokens,
         network_trouble=lambda: "" if network.ready else network.sentence,
     )
 

@@ -48,7 +48,7 @@ def run(settings: ServerSettings) -> int:
 
 def complete(settings: ServerSettings) -> ServerSettings:
     """The settings with what this host says about itself filled in."""
-    node_ip = host.node_ip(settings.node_ip)
+    node_ip = host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip)
     return replace(
         settings,
         node_name=host.node_name(settings.node_name),
@@ -82,6 +82,7 @@ def prepare(settings: ServerSettings) -> None:
     try:
         bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, SystemClock().now())
         if not settings.disable_agent:
+            write_private(agent.node_ip, settings.node_ip.encode())
             write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
     except OSError as error:
         raise host.unwritable(error, Path(settings.data_dir)) from error

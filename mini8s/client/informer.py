@@ -3,6 +3,10 @@
 Invariant: the cache goes from one state of the server to a later one and never skips a change that a handler
 would need: a broken watch resumes from the last revision seen, and when the server no longer knows that
 revision everything is listed again and the handlers get the difference.
+
+A process that must work without its server lets a `Memory` fill the cache with what was last known: such a
+picture counts as synced, and the first list replaces it as any later one would. What the picture lacks may
+be there all the same until the server is `heard`.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import SystemRandom
+from typing import Protocol
 
 from mini8s.client.base import RETRY_SECONDS, Api, Watch
 from mini8s.client.cache import Cache, IndexFunction
@@ -47,7 +52,8 @@ class Informer:
     ) -> None:
         self.kind = kind
         self.cache = Cache()
-        self.synced = threading.Event()  # set once the first list is in the cache and with the handlers
+        self.synced = threading.Event()  # set once a whole picture is in the cache and with the handlers
+        self.heard = False  # whether that was the server's own answer to this process
         self._api = api
         self._stop = stop
         self._namespace, self._fields, self._labels = namespace, fields, labels
@@ -55,6 +61,7 @@ class Informer:
         self._random = random
         self._lock = threading.RLock()  # a handler that joins sees each change once: guards list and calls
         self._handlers: list[Handler] = []
+        self._waiting: list[Callable[[], None]] = []  # for the server's first answer
         self._version = ""  # where the next watch goes on; empty: list
         self._seen = 0
         self._watch: Watch | None = None
@@ -66,6 +73,28 @@ class Informer:
     def version(self) -> int:
         """The revision up to which the cache has seen all changes; 0 before the first list."""
         return self._seen
+
+    @property
+    def selection(self) -> str:
+        """What it follows, in words that are the same in every process."""
+        chosen = (self._namespace, self._fields, self._labels)
+        return "?".join((self.kind.resource, *(part for part in chosen if part)))
+
+    def prime(self, items: Iterable[Obj]) -> None:
+        """Begin with what was known before this process: until the server is heard, that is how it is."""
+        with self._lock:
+            for obj in items:
+                self._tell(self.cache.put(obj), obj)
+        self.synced.set()
+
+    def once_heard(self, call: Callable[[], None]) -> None:
+        """Call when the server has been heard for the first time, at once if it has; quick, raises
+        nothing."""
+        with self._lock:
+            if not self.heard:
+                self._waiting.append(call)
+                return
+        call()
 
     def subscribe(self, handler: Handler) -> None:
         """Call `handler(old, new)` for what is there and for every change; it must be quick and not raise."""
@@ -108,6 +137,10 @@ class Informer:
         self._replace(listed.items, listed.resource_version)
         self._heard()
         self.synced.set()
+        with self._lock:
+            self.heard, waiting, self._waiting = True, self._waiting, []
+        for call in waiting:
+            call()
 
     def _follow(self) -> bool:
         """Watch until the server ends it; whether anything came."""
@@ -190,10 +223,31 @@ class Informer:
         return self._backoff.failed() * (0.5 + self._random())
 
 
+class Memory(Protocol):
+    """What a process keeps of its informers' pictures for the next one."""
+
+    def adopt(self, informer: Informer) -> None:
+        """Prime it with what is known, and keep what it sees from now on. Before it is started."""
+
+    def release(self, informer: Informer) -> None:
+        """Nobody needs this picture any more."""
+
+
+class NoMemory:
+    """Fulfils Memory for a process that has no need of one."""
+
+    def adopt(self, informer: Informer) -> None:
+        """It begins empty."""
+
+    def release(self, informer: Informer) -> None:
+        """Nothing was kept."""
+
+
 class Informers:
     """The informers of a process, one for each selection that somebody asked for."""
 
-    def __init__(self, api: Api, stop: Stop) -> None:
+    def __init__(self, api: Api, stop: Stop, memory: Memory | None = None) -> None:
+        self.memory = memory or NoMemory()
         self._api = api
         self._stop = stop
         self._informers: dict[tuple[str, str, str, str, Keep | None], Informer] = {}
@@ -218,6 +272,7 @@ class Informers:
             self._informers[key] = Informer(
                 self._api, kind, self._stop, namespace=namespace, fields=fields, labels=labels, keep=keep
             )
+            self.memory.adopt(self._informers[key])
         for name, function in (indexers or {}).items():
             self._informers[key].cache.add_index(name, function)
         return self._informers[key]

@@ -114,15 +114,16 @@ class Host:
     def mend(self) -> None:
         network.set_cable(self.place, self.number, up=True)
 
-    def reboot(self) -> None:
+    def reboot(self, *, plugged: bool = True) -> None:
         """Power off and on: every process, link, route, table and mount is gone, the files stay, the engine
-        starts again. Whoever started agents starts them again too. A pulled cable is plugged in again."""
+        starts again. Whoever started agents starts them again too. The cable is plugged in by then, or
+        pulled."""
         ending.end(self.place, self.number, forget=False)
-        self.start()
+        self.start(plugged=plugged)
         self.wait()
 
-    def start(self) -> None:
-        network.make_host(self.place, self.number)
+    def start(self, *, plugged: bool = True) -> None:
+        network.make_host(self.place, self.number, plugged=plugged)
         self.folder.mkdir(parents=True, exist_ok=True)
         engine.start(self.folder, self.place.host(self.number), self.command())
 

@@ -32,15 +32,16 @@ def make_switch(place: Place) -> None:
     inside(place.switch, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.icmp_ratelimit=0")
 
 
-def make_host(place: Place, number: int) -> None:
-    """A namespace plugged into the switch at port pN. Whatever was plugged there before is gone."""
+def make_host(place: Place, number: int, *, plugged: bool) -> None:
+    """A namespace at port pN of the switch, its cable in or out. Whatever was plugged there before is
+    gone."""
     name, port = place.host(number), f"p{number}"
     remove(name)
     ip("netns", "add", name)
     ip("-n", name, "link", "set", "lo", "up")
     unplug(place, number)
     ip("-n", place.switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", name)
-    ip("-n", place.switch, "link", "set", port, "master", "br0", "up")
+    ip("-n", place.switch, "link", "set", port, "master", "br0", "up" if plugged else "down")
     ip("-n", name, "addr", "add", f"{address(number)}/24", "dev", "eth0")
     ip("-n", name, "link", "set", "eth0", "up")
     ip("-n", name, "route", "add", "default", "via", GATEWAY)

@@ -169,8 +169,8 @@ def test_a_server_that_is_away(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> No
     assert not heart.registered
 
 
-def stored(api: FakeApi) -> Obj:
-    return api.create(PODS, {"metadata": {"namespace": "d", "name": "p"}, "spec": {"containers": []}})
+def stored(api: FakeApi, name: str = "p") -> Obj:
+    return api.create(PODS, {"metadata": {"namespace": "d", "name": name}, "spec": {"containers": []}})
 
 
 def test_a_status_is_written_once_and_again_after_a_failure() -> None:
@@ -257,3 +257,16 @@ def test_the_sandbox_program_waits_and_ends(tmp_path: Path) -> None:
         program.send_signal(signal.SIGUSR1)
         program.send_signal(signal.SIGTERM)
         assert program.wait(5) == 0
+
+
+def test_a_server_that_is_away_is_asked_for_one_pod_at_a_time() -> None:
+    api, queue = FakeApi(), WorkQueue()
+    writer = StatusWriter(api, queue)
+    for name in ("a", "b", "c"):
+        writer.put(stored(api, name), {"phase": "Running"}, gone=False)
+    api.down = True
+    assert [writer.step() for _ in range(6)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
+    api.down = False
+    assert [writer.step() for _ in range(3)] == [0, 0, 0]
+    assert {one["status"]["phase"] for one in api.list(PODS).items} == {"Running"}
+    assert len(queue) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mini8s.agent.network import forwarding, masquerade
 from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.facts import pod_addresses
 from mini8s.agent.network.ipam import Addresses
 from mini8s.agent.network.netlink import link_name
 from mini8s.agent.network.plan import (
@@ -27,6 +29,7 @@ from mini8s.agent.network.plan import (
     node,
     wanted,
 )
+from mini8s.objects.kinds import Obj
 from tests.fakes import network_objects as objects
 
 OWN = Node("h1", "10.99.0.11", "10.42.1.0/24")
@@ -103,6 +106,29 @@ def test_a_start_goes_on_behind_the_last_address() -> None:
     addresses = Addresses("10.42.1.0/24", {"a": "10.42.1.7", "old": "10.42.200.1"})
     assert addresses.of("a") == "10.42.1.7"
     assert addresses.take("b") == "10.42.1.8"
+
+
+def test_a_pod_comes_back_to_the_address_it_is_known_by() -> None:
+    """And nobody gets it first; what is no address of this range is known in vain."""
+    known = {"a": "10.42.1.1", "b": "10.42.1.3", "c": "10.42.9.9", "d": "10.42.1.0", "e": "10.42.1.7"}
+    addresses = Addresses("10.42.1.0/29", {"x": "10.42.1.4"})
+    assert [addresses.take(uid, known) for uid in "ncba"] == [
+        "10.42.1.5",
+        "10.42.1.6",
+        "10.42.1.3",
+        "10.42.1.1",
+    ]
+    assert [addresses.take("d", known)] == ["10.42.1.2"]
+    with pytest.raises(NetworkError):
+        addresses.take("e", known)
+
+
+def test_which_pods_are_known_by_an_address() -> None:
+    def pod(uid: str, phase: str = "Running", **spec: Any) -> Obj:
+        return {"metadata": {"uid": uid}, "spec": spec, "status": {"phase": phase, "podIP": f"10.42.1.{uid}"}}
+
+    pods = [pod("1"), pod("2", "Failed"), pod("3", hostNetwork=True), pod("400"), {"metadata": {"uid": "5"}}]
+    assert pod_addresses(pods) == {"1": "10.42.1.1"}
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), max_size=60))

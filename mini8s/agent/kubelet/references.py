@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet.lookup import WORDS, NotYetKnown
 from mini8s.client.base import Api
-from mini8s.client.informer import Informer
+from mini8s.client.informer import Informer, Memory, NoMemory
 from mini8s.objects import claims, meta
 from mini8s.objects.kinds import (
     CONFIGMAPS,
@@ -38,12 +38,19 @@ class _Followed:
 
 class References:
     """`changed` is called with the uid of each pod whose object changed; `volumes` follows all
-    PersistentVolumes."""
+    PersistentVolumes; `memory` knows what was so when this host was last told."""
 
-    def __init__(self, api: Api, changed: Callable[[str], None], volumes: Informer) -> None:
+    def __init__(
+        self,
+        api: Api,
+        changed: Callable[[str], None],
+        volumes: Informer,
+        memory: Memory | None = None,
+    ) -> None:
         self._api = api
         self._changed = changed
         self._volumes = volumes
+        self._memory = memory or NoMemory()
         self._lock = threading.Lock()  # guards the table; held for dictionary work only
         self._followed: dict[Reference, _Followed] = {}
 
@@ -53,6 +60,7 @@ class References:
         with self._lock:
             new = [(key, self._followed[key]) for key in wanted if self._add(key, uid)]
         for key, followed in new:
+            self._memory.adopt(followed.informer)
             followed.informer.subscribe(lambda _old, new, key=key: self._tell(key, new))  # type: ignore[misc]
             followed.informer.start()
         self._drop(uid, wanted)
@@ -97,6 +105,7 @@ class References:
             dropped = [self._followed.pop(key) for key in unused]
         for followed in dropped:
             _end(followed)
+            self._memory.release(followed.informer)
 
     def _tell(self, key: Reference, new: Obj | None) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ lost. Nothing is concluded here; a pod's uid goes on the queue, and its worker l
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mini8s.agent.runtime.base import EngineDown, Runtime, Trace
 from mini8s.util.workers import Stop
@@ -25,6 +25,11 @@ class Relist:
         self._stop = stop
         self._traces: Mapping[str, Trace] = {}
         self._again = threading.Event()
+
+    @property
+    def uids(self) -> Iterable[str]:
+        """The pods of which anything was there at the last look."""
+        return self._traces.keys()
 
     def relist(self) -> float:
         """One round: what differs from the last one; the pause until the next."""

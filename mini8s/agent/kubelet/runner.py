@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,6 @@ from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
-from mini8s.objects.errors import ApiError
 from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, SERVICES, Obj
 from mini8s.util.clock import Clock
 from mini8s.util.log import OnChange
@@ -67,7 +66,8 @@ class NodeSetup:
 
 
 class Kubelet:
-    """Runs this node's pods. `ready` once the node is registered and the engine answers. `network_trouble`
+    """Runs this node's pods. `ready` once it knows them, from the server or from before, and the engine
+    answers. `network_trouble`
     says why pods can't be connected, "" when they can."""
 
     def __init__(  # noqa: PLR0913 - a composition root: every argument is another room's door
@@ -88,6 +88,7 @@ class Kubelet:
         stop: Stop,
         recorder: EventSink,
         network_trouble: Callable[[], str] = lambda: "",
+        tokens: MutableMapping[str, Obj] | None = None,
     ) -> None:
         self._rest, self._runtime, self._network = rest, runtime, network
         self._clock, self._stop, self._recorder = clock, stop, recorder
@@ -110,8 +111,8 @@ class Kubelet:
         self._said = OnChange(log)
         self._threads: list[Worker] = []
         self._relist = Relist(self._runtime, self._queue.add, self._stop)
-        self._references = References(self._rest, self._again, self._volumes)
-        self._tokens = AccountTokens(self._rest, self._clock)
+        self._references = References(self._rest, self._again, self._volumes, informers.memory)
+        self._tokens = AccountTokens(self._rest, self._clock, tokens)
         self._local_volumes = self._make_local_volumes()
         self._images = Images(self._runtime, self._recorder, self._clock, self._again)
         self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
@@ -190,13 +191,13 @@ class Kubelet:
 
     @property
     def ready(self) -> bool:
-        return self._heartbeat.registered and not self._relist.trouble
+        known_from_before = self._pods.synced.is_set() and not self._pods.heard
+        return (self._heartbeat.registered or known_from_before) and not self._relist.trouble
 
     def start(self) -> None:
-        """Return at once; pods are touched only when the server has said which ones it wants."""
+        """Return at once; pods are touched only when it is known which ones the server wants."""
         self._folder.prepare()
-        for uid in all_uids(self._node.data_dir):
-            self._queue.add(uid)
+        self._pods.once_heard(self._look_at_all)
         self._pods.subscribe(self._pod_changed)
         self._pods.start()
         self._services.start()
@@ -210,7 +211,7 @@ class Kubelet:
             ("image-folder", self._scan_images),
             ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
             ("probes", self._prober.step),
-            ("status", self._write_status),
+            ("status", self._statuses.step),
             ("local-volumes", lambda: self._local_volumes.step(POLL_SECONDS)),
             *((f"pods-{number}", self._work) for number in range(WORKERS)),
         ]
@@ -235,11 +236,11 @@ class Kubelet:
         if not self._known():
             self._stop.wait(0.1)
             return
-        uid = self._queue.get(POLL_SECONDS)
+        uid = self._queue.get()
         if uid is None:
             return
         try:
-            wake = self._worker.sync(uid)
+            wake = self._worker.sync(uid) if self._may_judge(uid) else None
         except EngineDown as error:
             self._said.say(f"pods wait for the container engine: {error}")
             self._queue.add_rate_limited(uid)
@@ -254,22 +255,18 @@ class Kubelet:
             self._queue.done(uid)
 
     def _known(self) -> bool:
-        """Whether the server has said which pods it wants: before that, none is an orphan and none is
-        missing. Images that came as files are loaded first, so that no pod asks a registry for them."""
+        """Whether it is known which pods the server wants. Images that came as files are loaded first, so
+        that no pod asks a registry for them."""
         return self._pods.synced.is_set() and self._services.synced.is_set() and self._folder.loaded
 
-    def _write_status(self) -> None:
-        uid = self._status_queue.get(POLL_SECONDS)
-        if uid is None:
-            return
-        try:
-            self._statuses.write(uid)
-        except ApiError:
-            self._status_queue.add_rate_limited(uid)
-        else:
-            self._status_queue.forget(uid)
-        finally:
-            self._status_queue.done(uid)
+    def _may_judge(self, uid: str) -> bool:
+        """What is known from before may lack the newest pods: none is an orphan until the server was
+        heard."""
+        return self._pods.heard or self._wanted(uid) is not None
+
+    def _look_at_all(self) -> None:
+        for uid in {*all_uids(self._node.data_dir), *self._relist.uids}:
+            self._queue.add(uid)
 
     def _scan_images(self) -> float:
         try:

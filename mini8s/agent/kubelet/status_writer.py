@@ -10,11 +10,12 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from mini8s.client.base import Api
+from mini8s.client.base import RETRY_SECONDS, Api
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
-from mini8s.objects.errors import ApiError, Conflict, NotFound
+from mini8s.objects.errors import ApiError, Conflict, NotFound, ServiceUnavailable
 from mini8s.objects.kinds import PODS, Obj
+from mini8s.util.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class StatusWriter:
         self._queue = queue
         self._lock = threading.Lock()  # guards the table
         self._said: dict[str, _Said] = {}
+        self._pause = Backoff(first=0.2, most=RETRY_SECONDS)
 
     def put(self, pod: Obj, status: Obj, *, gone: bool) -> None:
         """`gone`: nothing of the pod is left here, so the server may forget it."""
@@ -65,6 +67,26 @@ class StatusWriter:
     def forget(self, uid: str) -> None:
         with self._lock:
             self._said.pop(uid, None)
+
+    def step(self) -> float:
+        """A round of the writer's thread: one pod's words; the pause before the next, because a server that
+        is away is away for all of them."""
+        uid = self._queue.get()
+        if uid is None:
+            return 0.0
+        try:
+            self.write(uid)
+        except ServiceUnavailable:
+            self._queue.add(uid)
+            return self._pause.failed()
+        except ApiError:
+            self._queue.add_rate_limited(uid)
+        else:
+            self._pause.succeeded()
+            self._queue.forget(uid)
+        finally:
+            self._queue.done(uid)
+        return 0.0
 
     def write(self, uid: str) -> None:
         """Say what is to be said of one pod. Raises what may be tried again."""

@@ -7,10 +7,12 @@ served.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Any
 
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
+from mini8s.objects.pods import is_terminal
 
 SERVICE_NAME = "kubernetes.io/service-name"  # the label by which a slice says whose it is
 BY_SERVICE = "service"  # the index of slices by the Service they belong to
@@ -19,6 +21,16 @@ BY_SERVICE = "service"  # the index of slices by the Service they belong to
 def items(value: Any) -> list[Obj]:
     """The objects of a list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def pod_addresses(pods: Iterable[Obj]) -> dict[str, str]:
+    """By which address each pod that may still run is known, by uid."""
+    found = {
+        meta.uid(pod): str((pod.get("status") or {}).get("podIP") or "")
+        for pod in pods
+        if not is_terminal(pod) and not (pod.get("spec") or {}).get("hostNetwork")
+    }
+    return {uid: address for uid, address in found.items() if is_ipv4(address)}
 
 
 def service_of(piece: Obj) -> str:

@@ -3,7 +3,8 @@
 Nothing is written to a file: the kernel's links and routes say who has what, and this picture is made from
 them at every start. The first address of the range is the host's end of a tunnel; the last is left out
 because people and tools take it for a broadcast address. A free address is taken as late as possible after
-it was given back: who still talks to the old pod should not meet another.
+it was given back: who still talks to the old pod should not meet another. A pod that loses its sandbox, as
+all do when their host is switched off, gets the address again that others know it by.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import ipaddress
 from collections.abc import Mapping
 
 from mini8s.agent.network.base import NetworkError
+
+NOBODY: Mapping[str, str] = {}
 
 
 class Addresses:
@@ -41,16 +44,28 @@ class Addresses:
     def all(self) -> Mapping[str, str]:
         return dict(self._of)
 
-    def take(self, uid: str) -> str:
-        """The pod's address, a new one when it has none. Raises NetworkError."""
+    def take(self, uid: str, known: Mapping[str, str] = NOBODY) -> str:
+        """The pod's address; when it has none the one it is `known` by, or a new one that no pod is known by.
+        Raises NetworkError."""
         if uid in self._of:
             return self._of[uid]
+        address = known.get(uid, "")
+        if not self._is_free(address):
+            address = self._next_free(set(known.values()))
+        self._of[uid] = address
+        self._used.add(address)
+        return address
+
+    def _is_free(self, address: str) -> bool:
+        if not address or address in self._used:
+            return False
+        return 0 <= int(ipaddress.IPv4Address(address)) - self._first < self._size
+
+    def _next_free(self, but: set[str]) -> str:
         for step in range(self._size):
             address = str(ipaddress.IPv4Address(self._first + (self._next + step) % self._size))
-            if address not in self._used:
+            if address not in self._used and address not in but:
                 self._next = (self._next + step + 1) % self._size
-                self._of[uid] = address
-                self._used.add(address)
                 return address
         raise NetworkError(f"no address is left in this node's pod range {self._cidr}")
 

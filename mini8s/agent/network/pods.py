@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 
 from mini8s.agent.network.base import NetworkError
 from mini8s.agent.network.ipam import Addresses
@@ -10,11 +11,15 @@ from mini8s.agent.network.netlink import Kernel, link_name
 
 
 class Pods:
-    """Fulfils `base.PodNetwork` for one range of addresses."""
+    """Fulfils `base.PodNetwork` for one range of addresses. `known` says by which address each pod is known
+    to others."""
 
-    def __init__(self, kernel: Kernel, pod_cidr: str, mtu: int) -> None:
+    def __init__(
+        self, kernel: Kernel, pod_cidr: str, mtu: int, known: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._kernel = kernel
         self._mtu = mtu
+        self._known = known
         self._lock = threading.Lock()  # guards the addresses and who is busy
         self._busy: set[str] = set()  # pods that are being attached: the kernel doesn't show them yet
         links = kernel.pod_links()
@@ -58,8 +63,9 @@ class Pods:
         present = self._kernel.address_in(pid)
         if present and present == self.address(uid):
             return present
+        known = self._known()
         with self._lock:
-            address = self._addresses.take(uid)
+            address = self._addresses.take(uid, known)
         try:
             self._kernel.remove_link(link_name(uid))  # of a sandbox before this one
             self._kernel.add_pod(uid, pid, address, self._mtu)

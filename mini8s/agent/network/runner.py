@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 from mini8s.agent.network import forwarding, masquerade, plan, ruleset, sysctl
 from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.facts import pod_addresses
 from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel, link_name
 from mini8s.agent.network.pods import Pods
 from mini8s.client.informer import Informers
-from mini8s.objects.kinds import NODES, Obj
+from mini8s.objects.kinds import NODES, PODS, Obj
 from mini8s.util.backoff import Backoff
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
@@ -24,6 +25,7 @@ from mini8s.util.workers import Stop, Worker
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 30.0  # how soon what somebody else changed is mended
+USUAL_MTU = 1500  # Ethernet's
 IDLE_SECONDS = 1.0  # how soon a stop is seen
 
 
@@ -44,6 +46,7 @@ class Network:
         kernel: Kernel | None = None,
     ) -> None:
         self._nodes = informers.of(NODES)
+        self._own_pods = informers.of(PODS, fields=f"spec.nodeName={node_name}")
         self._name, self._address, self._backend = node_name, node_ip, backend
         self._cluster_cidr, self._service_cidr, self._cluster_dns = cluster_cidr, service_cidr, cluster_dns
         self._stop = stop
@@ -108,21 +111,25 @@ class Network:
             self._said.say("waiting for the server to give this node a range of pod addresses")
             return
         own = plan.Node(own.name, self._address, own.pod_cidr)
-        self._prepare(own)
-        problems = self._apply(nodes, own)
+        problems = self._prepare(own) + self._apply(nodes, own)
         problems += [problem for problem in [forwarding.make_room(self._cluster_cidr)] if problem]
         count = self._ready_pods().refresh()
         self._said.say("; ".join([f"pods of this node have addresses of {own.pod_cidr}", *problems]))
         log.debug("%d pods have an address", count)
 
-    def _prepare(self, own: plan.Node) -> None:
-        """What must be there before the first pod."""
+    def _prepare(self, own: plan.Node) -> list[str]:
+        """What must be there before the first pod; what was wrong with it. A host whose cable is pulled may
+        have lost its address, and its pods are to have theirs."""
+        problems = []
         sysctl.switch("ip_forward", 1)
         # what `all` says can't be undone for a link; links that aren't pods' keep their own setting
         sysctl.switch("conf/all/send_redirects", 0)
         if self._cluster_dns:
             self._kernel.add_local_address(self._cluster_dns)
-        mtu = self._kernel.link_of(own.address)[1]
+        try:
+            mtu = self._kernel.link_of(own.address)[1]
+        except NetworkError as error:
+            mtu, problems = USUAL_MTU, [str(error)]
         if self._backend == plan.VXLAN:
             mtu -= VXLAN_OVERHEAD
             mac, address = plan.tunnel_mac(own.pod_cidr), plan.tunnel_address(own.pod_cidr)
@@ -130,7 +137,9 @@ class Network:
         else:
             self._kernel.remove_link(plan.TUNNEL)  # of an earlier choice
         if self._pod_cidr != own.pod_cidr:
-            self._pods, self._pod_cidr = Pods(self._kernel, own.pod_cidr, mtu), own.pod_cidr
+            self._pods = Pods(self._kernel, own.pod_cidr, mtu, self._known_addresses)
+            self._pod_cidr = own.pod_cidr
+        return problems
 
     def _apply(self, nodes: Sequence[plan.Node], own: plan.Node) -> list[str]:
         """Make routes and masquerade true; what can't be. One host that can't be reached must not keep the
@@ -151,6 +160,9 @@ class Network:
             ruleset.load(text)
             self._masquerade = text
         return problems
+
+    def _known_addresses(self) -> dict[str, str]:
+        return pod_addresses(self._own_pods.cache.list())
 
     def _ready_pods(self) -> Pods:
         if self._pods is None:

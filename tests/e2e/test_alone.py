@@ -1,0 +1,166 @@
+"""A host whose cable is pulled and that is then switched off and on: it brings everything back by itself, and
+has nothing to mend when its server is there again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import Host, Hosts
+from hosts.cluster import Cluster
+from space import Obj, Space, config_map, container, pod, secret, space
+
+from mini8s.agent.state.journal import Journal
+
+SECRET = "sesame"
+NAME = "web.alone.svc.cluster.local"
+WEB: Obj = {
+    "name": "main",
+    "image": "mini8s-hello:v1",
+    "readinessProbe": {"httpGet": {"path": "/", "port": 8080}},
+}
+SERVICE: Obj = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web"},
+    "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+}
+MOUNTS = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "secret", "memory")]
+VOLUMES: list[Obj] = [
+    {"name": "config", "configMap": {"name": "settings"}},
+    {"name": "secret", "secret": {"secretName": "word"}},
+    {"name": "memory", "emptyDir": {"medium": "Memory"}},
+]
+ENV = [
+    {"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "word", "key": "it"}}},
+    {"name": "OPTIONAL", "valueFrom": {"configMapKeyRef": {"name": "none", "key": "it", "optional": True}}},
+]
+
+
+@pytest.fixture(scope="module")
+def pair(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
+    with Cluster(hosts.up(2), image_archives) as cluster:
+        cluster.server(1, f"--token={SECRET}", "--disable-agent")
+        cluster.agent(2, f"--token={SECRET}")
+        cluster.wait_ready("h2")
+        yield cluster
+
+
+def containers(host: Host) -> dict[str, str]:
+    """Every container of the host's engine by name: its id and its state."""
+    said = host.docker("ps", "--all", "--format={{.Names}} {{.ID}} {{.State}}")
+    return dict(line.split(" ", 1) for line in said.splitlines())
+
+
+def told(host: Host) -> dict[str, Obj]:
+    """The pods that the host would know of after a power cut."""
+    found: dict[str, Obj] = {}
+    for entry in Journal(host.data / "agent" / "state").read():
+        if entry.verb == "put" and entry.shelf.startswith("pods?"):
+            found[entry.key.partition("/")[2]] = entry.value
+    return found
+
+
+def settled(pods: dict[str, Obj]) -> bool:
+    return {one["status"].get("phase") for one in pods.values()} == {"Running", "Succeeded"} and all(
+        status["ready"] or "terminated" in status["state"]
+        for one in pods.values()
+        for status in one["status"]["containerStatuses"]
+    )
+
+
+def statuses(here: Space) -> dict[str, Any]:
+    """What a restart of anything would change."""
+    return {
+        one["metadata"]["name"]: (
+            one["status"]["startTime"],
+            [(status["restartCount"], status["state"]) for status in one["status"]["containerStatuses"]],
+        )
+        for one in here.get("pods")["items"]
+    }
+
+
+def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
+    host = pair.hosts[2]
+    with space(pair, "alone") as here:
+        begin(here)
+        pair.wait_for("the pods to be written down", lambda: settled(told(host)))
+        vip, before = here.get("service", "web")["spec"]["clusterIP"], statuses(here)
+        host.reboot(plugged=False)
+        pair.programs[2].kill()
+        here.kubectl("delete", "pod", "gone-at-once", "--force", "--grace-period=0")
+        here.kubectl("delete", "pod", "gone-in-order", "--wait=false")
+        here.kubectl("patch", "configmap", "settings", "--patch", '{"data": {"mood": "happy"}}')
+        pair.agent(2, f"--token={SECRET}")
+        pair.wait_for("the VIP to answer", lambda: "web" in pair.curl(f"http://{vip}/", on=2))
+        assert host.run("dig", "+short", "@10.43.0.10", NAME).strip() == vip
+        assert "NXDOMAIN" in host.run("dig", "@10.43.0.10", f"no{NAME}")
+        pair.wait_for("all containers but the one that was done", lambda: runs(host) == 8)
+        seen = inside(host, "works", "for f in /config/mood /secret/it; do cat $f; echo; done; echo $WORD")
+        assert seen.split() == ["calm", "open", "open"]
+        assert inside(host, "works", "df /memory | tail -n 1").startswith("tmpfs")
+        assert vip in inside(host, "works", f"nslookup {NAME}")
+        alone = containers(host)
+        since = {name: started(host, name) for name in ("web", "works")}
+        host.mend()
+        pair.wait_for(
+            "what was deleted to be gone", lambda: not names(here) & {"gone-in-order", "gone-at-once"}
+        )
+        pair.wait_for(
+            "no container of theirs", lambda: not [one for one in containers(host) if "gone" in one]
+        )
+        pair.wait_for("the new mood", lambda: inside(host, "works", "cat /config/mood") == "happy")
+        for name in ("web", "works"):
+            here.wait(name, "the reboot to be told", restarted)
+        assert containers(host).items() <= alone.items()
+        after = statuses(here)
+        assert after["done"] == before["done"]
+        for name in ("web", "works"):
+            assert after[name][0] == before[name][0]
+            assert [(count, state["running"]["startedAt"]) for count, state in after[name][1]] == [
+                (1, since[name])
+            ]
+
+
+def begin(here: Space) -> None:
+    """Pods that need everything that a host keeps for them, one that is done, and two that will go."""
+    here.apply(
+        config_map("settings", mood="calm"),
+        secret("word", it="open"),
+        SERVICE,
+        pod("web", WEB),
+        pod("works", container("exec sleep 1000", volumeMounts=MOUNTS, env=ENV), volumes=VOLUMES),
+        pod("done", container("true"), restartPolicy="Never"),
+        pod("gone-at-once", container("exec sleep 1000")),
+        pod("gone-in-order", container("exec sleep 1000")),
+    )
+    here.kubectl("wait", "--for=condition=Ready", "pod/web", "pod/works", "--timeout=30s")
+
+
+def names(here: Space) -> set[str]:
+    return {one["metadata"]["name"] for one in here.get("pods")["items"]}
+
+
+def restarted(status: Obj) -> bool:
+    return [one["restartCount"] for one in status["containerStatuses"]] == [1]
+
+
+def runs(host: Host) -> int:
+    return len([one for one in containers(host).values() if one.endswith(" running")])
+
+
+def main(host: Host, name: str) -> str:
+    """The id of the pod's container that runs."""
+    return host.docker("ps", "--quiet", f"--filter=name=_main_{name}_").strip()
+
+
+def started(host: Host, name: str) -> str:
+    """Since when it does, as a pod's status says it."""
+    return host.docker("inspect", "--format={{.State.StartedAt}}", main(host, name))[:19] + "Z"
+
+
+def inside(host: Host, name: str, script: str) -> str:
+    """What a shell in the pod's running container prints."""
+    return host.docker("exec", main(host, name), "sh", "-c", script)
