@@ -55,7 +55,8 @@ def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse)
     if answer.take_over is not None:
         answer.take_over(environ[ENVIRON_KEY])
         return ()
-    headers = [("Content-Type", answer.content_type), *answer.headers]
+    headers = [("Content-Type", answer.content_type)] if answer.content_type else []
+    headers += answer.headers
     line = _LINES.get(answer.status) or f"{answer.status} Status"
     if answer.pieces is not None:
         return _streamed(answer.pieces, start_response(line, headers))

@@ -29,6 +29,7 @@ from mini8s.api.measured import measured
 from mini8s.api.metrics import Metrics, Stats
 from mini8s.api.node_usage import NodeUsage, over
 from mini8s.api.openapi import Documents
+from mini8s.api.proxy import Proxy
 from mini8s.api.pump import Pump
 from mini8s.api.representation import DEFAULT, Representation, negotiate
 from mini8s.api.resources import NOT_ALLOWED, Resources
@@ -45,7 +46,7 @@ from mini8s.objects.errors import (
     NotFound,
     Unauthorized,
 )
-from mini8s.objects.kinds import CONNECTS
+from mini8s.objects.kinds import CONNECTS, PROXY
 from mini8s.registry.base import Registry, User
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class Api:
         if user is None:
             raise Unauthorized("Unauthorized")
         user = impersonated(environ, user, self._authorize)
-        if target is not None and target.subresource != "log" and environ["REQUEST_METHOD"] in _FAST_METHODS:
+        if target is not None and _is_fast(target, environ["REQUEST_METHOD"]):
             return self._rooms.resources.answer(environ, user, target)
         if target is None and path != applying.PATH:  # which checks object by object
             self._check_path(environ, user, path)
@@ -128,7 +129,7 @@ class Api:
             )
             return
         verb = "watch" if answer.take_over is not None else verb_of(method, target, query.EMPTY)
-        if target.subresource == "log" or target.subresource in CONNECTS:
+        if target.subresource == "log" or target.subresource in {*CONNECTS, PROXY}:
             verb = "connect"
         resource = target.kind.plural + (f"/{target.subresource}" if target.subresource else "")
         said = _METRIC_VERBS.get(verb) or verb.upper() or "OTHER"
@@ -158,7 +159,14 @@ def create_app(
     verbs = Verbs(registry, Watching(registry, pump, now), answered)
     live: dict[str, Check] = {"ping": lambda: ""}
     rooms = routes.Rooms(
-        resources=Resources(verbs, Logs(registry, tunnels), Streams(registry, tunnels), allowed, now),
+        resources=Resources(
+            verbs,
+            Logs(registry, tunnels),
+            Streams(registry, tunnels),
+            Proxy(registry, tunnels),
+            allowed,
+            now,
+        ),
         applying=applying.Applying(registry, allowed, now),
         tunnels=tunnels,
         metrics=Metrics(pump, stats),
@@ -169,6 +177,11 @@ def create_app(
         server_address=server_address,
     )
     return Api(rooms, authenticate, allowed, pump)
+
+
+def _is_fast(target: Target, method: str) -> bool:
+    """Whether a request needs nothing of Flask. A proxied one may have any method and any path."""
+    return target.subresource == PROXY or (target.subresource != "log" and method in _FAST_METHODS)
 
 
 def _wanted(environ: Mapping[str, Any]) -> Representation:

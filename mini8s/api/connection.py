@@ -71,6 +71,9 @@ class Connection(Protocol):
 
     def take_socket(self) -> Socket: ...
 
+    def lives(self) -> bool:
+        """Whether the other end is still there, as far as can be told without reading from it."""
+
     def when_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call once when the other end hangs up; the connection then serves no further request. Returns what
         calls it off."""

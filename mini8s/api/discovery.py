@@ -11,13 +11,13 @@ from functools import cache
 
 from mini8s.api.answer import Answer
 from mini8s.api.representation import JSON, parameters
-from mini8s.objects.kinds import KINDS, Kind, Obj
+from mini8s.objects.kinds import KINDS, PROXY, Kind, Obj
 from mini8s.wire.codec import encode_json
 
 CUSTOM_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")  # kubectl 1.27 to 1.29 take only the latter
 _SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
-    # name: (group, version, kind) of what it answers, "" for the object's own; verbs
+    # name: (group, version, kind) of what it answers, "" for the object's own, {kind} its name; verbs
     "status": (("", "", ""), ("get", "patch", "update")),
     "ephemeralcontainers": (("", "", ""), ("get", "patch", "update")),
     "resize": (("", "", ""), ("get", "patch", "update")),
@@ -27,6 +27,7 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
     "exec": (("", "v1", "PodExecOptions"), ("create", "get")),
     "attach": (("", "v1", "PodAttachOptions"), ("create", "get")),
     "portforward": (("", "v1", "PodPortForwardOptions"), ("create", "get")),
+    PROXY: (("", "v1", "{kind}ProxyOptions"), ("create", "delete", "get", "patch", "update")),
     "finalize": (("", "", ""), ("update",)),
     "approval": (("", "", ""), ("get", "patch", "update")),
     "eviction": (("policy", "v1", "Eviction"), ("create",)),
@@ -148,7 +149,7 @@ def _subresource(kind: Kind, name: str) -> Obj:
         "name": f"{kind.plural}/{name}",
         "singularName": "",
         "namespaced": kind.namespaced,
-        "kind": answers or kind.kind,
+        "kind": answers.format(kind=kind.kind) or kind.kind,
         "verbs": list(verbs),
     }
     if answers and group:
@@ -195,9 +196,10 @@ def _aggregated_resource(kind: Kind) -> Obj:
 def _aggregated_subresource(kind: Kind, name: str) -> Obj:
     (group, version, answers), verbs = _SUBRESOURCES[name]
     own = (kind.group, kind.version, kind.kind)
+    answered = (group, version, answers.format(kind=kind.kind))
     return {
         "subresource": name,
-        "responseKind": _group_version_kind(*((group, version, answers) if answers else own)),
+        "responseKind": _group_version_kind(*(answered if answers else own)),
         "verbs": list(verbs),
     }
 

@@ -13,12 +13,13 @@ from mini8s.api.authz import Attributes, Authorize, refuse
 from mini8s.api.body import Body
 from mini8s.api.call import Call, verb_of
 from mini8s.api.logs import Logs
+from mini8s.api.proxy import Proxy
 from mini8s.api.representation import DEFAULT, negotiate
 from mini8s.api.streams import Streams
 from mini8s.api.target import Target
 from mini8s.api.verbs import Verbs
 from mini8s.objects.errors import MethodNotAllowed
-from mini8s.objects.kinds import CONNECTS
+from mini8s.objects.kinds import CONNECTS, PROXY
 from mini8s.registry.base import User
 
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
@@ -29,6 +30,7 @@ class Resources:
     verbs: Verbs
     logs: Logs
     streams: Streams
+    proxy: Proxy
     authorize: Authorize
     now: Callable[[], datetime]
 
@@ -42,6 +44,8 @@ class Resources:
             if verb != "get":
                 raise MethodNotAllowed(NOT_ALLOWED)
             return self.logs.read(environ, target)
+        if target.subresource == PROXY:
+            return self.proxy.answer(environ, target)
         if target.subresource in CONNECTS:
             if verb not in {"get", "create"}:
                 raise MethodNotAllowed(NOT_ALLOWED)

@@ -30,7 +30,7 @@ def splice(client: Socket, node: Socket) -> None:
     there.start()
     back.start()
     try:
-        while not over.wait(LOOK_SECONDS) and _lives(client):
+        while not over.wait(LOOK_SECONDS) and lives(client):
             pass  # a client whose bytes the node doesn't take now can hang up unnoticed
         _shut(client, socket.SHUT_WR)
         there.join(LINGER_SECONDS)
@@ -62,7 +62,8 @@ def _sent(sink: Socket, piece: bytes) -> bool:
     return True
 
 
-def _lives(sock: Socket) -> bool:
+def lives(sock: Socket) -> bool:
+    """Whether the other end has neither hung up nor said its last, without reading from it."""
     try:
         return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED
     except OSError:

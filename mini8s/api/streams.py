@@ -43,16 +43,22 @@ class Streams:
             raise BadRequest(f"pod {target.name} does not have a host assigned")
         with ExitStack() as stack:
             sock = stack.enter_context(self._tunnels.open(node))
-            begun = _ask(sock, _head(environ, path, node), node)
-            held = stack.pop_all()
+            return agreed(stack, sock, _head(environ, path, node), node)
 
-        def hand_over(connection: Connection) -> None:
-            with held:
-                client = connection.take_socket()
-                client.sendall(begun)
-                splice(client, sock)
 
-        return Answer(status=_status(begun), take_over=hand_over)
+def agreed(stack: ExitStack, sock: Socket, head: bytes, node: str) -> Answer:
+    """Ask for an upgrade, and hand on whatever comes of it. `stack` holds `sock`. Raises
+    ServiceUnavailable."""
+    begun = _ask(sock, head, node)
+    held = stack.pop_all()
+
+    def hand_over(connection: Connection) -> None:
+        with held:
+            client = connection.take_socket()
+            client.sendall(begun)
+            splice(client, sock)
+
+    return Answer(status=_status(begun), take_over=hand_over)
 
 
 def _path(pod: Obj, target: Target, said: list[tuple[str, str]]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mini8s.objects.kinds import NAMESPACES, Kind, by_path
+from mini8s.objects.kinds import NAMESPACES, PROXY, Kind, by_path
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A collection (no name), an object, or a subresource of it."""
+    """A collection (no name), an object, or a subresource of it. What follows `proxy` is the backend's."""
 
     kind: Kind
     namespace: str = ""
@@ -38,6 +38,8 @@ def _target(group: str, version: str, rest: list[str]) -> Target | None:
         if not namespace:
             return None
     kind = by_path(group, version, rest[0])
+    if rest[2:3] == [PROXY]:
+        rest = rest[:3]
     if kind is None or len(rest) > 3 or not all(rest):
         return None
     name = rest[1] if len(rest) > 1 else ""

@@ -13,6 +13,7 @@ import gevent
 from gevent.event import Event
 
 from mini8s.api.connection import Peer, Socket
+from mini8s.api.splice import lives
 from mini8s.util.keepalive import keep_alive
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: Linux's struct ucred
@@ -43,6 +44,9 @@ class ServedConnection:
     def take_socket(self) -> Socket:
         self.taken = True
         return TakenSocket(self._sock)
+
+    def lives(self) -> bool:
+        return lives(self._sock)
 
     def when_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
         watched = self._stream()

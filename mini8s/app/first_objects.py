@@ -55,7 +55,11 @@ def kubernetes_service(ip: str) -> Obj:
 
 def dns_service(ip: str) -> Obj:
     """The address at which each host's own resolver answers; no endpoints stand behind it."""
-    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "mini8s-dns"}
+    labels = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",  # kubectl cluster-info lists it
+        "kubernetes.io/name": "mini8s-dns",
+    }
     ports = [
         {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
         {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},

@@ -69,6 +69,22 @@ class Body(pywsgi.Input):  # type: ignore[misc]
         with gevent.Timeout(BODY_SECONDS, TimeoutError("the request's body took too long")):
             return bytes(super().read(length))
 
+    def read1(self, size: int) -> bytes:
+        """What has come of it, b"" at its end: for who passes it on. Only the socket's patience ends it."""
+        if self.chunked_input:
+            first = bytes(super().read(1))
+            left = min(self.chunk_length - self.position, size - 1) if first else 0
+            return first + bytes(super().read(left)) if left > 0 else first
+        left = min((self.content_length or 0) - self.position, size)
+        if left <= 0:
+            return b""
+        self._send_100_continue()
+        piece = bytes(self.rfile.read1(left))
+        if not piece:
+            raise OSError("the request's body broke off")
+        self.position += len(piece)
+        return piece
+
     def _discard(self) -> None:
         self.abandoned = True
         with gevent.Timeout(DISCARD_SECONDS, False):

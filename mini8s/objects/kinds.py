@@ -75,11 +75,12 @@ _ALL = ("all",)  # the category of `kubectl get all`
 _STATUS, _SCALE = ("status",), ("status", "scale")
 
 NAMESPACES = Kind("", "v1", "Namespace", "namespaces", False, ("ns",), subresources=("status", "finalize"))
-NODES = Kind("", "v1", "Node", "nodes", False, ("no",), (), _STATUS)
+PROXY = "proxy"  # the subresource whose URLs go on below it
+NODES = Kind("", "v1", "Node", "nodes", False, ("no",), (), ("status", PROXY))
 CONNECTS = ("exec", "attach", "portforward")  # subresources that are upgraded to a stream
-_OF_PODS = ("status", "ephemeralcontainers", "resize", "binding", "eviction", "log", *CONNECTS)
+_OF_PODS = ("status", "ephemeralcontainers", "resize", "binding", "eviction", "log", *CONNECTS, PROXY)
 PODS = Kind("", "v1", "Pod", "pods", True, ("po",), _ALL, _OF_PODS)
-SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), _ALL, _STATUS)
+SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), _ALL, ("status", PROXY))
 ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",))
 CONFIGMAPS = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",))
 SECRETS = Kind("", "v1", "Secret", "secrets")

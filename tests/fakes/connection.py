@@ -74,6 +74,9 @@ class FakeConnection:
     def take_socket(self) -> Socket:
         raise NotImplementedError("no test without a server takes a socket")
 
+    def lives(self) -> bool:
+        return True
+
     def when_gone(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.stream.when_gone(callback)
         return lambda: None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mini8s.agent.kubelet.dialling import Dials
 from mini8s.agent.kubelet.disk_usage import DiskUsage
 from mini8s.agent.kubelet.documents import Documents
 from mini8s.agent.kubelet.executor import Executor
@@ -139,8 +140,13 @@ class Kubelet:
             pods=self._pods.cache.list,
             pod_of=self._wanted,
         )
-        sessions = Sessions(self._runtime, pod_of)
-        return Streams(Logs(self._runtime, pod_of), documents, sessions, self._clock)
+        return Streams(
+            Logs(self._runtime, pod_of),
+            documents,
+            Sessions(self._runtime, pod_of),
+            Dials(pod_of, self._node.ip),
+            self._clock,
+        )
 
     def _make_heartbeat(self) -> Heartbeat:
         return Heartbeat(

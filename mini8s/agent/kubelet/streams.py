@@ -2,8 +2,8 @@
 
 `GET /containerLogs/NAMESPACE/POD/CONTAINER?follow=true…` gets a stream of bytes; while it waits for more
 output, the socket is watched for the asker going away. `/exec/…`, `/attach/…` and `/portForward/…` are
-upgraded: what is spoken then is the business of `agent/streams`. All else is a document, such as
-`/stats/summary` (`documents`).
+upgraded: what is spoken then is the business of `agent/streams`. `/connect/…` is the server's way to a port
+of a pod or of the node. All else is a document, such as `/stats/summary` (`documents`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from mini8s.agent.kubelet.dialling import Dials
 from mini8s.agent.kubelet.documents import Documents
 from mini8s.agent.kubelet.logs import LogOptions, Logs, limited
 from mini8s.agent.kubelet.sessions import Agreed, NoContainer, Request, Sessions
@@ -49,12 +50,19 @@ class Asked:
     def query(self) -> dict[str, str]:
         return dict(self.pairs)
 
+    @property
+    def secure(self) -> bool:
+        return self.query.get("scheme") == "https"
+
 
 class Streams:
-    def __init__(self, logs: Logs, documents: Documents, sessions: Sessions, clock: Clock) -> None:
+    def __init__(
+        self, logs: Logs, documents: Documents, sessions: Sessions, dials: Dials, clock: Clock
+    ) -> None:
         self._logs = logs
         self._documents = documents
         self._sessions = sessions
+        self._dials = dials
         self._clock = clock
 
     def serve(self, sock: socket.socket, begun: bytes = b"") -> None:
@@ -81,6 +89,10 @@ class Streams:
                 _upgrade(sock, rest, self._sessions.attach(namespace, pod, container, asked.request))
             case ("portForward", namespace, pod):
                 _upgrade(sock, rest, self._sessions.forward(namespace, pod, asked.request))
+            case ("connect", "pods", namespace, pod, port):
+                _upgrade(sock, rest, self._dials.pod(namespace, pod, port, secure=asked.secure))
+            case ("connect", "node", port):
+                _upgrade(sock, rest, self._dials.node(port, secure=asked.secure))
             case _:
                 document = self._documents.get(asked.path, asked.query) if asked.method == "GET" else None
                 if document is None:
