@@ -1,5 +1,5 @@
-"""The objects every cluster has: its namespaces and system priorities, and the Services behind which the API
-and the resolver answer.
+"""The objects every cluster has: its namespaces, system priorities and storage class, and the Services behind
+which the API and the resolver answer.
 
 Applied at every start of the API server, straight into the registry. What exists is left alone, but for the
 address of the API, which follows the server's.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mini8s.config import ServerSettings
-from mini8s.objects import kinds
+from mini8s.objects import claims, kinds
 from mini8s.objects.errors import AlreadyExists
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import Context, Registry
@@ -29,6 +29,18 @@ _PRIORITIES = {
         "necessary."
     ),
 }
+# Named as k3s names it, so that charts find it. The provisioner is our own and bears our name: who brings the
+# one that is called rancher.io/local-path, for a class of another name, shall not find two at work.
+STORAGE_CLASS: Obj = {
+    "metadata": {
+        "name": "local-path",
+        "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+    },
+    "provisioner": claims.PROVISIONER,
+    "volumeBindingMode": "WaitForFirstConsumer",
+    "reclaimPolicy": "Delete",
+    "allowVolumeExpansion": True,
+}
 
 
 def ensure(
@@ -40,6 +52,7 @@ def ensure(
     for name, value in SYSTEM_PRIORITIES.items():
         said = {"metadata": {"name": name}, "value": value, "description": _PRIORITIES[name]}
         _create(registry, context(), kinds.PRIORITYCLASSES, "", said)
+    _create(registry, context(), kinds.STORAGECLASSES, "", STORAGE_CLASS)
     _create(registry, context(), kinds.SERVICES, "default", kubernetes_service(first_ip))
     _create(registry, context(), kinds.SERVICES, "kube-system", dns_service(settings.cluster_dns))
     address, port = settings.advertise_address, settings.https_listen_port

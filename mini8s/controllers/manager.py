@@ -20,6 +20,9 @@ from mini8s.controllers.kinds.podgc import PodGc
 from mini8s.controllers.kinds.replicaset import ReplicaSets
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.tainteviction import TaintEviction
+from mini8s.controllers.kinds.volumes.binder import ClaimBinder
+from mini8s.controllers.kinds.volumes.ephemeral import EphemeralVolumes
+from mini8s.controllers.kinds.volumes.volume import PersistentVolumes
 from mini8s.controllers.runner import Runner
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.util.clock import Clock
@@ -38,6 +41,9 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     PodGc,
     Namespaces,
     ServiceAccounts,
+    EphemeralVolumes,
+    ClaimBinder,
+    PersistentVolumes,
     GarbageCollector,
 )
 

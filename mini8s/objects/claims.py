@@ -22,9 +22,14 @@ OLD_STORAGE_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 CLAIM_PROTECTION, VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
 OUR_FINALIZER = "mini8s.io/local-path"  # held until the node has removed the files
+OUR_NODE = "mini8s.io/local-path-node"  # a volume's annotation: the node whose disk it is made of
 OUR_FOLDER = "mini8s.io/local-path-folder"  # a node's annotation: where it keeps such volumes
 SIZE_ENFORCED = "mini8s.io/size-enforced"  # a volume's annotation: whether more than its size can be written
 SIZE_MADE = "mini8s.io/size-bytes"  # a volume's annotation: the size its node has made of it
+_DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
 HOST_NAME = "kubernetes.io/hostname"
 # What a PersistentVolume says of itself; everything else of its spec is its source.
 ABOUT_VOLUME = frozenset({
@@ -111,13 +116,26 @@ def reachable(volume: Obj, node: Obj) -> bool:
 
 
 def on_node(volume: Obj) -> str:
-    """The one node that a volume made by us is on, by the name it has there as a host."""
-    terms = ((volume["spec"].get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
-    for term in terms:
-        for expression in term.get("matchExpressions") or ():
-            if expression.get("key") == HOST_NAME:
-                return str((expression.get("values") or [""])[0])
-    return ""
+    """The node that a volume made by us is on."""
+    return meta.annotations(volume).get(OUR_NODE, "")
+
+
+def is_default_class(found: Obj) -> bool:
+    """Whether a StorageClass is meant by claims that name none."""
+    return any(meta.annotations(found).get(key) == "true" for key in _DEFAULT_CLASS)
+
+
+def default_class(classes: Iterable[Obj]) -> str:
+    """Of several defaults the newest counts; of those made in the same second the first by name."""
+    found = [one for one in classes if is_default_class(one)]
+    newest = max((one["metadata"].get("creationTimestamp") or "" for one in found), default="")
+    names = [meta.name(one) for one in found if (one["metadata"].get("creationTimestamp") or "") == newest]
+    return min(names, default="")
+
+
+def waits(storage_class: Obj | None) -> bool:
+    """Whether claims of this class wait for a pod that uses them."""
+    return (storage_class or {}).get("volumeBindingMode") == "WaitForFirstConsumer"
 
 
 def ephemeral_name(pod: Obj, volume: str) -> str:
@@ -138,22 +156,34 @@ def of_pod(pod: Obj) -> Iterator[tuple[str, bool]]:
             yield ephemeral_name(pod, volume["name"]), True
 
 
+def names(volume: Obj, claim: Obj) -> bool:
+    """Whether the volume says the claim's name, whoever bears it."""
+    return _names(volume["spec"].get("claimRef") or {}, claim)
+
+
+def mismatch(volume: Obj, claim: Obj) -> str:
+    """Why a claim that names the volume can't have it (`checkVolumeSatisfyClaim`); "" when it can."""
+    spec, wish = volume["spec"], claim["spec"]
+    if capacity(volume) < requested(claim):
+        return "requested PV is too small"
+    if class_name(volume) != class_name(claim):
+        return "storageClassName does not match"
+    if (spec.get("volumeMode") or "Filesystem") != (wish.get("volumeMode") or "Filesystem"):
+        return "incompatible volumeMode"
+    if not set(wish.get("accessModes") or ()) <= set(spec.get("accessModes") or ()):
+        return "incompatible accessMode"
+    return ""
+
+
 def _names(said: Mapping[str, Any], claim: Obj) -> bool:
     return said.get("name") == meta.name(claim) and said.get("namespace") == meta.namespace(claim)
 
 
 def _suits(volume: Obj, claim: Obj) -> bool:
     """Sort, class, size, modes and labels; a volume set aside for the claim need not have its labels."""
-    spec, wish = volume["spec"], claim["spec"]
-    if (spec.get("volumeMode") or "Filesystem") != (wish.get("volumeMode") or "Filesystem"):
+    if mismatch(volume, claim):
         return False
-    if capacity(volume) < requested(claim) or not set(wish.get("accessModes") or ()) <= set(
-        spec.get("accessModes") or ()
-    ):
-        return False
-    if spec.get("claimRef"):
+    if volume["spec"].get("claimRef"):
         return is_reserved(volume, claim)
-    selector = wish.get("selector")
-    if selector and not labels.from_label_selector(selector).matches(meta.labels(volume)):
-        return False
-    return class_name(volume) == class_name(claim)
+    selector = claim["spec"].get("selector")
+    return not selector or labels.from_label_selector(selector).matches(meta.labels(volume))

@@ -6,7 +6,7 @@ tried, taken back and tested without a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,20 @@ class Resources:
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFacts:
+    """A claim that a pod uses. `refusal` says why no node will do yet. A bound claim has its `volume`; one
+    that waits for its pod has `candidates`, and `made_on` says of a node (labels, name) whether a volume can
+    be made for it there: None when it can nowhere."""
+
+    claim: Obj
+    refusal: str = ""
+    volume: Obj | None = None
+    candidates: Sequence[Obj] = ()
+    made_on: Callable[[Mapping[str, str], str], bool] | None = None
+    lost: bool = False  # its volume is not there
 
 
 HostPort = tuple[str, str, int]  # address ("" for all), protocol, port
@@ -44,6 +58,8 @@ class PodFacts:
     tolerations: Sequence[Obj] = ()
     host_ports: frozenset[HostPort] = frozenset()
     scheduler: str = "default-scheduler"
+    claim_names: Sequence[tuple[str, bool]] = ()  # and whether each is made for this pod
+    claims: Sequence[ClaimFacts] = ()  # known only while the pod is being placed
 
     @property
     def key(self) -> str:
@@ -63,6 +79,7 @@ class NodeState:
     requested: Resources = Resources()
     host_ports: frozenset[HostPort] = frozenset()
     owners: Mapping[str, int] = field(default_factory=dict)
+    claims: frozenset[str] = frozenset()  # the keys of those that its pods use
 
     def with_pod(self, pod: PodFacts) -> NodeState:
         """This node after the pod was placed on it."""
@@ -78,6 +95,7 @@ class NodeState:
             self.requested + pod.requests,
             self.host_ports | pod.host_ports,
             owners,
+            self.claims.union(f"{pod.namespace}/{name}" for name, _ in pod.claim_names),
         )
 
 
@@ -88,15 +106,19 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No node fits. `reasons` counts the nodes per cause, in the scheduler's own words."""
+    """No node fits. `reasons` counts the nodes per cause, in the scheduler's own words; `why` is one that is
+    the same for all of them."""
 
     nodes: int
     reasons: Mapping[str, int]
+    why: str = ""
 
     def __str__(self) -> str:
         """The text of the FailedScheduling event, as kube-scheduler words it."""
         if not self.nodes:
             return "no nodes available to schedule pods"
+        if self.why:
+            return f"0/{self.nodes} nodes are available: {self.why}."
         causes = ", ".join(sorted(f"{count} {reason}" for reason, count in self.reasons.items()))
         return f"0/{self.nodes} nodes are available: {causes}."
 

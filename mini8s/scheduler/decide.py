@@ -14,6 +14,9 @@ from mini8s.scheduler.plugins import FILTERS, SCORES
 
 def decide(pod: PodFacts, nodes: Iterable[NodeState]) -> Placed | Refused:
     """The node to bind the pod to, or why there is none."""
+    waits = next((one.refusal for one in pod.claims if one.refusal), "")
+    if waits:
+        return Refused(sum(1 for _ in nodes), {}, waits)
     feasible: list[NodeState] = []
     reasons: Counter[str] = Counter()
     seen = 0

@@ -76,6 +76,16 @@ class Queue:
             waiting.due = now + UNSCHEDULABLE_SECONDS if waits else due
             waiting.retry_on_change = due if waits else None
 
+    def rest(self, key: str, now: float) -> None:
+        """Put off a pod that has its node and waits for somebody else: until the cluster changes (unless it
+        did meanwhile), and then at once."""
+        with self._changed:
+            waiting = self._waiting.get(key)
+            if waiting is not None:
+                changed = waiting.seen != self._changes
+                waiting.due = now if changed else now + UNSCHEDULABLE_SECONDS
+                waiting.retry_on_change = None if changed else now
+
     def due(self, now: float) -> Sequence[PodFacts]:
         """Every pod to be tried now, best first. They stay until `forget` or `failed`."""
         with self._changed:

@@ -18,10 +18,12 @@ from mini8s.client.informer import Informers
 from mini8s.objects import conditions, kinds, meta, pods
 from mini8s.objects.errors import ApiError, Conflict, NotFound
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.base import Placed, PodFacts, Refused
+from mini8s.scheduler.base import NodeState, Placed, PodFacts, Refused
 from mini8s.scheduler.decide import decide
 from mini8s.scheduler.queue import Queue
+from mini8s.scheduler.reservations import Reservations, State
 from mini8s.scheduler.snapshot import Snapshot, pod_facts
+from mini8s.scheduler.volumes import all_bound
 from mini8s.util.clock import Clock
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
@@ -43,6 +45,7 @@ class Scheduler:
         self._nodes = informers.of(kinds.NODES)
         self._pods = informers.of(kinds.PODS)
         self._queue = Queue()
+        self._reservations = Reservations(rest, informers, self._queue.cluster_changed)
         self._lock = threading.Lock()  # guards the two tables of placed pods, written by informer and binders
         self._placed: dict[str, PodFacts] = {}  # as the informer shows them, by uid
         self._assumed: dict[str, PodFacts] = {}  # bound by us, not shown yet, by uid
@@ -78,6 +81,9 @@ class Scheduler:
     def _decide(self, pod: PodFacts, snapshot: Snapshot) -> Callable[[], None] | None:
         """What is left to do on the wire once the pod has a node; None if it has none."""
         try:
+            pod = self._reservations.with_claims(pod)
+            if reserved := self._reserved(pod, snapshot):
+                return reserved
             decision = decide(pod, snapshot.nodes())
         except Exception:  # a pod that trips a plugin must not keep all others waiting
             log.exception("%s cannot be judged", pod.key)
@@ -86,10 +92,38 @@ class Scheduler:
         if isinstance(decision, Refused):
             self._refuse(pod, decision)
             return None
+        node = snapshot.node(decision.node)
         snapshot.place(pod, decision.node)
         with self._lock:
-            self._assumed[pod.uid] = replace(pod, node_name=decision.node)
-        return lambda: self._bind(pod, decision)
+            self._assumed[pod.uid] = replace(pod, node_name=decision.node, claims=())
+        if all_bound(pod.claims):
+            return lambda: self._bind(pod, decision)
+        return lambda: self._reserve(pod, node)
+
+    def _reserved(self, pod: PodFacts, snapshot: Snapshot) -> Callable[[], None] | None:
+        """What is to be done about a pod that has its node and waits for its volumes."""
+        name = self._reservations.node(pod)
+        now = self._clock.monotonic()
+        match self._reservations.state(pod, snapshot.find(name), now):
+            case State.WAITS:
+                return lambda: self._queue.rest(pod.key, now)
+            case State.BOUND:
+                return lambda: self._bind(pod, Placed(name))
+            case State.LOST:
+                self._forget_assumed(pod)
+                return lambda: self._queue.failed(pod.key, now, unschedulable=False)
+        return None
+
+    def _reserve(self, pod: PodFacts, node: NodeState) -> None:
+        """The node is the pod's once its volumes are there."""
+        try:
+            self._reservations.reserve(pod, node, self._clock.monotonic())
+        except ApiError as error:
+            log.info("the volumes of %s are not bound on %s: %s", pod.key, node.name, error)
+            self._forget_assumed(pod)
+            self._queue.failed(pod.key, self._clock.monotonic(), unschedulable=False)
+        else:
+            self._queue.rest(pod.key, self._clock.monotonic())
 
     def _bind(self, pod: PodFacts, placed: Placed) -> None:
         try:
@@ -104,6 +138,7 @@ class Scheduler:
             self._queue.failed(pod.key, self._clock.monotonic(), unschedulable=False)
         else:
             self._queue.forget(pod.key)
+            self._reservations.forget(pod.uid)
             message = f"Successfully assigned {pod.key} to {placed.node}"
             self._events.event(_reference(pod), "Normal", "Scheduled", message)
 
@@ -135,6 +170,7 @@ class Scheduler:
             return list((self._placed | self._assumed).values())
 
     def _forget_assumed(self, pod: PodFacts) -> None:
+        self._reservations.forget(pod.uid)
         with self._lock:
             self._assumed.pop(pod.uid, None)
 
@@ -167,6 +203,7 @@ class Scheduler:
         with self._lock:
             counted = self._placed.pop(meta.uid(pod), None)
             self._assumed.pop(meta.uid(pod), None)
+        self._reservations.forget(meta.uid(pod))
         self._queue.forget(meta.key(pod))
         if counted:
             self._queue.cluster_changed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mini8s.objects import meta, pods, quantity
+from mini8s.objects import claims, meta, pods, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.scheduler.base import HostPort, NodeState, PodFacts, Resources
 
@@ -26,6 +26,7 @@ def pod_facts(pod: Obj) -> PodFacts:
         tolerations=spec.get("tolerations") or (),
         host_ports=frozenset(_host_ports(spec)),
         scheduler=spec.get("schedulerName") or "default-scheduler",
+        claim_names=tuple(claims.of_pod(pod)) if spec.get("volumes") else (),
     )
 
 
@@ -56,6 +57,12 @@ class Snapshot:
 
     def nodes(self) -> Iterable[NodeState]:
         return self._nodes.values()
+
+    def node(self, name: str) -> NodeState:
+        return self._nodes[name]
+
+    def find(self, name: str) -> NodeState | None:
+        return self._nodes.get(name)
 
     def place(self, pod: PodFacts, node: str) -> None:
         """Count the pod against the node; a node that is gone counts nothing."""

@@ -156,21 +156,17 @@ class Node:
             api=host.api, events=self.events, cache=self.cache, node="n1", disks=self.disks, queue=self.queue
         )
 
-    def create(self, policy: str = "Delete", **annotations: str) -> Obj:
-        expression = {"key": claims.HOST_NAME, "operator": "In", "values": ["n1"]}
+    def create(self, policy: str = "Delete") -> Obj:
         volume = {
             "metadata": {
                 "name": "pv",
-                "annotations": {claims.PROVISIONED_BY: claims.PROVISIONER} | annotations,
+                "annotations": {claims.PROVISIONED_BY: claims.PROVISIONER, claims.OUR_NODE: "n1"},
                 "finalizers": [claims.VOLUME_PROTECTION, claims.OUR_FINALIZER],
             },
             "spec": {
                 "capacity": {"storage": "16Mi"},
                 "persistentVolumeReclaimPolicy": policy,
                 "claimRef": {"namespace": "shop", "name": "data", "uid": "u"},
-                "nodeAffinity": {
-                    "required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]},
-                },
             },
         }
         return self.told(self.host.api.create(PERSISTENTVOLUMES, volume))
@@ -237,7 +233,6 @@ def test_loop_devices_are_given_back(host: Host) -> None:
 def test_another_hosts_volume_is_none_of_ours(host: Host) -> None:
     node = Node(host)
     volume = node.create()
-    terms = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
-    terms[0]["matchExpressions"][0]["values"] = ["n2"]
+    volume["metadata"]["annotations"][claims.OUR_NODE] = "n2"
     with pytest.raises(Missing, match="volume pv is on node n2"):
         node.volumes.folder(volume)

@@ -6,7 +6,7 @@ from fakes.cluster import Cluster
 
 from mini8s.app import first_objects
 from mini8s.config import ServerSettings
-from mini8s.objects.kinds import ENDPOINTS, NAMESPACES, PRIORITYCLASSES, SERVICES
+from mini8s.objects.kinds import ENDPOINTS, NAMESPACES, PRIORITYCLASSES, SERVICES, STORAGECLASSES
 
 
 def ensure(cluster: Cluster, address: str) -> None:
@@ -21,6 +21,7 @@ def test_what_is_there_from_the_start() -> None:
     assert cluster.names(SERVICES) == ["kubernetes", "kube-dns"]
     assert cluster.get(PRIORITYCLASSES, "system-node-critical")["value"] == 2_000_001_000
     assert cluster.names(PRIORITYCLASSES) == ["system-cluster-critical", "system-node-critical"]
+    assert cluster.names(STORAGECLASSES) == ["local-path"]
 
 
 def test_a_second_start_changes_the_address_and_nothing_else() -> None:

@@ -11,6 +11,7 @@ from fakes.volumes import Host, pod
 
 from mini8s.agent.kubelet import volumes
 from mini8s.agent.kubelet.lookup import Missing
+from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.agent.kubelet.volumes import ownership
 from mini8s.agent.kubelet.volumes.empty_dir import memory_bytes
 from mini8s.agent.kubelet.volumes.payload import File, payload
@@ -187,6 +188,17 @@ def test_a_token_is_renewed_when_four_fifths_of_its_life_are_over(host: Host) ->
     host.tokens.forget("u")
     assert host.tokens.renew_in("u") is None
     assert payload(setting, wanted)["token"].data == b"shop/robot#3"
+
+
+def test_a_token_of_before_is_used_by_an_agent_that_starts_without_its_server(host: Host) -> None:
+    kept: dict[str, Obj] = {}
+    wanted = pod(token_volume())
+    wish = wanted["spec"]["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]
+    AccountTokens(host.api, host.clock, kept).token(wanted, wish)
+    host.api.down = True
+    later = AccountTokens(host.api, host.clock, kept, random=lambda: 0.0)
+    assert later.token(wanted, wish) == "shop/default#1"
+    assert later.renew_in("u") == 800
 
 
 def test_a_token_lives_a_day_at_most(host: Host) -> None:

@@ -10,7 +10,7 @@ from fakes.cluster import Cluster, deployment
 from fakes.examples import BACKEND, CLAIM, EXAMPLES, ONCE, ROLE_REF, SELECTOR, TEMPLATE
 
 from mini8s.objects import kinds, schema
-from mini8s.objects.errors import Invalid
+from mini8s.objects.errors import Forbidden, Invalid
 from mini8s.objects.kinds import KINDS, Kind, Obj
 from mini8s.registry.kinds import BY_KIND
 
@@ -40,6 +40,8 @@ def test_it_is_kept_and_can_be_put_again(kind: Kind) -> None:
     again = example(kind)
     if not BY_KIND[kind.stored].unconditional_update:
         again["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]
+    if protection := made["metadata"].get("finalizers"):
+        again["metadata"]["finalizers"] = protection
     assert cluster.update(kind, again) == made
     assert cluster.names(kind) == (["default", "x"] if kind is kinds.NAMESPACES else ["x"])
 
@@ -397,6 +399,10 @@ def test_a_claim_that_is_bound_may_grow_and_not_shrink() -> None:
     cluster.create(CLAIMS, example(CLAIMS))
     cluster.patch(CLAIMS, "x", {"spec": {"volumeName": "v", "storageClassName": "fast"}})
     cluster.patch(CLAIMS, "x", {"status": {"phase": "Bound"}}, subresource="status")
+    with pytest.raises(Forbidden, match="only dynamically provisioned pvc can be resized"):
+        cluster.patch(CLAIMS, "x", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
+    fast = {"metadata": {"name": "fast"}, "provisioner": "p.io/x", "allowVolumeExpansion": True}
+    cluster.create(kinds.STORAGECLASSES, fast)
     larger = cluster.patch(CLAIMS, "x", {"spec": {"resources": {"requests": {"storage": "2Gi"}}}})
     assert larger["spec"]["resources"]["requests"]["storage"] == "2Gi"
     with pytest.raises(Invalid, match="field can not be less than previous value"):

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mini8s.agent.kubelet import host, node
+from mini8s.agent.kubelet import host, local_disks, node
 from mini8s.agent.runtime.base import EngineDown, EngineInfo, Image, Runtime
 from mini8s.client.base import RETRY_SECONDS, Api
 from mini8s.client.lease import Lease
-from mini8s.objects import meta
+from mini8s.objects import claims, meta
 from mini8s.objects.errors import ApiError, NotFound
 from mini8s.objects.kinds import NODES, Obj
 from mini8s.util.backoff import Backoff
@@ -111,9 +111,12 @@ class Heartbeat:
 
     def _register(self, facts: node.NodeFacts) -> None:
         """Adopt the node: its taints, and labels that others gave it, stay as they are."""
-        missing = dict(node.labels(facts).items() - meta.labels(self._node).items())
-        if missing:
-            self._node = self._api.patch(NODES, "", self._name, {"metadata": {"labels": missing}})
+        missing = {
+            "labels": dict(node.labels(facts).items() - meta.labels(self._node).items()),
+            "annotations": dict(facts.annotations.items() - meta.annotations(self._node).items()),
+        }
+        if any(missing.values()):
+            self._node = self._api.patch(NODES, "", self._name, {"metadata": missing})
         owner = {"apiVersion": "v1", "kind": "Node", "name": self._name, "uid": meta.uid(self._node)}
         self._lease = Lease(
             self._api,
@@ -149,6 +152,7 @@ class Heartbeat:
             images=images,
             labels=self._labels,
             taints=self._taints,
+            annotations={claims.OUR_FOLDER: str(local_disks.folder(self._data_dir))},
         )
 
     def _ask_engine(self) -> tuple[str, Sequence[Image]]:

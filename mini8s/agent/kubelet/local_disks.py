@@ -26,6 +26,11 @@ _OPTIONS = "loop,noatime,discard,noinit_itable"  # room that is given up goes ba
 _SECONDS = 120.0
 
 
+def folder(data_dir: Path) -> Path:
+    """Where a host keeps them."""
+    return data_dir.absolute() / "storage"
+
+
 class DiskError(Exception):
     """A program refused; the message is its own."""
 

@@ -36,6 +36,7 @@ class NodeFacts:
     images: Sequence[Image] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Obj] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def node(facts: NodeFacts) -> Obj:
@@ -44,7 +45,11 @@ def node(facts: NodeFacts) -> Obj:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": facts.name, "labels": labels(facts)},
+        "metadata": {
+            "name": facts.name,
+            "labels": labels(facts),
+            "annotations": dict(facts.annotations),
+        },
         "spec": spec,
         "status": status(facts, {}),
     }

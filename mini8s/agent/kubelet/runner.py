@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mini8s.agent.kubelet import local_disks
 from mini8s.agent.kubelet.dialling import Dials
 from mini8s.agent.kubelet.disk_usage import DiskUsage
 from mini8s.agent.kubelet.documents import Documents
@@ -19,7 +20,6 @@ from mini8s.agent.kubelet.executor import Executor
 from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.image_folder import ImageFolder
 from mini8s.agent.kubelet.images import Images
-from mini8s.agent.kubelet.local_disks import LocalDisks
 from mini8s.agent.kubelet.local_volumes import LocalVolumes
 from mini8s.agent.kubelet.logs import Logs
 from mini8s.agent.kubelet.pod_folder import all_uids
@@ -168,7 +168,7 @@ class Kubelet:
             events=self._recorder,
             cache=self._volumes.cache,
             node=self._node.name,
-            disks=LocalDisks(self._node.data_dir / "storage"),
+            disks=local_disks.LocalDisks(local_disks.folder(self._node.data_dir)),
             queue=self._volume_queue,
         )
 
@@ -218,7 +218,7 @@ class Kubelet:
             ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
             ("probes", self._prober.step),
             ("status", self._statuses.step),
-            ("local-volumes", lambda: self._local_volumes.step(POLL_SECONDS)),
+            ("local-volumes", self._local_volumes.step),
             *((f"pods-{number}", self._work) for number in range(WORKERS)),
         ]
         self._threads = [Worker(name, step, self._stop).start() for name, step in loops]

@@ -52,8 +52,11 @@ class AccountTokens:
     def token(self, pod: Obj, wish: Obj) -> str:
         key, now = _key(pod, wish), self._clock.now()
         with self._lock:
-            known, due = self._kept.get(key), self._due.get(key)
-        if known is None or due is None or due <= now or _is_over(known, now):
+            known = self._kept.get(key)
+            if known is not None:
+                self._due.setdefault(key, self._due_time(known, wish))
+            due = self._due.get(key, now)
+        if known is None or due <= now or _is_over(known, now):
             known = self._renewed(key, pod, wish, known, now)
         return str(known["status"]["token"])
 

@@ -22,6 +22,7 @@ from mini8s.registry.admission.limits import limit_ranger
 from mini8s.registry.admission.namespaces import IMMORTAL, namespace_lifecycle
 from mini8s.registry.admission.quota import Turns, counts, resource_quota
 from mini8s.registry.admission.security import pod_security_standard
+from mini8s.registry.admission.storage import claim_resize, storage_protection
 from mini8s.registry.admission.tolerations import default_toleration_seconds
 
 __all__ = ["ADMISSION", "IMMORTAL", "Attempt", "Turns", "admit", "counts"]
@@ -35,6 +36,8 @@ ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     only_default_priority,
     default_toleration_seconds,
     default_storage_class,
+    storage_protection,
+    claim_resize,
     default_ingress_class,
     certificate_requester,
     resource_quota,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mini8s.objects import meta
+from mini8s.objects import claims, meta
 from mini8s.objects.kinds import (
     INGRESSCLASSES,
     INGRESSES,
@@ -16,10 +16,9 @@ from mini8s.objects.kinds import (
 )
 from mini8s.registry import refusals
 from mini8s.registry.admission.attempt import Attempt
-from mini8s.registry.rules.classes import SYSTEM_PRIORITIES, is_default_storage
+from mini8s.registry.rules.classes import SYSTEM_PRIORITIES
 
 _PREEMPT = "PreemptLowerPriority"
-_OLD_STORAGE = "volume.beta.kubernetes.io/storage-class"
 _OLD_INGRESS = "kubernetes.io/ingress.class"
 _DEFAULT_INGRESS = "ingressclass.kubernetes.io/is-default-class"
 
@@ -58,11 +57,11 @@ def only_default_priority(attempt: Attempt) -> None:
 def default_storage_class(attempt: Attempt) -> None:
     if not attempt.creates(PERSISTENTVOLUMECLAIMS) or attempt.spec.get("storageClassName") is not None:
         return
-    if _OLD_STORAGE in meta.annotations(attempt.obj):
+    if claims.OLD_CLASS in meta.annotations(attempt.obj):
         return
-    found = [item for item in attempt.world.all(STORAGECLASSES, "") if is_default_storage(item)]
+    found = claims.default_class(attempt.world.all(STORAGECLASSES, ""))
     if found:
-        attempt.spec["storageClassName"] = _newest(found)
+        attempt.spec["storageClassName"] = found
 
 
 def default_ingress_class(attempt: Attempt) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mini8s.objects import meta
+from mini8s.objects import claims, meta
 from mini8s.objects.kinds import STORAGECLASSES, Obj
 from mini8s.registry.base import Column
 from mini8s.registry.columns import AGE, NAME, column
@@ -11,7 +11,7 @@ from mini8s.registry.strategy import Strategy, Update
 
 
 def _name(found: Obj) -> str:
-    return f"{meta.name(found)} (default)" if classes.is_default_storage(found) else meta.name(found)
+    return f"{meta.name(found)} (default)" if claims.is_default_class(found) else meta.name(found)
 
 
 STRATEGY = Strategy(

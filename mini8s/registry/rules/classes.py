@@ -9,10 +9,6 @@ from mini8s.registry.rules import pods, selectors, values
 
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
-_DEFAULT_STORAGE = (
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-)
 _SYSTEM = "system-"
 _PREEMPTION = ("Never", "PreemptLowerPriority")
 _LONGEST_DRIVER = 63
@@ -34,11 +30,6 @@ def priority_class_update(new: Obj, old: Obj) -> Causes:
     if new.get("value", 0) != old.get("value", 0):
         yield forbidden("value", "may not be changed in an update.")
     yield from values.unchanged(new, old, "preemptionPolicy")
-
-
-def is_default_storage(found: Obj) -> bool:
-    """Whether a StorageClass is meant by claims that name none."""
-    return any(meta.annotations(found).get(key) == "true" for key in _DEFAULT_STORAGE)
 
 
 def storage_class(found: Obj) -> Causes:

@@ -11,6 +11,7 @@ from mini8s.scheduler.plugins.node_unschedulable import node_unschedulable
 from mini8s.scheduler.plugins.resources_fit import resources_fit
 from mini8s.scheduler.plugins.spread import spread
 from mini8s.scheduler.plugins.taint_toleration import prefer_untainted, taint_toleration
+from mini8s.scheduler.plugins.volume_binding import volume_binding, volume_restrictions
 
 FILTERS: tuple[Filter, ...] = (
     node_unschedulable,
@@ -19,6 +20,8 @@ FILTERS: tuple[Filter, ...] = (
     node_affinity,
     node_ports,
     resources_fit,
+    volume_restrictions,
+    volume_binding,
 )
 
 SCORES: tuple[tuple[Score, int], ...] = (
