@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from werkzeug.exceptions import HTTPException
@@ -46,7 +47,7 @@ from mini8s.objects.errors import (
     NotFound,
     Unauthorized,
 )
-from mini8s.objects.kinds import CONNECTS, PROXY
+from mini8s.objects.kinds import CONNECTS, PROXY, Kind
 from mini8s.registry.base import Registry, User
 
 log = logging.getLogger(__name__)
@@ -128,12 +129,20 @@ class Api:
                 method if method in _FAST_METHODS else "OTHER", "", answer.status, seconds
             )
             return
-        verb = "watch" if answer.take_over is not None else verb_of(method, target, query.EMPTY)
-        if target.subresource == "log" or target.subresource in {*CONNECTS, PROXY}:
-            verb = "connect"
-        resource = target.kind.plural + (f"/{target.subresource}" if target.subresource else "")
-        said = _METRIC_VERBS.get(verb) or verb.upper() or "OTHER"
-        self._rooms.metrics.observe(said, resource, answer.status, seconds)
+        named = bool(target.name)
+        series = _series(method, target.kind, target.subresource, named, answer.take_over is not None)
+        self._rooms.metrics.observe(*series, answer.status, seconds)
+
+
+@lru_cache(maxsize=1024)
+def _series(method: str, kind: Kind, subresource: str, named: bool, taken_over: bool) -> tuple[str, str]:
+    """The verb and the resource under which a request is counted, as upstream names them."""
+    target = Target(kind, name="x" if named else "", subresource=subresource)
+    verb = "watch" if taken_over else verb_of(method, target, query.EMPTY)
+    if subresource == "log" or subresource in {*CONNECTS, PROXY}:
+        verb = "connect"
+    resource = kind.plural + (f"/{subresource}" if subresource else "")
+    return _METRIC_VERBS.get(verb) or verb.upper() or "OTHER", resource
 
 
 def create_app(

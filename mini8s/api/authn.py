@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from mini8s.api.authz import MASTERS
@@ -31,6 +32,7 @@ def authenticator(tokens: Tokens = lambda _token: None) -> Authenticate:
     return authenticate
 
 
+@lru_cache(maxsize=256)
 def user_of(peer: Peer) -> User | None:
     """The socket's file mode lets only its owner in; this says it again."""
     if peer.uid is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from mini8s.api.body import Body
@@ -41,9 +42,13 @@ class Call:
 
     def _program(self) -> str:
         """Upstream's default for who manages a field: the program in front of the User-Agent's slash."""
-        program: str = self.environ.get("HTTP_USER_AGENT", "")
-        name = "".join(filter(str.isprintable, program.partition("/")[0]))
-        return name.encode()[:MAX_MANAGER].decode(errors="ignore")
+        return _program(self.environ.get("HTTP_USER_AGENT", "").partition("/")[0][: 2 * MAX_MANAGER])
+
+
+@lru_cache(maxsize=256)
+def _program(said: str) -> str:
+    name = "".join(filter(str.isprintable, said))
+    return name.encode()[:MAX_MANAGER].decode(errors="ignore")
 
 
 def verb_of(method: str, target: Target, query: Query) -> str:

@@ -43,10 +43,11 @@ EMPTY = Query()
 
 def parse(text: str) -> Query:
     """Raises BadRequest, Invalid."""
-    return _parse(text) if text else EMPTY
+    if not text:
+        return EMPTY
+    return _remembered(text) if len(text) < 1024 else _parse(text)
 
 
-@lru_cache(maxsize=256)  # informers and kubectl repeat themselves
 def _parse(text: str) -> Query:
     said = _pairs(text)
     return Query(
@@ -71,6 +72,9 @@ def _parse(text: str) -> Query:
         represent_as=said.get("as", ""),
         include_object=said.get("includeObject", ""),
     )
+
+
+_remembered = lru_cache(maxsize=256)(_parse)  # informers and kubectl repeat themselves
 
 
 def delete_options(query: Query, body: Mapping[str, Any] | None) -> tuple[DeleteOptions, bool]:

@@ -69,6 +69,7 @@ def negotiate(accept: str, word: str = "") -> Representation:
     raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}, {TEXT}")
 
 
+@lru_cache(maxsize=256)
 def parameters(clause: str) -> tuple[str, dict[str, str]]:
     """`application/json;as=Table;v=v1` as its media type and its parameters."""
     media, *rest = (part.strip() for part in clause.split(";"))

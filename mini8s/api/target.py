@@ -7,6 +7,7 @@ the verbs that come thousands of times a second.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mini8s.objects.kinds import NAMESPACES, PROXY, Kind, by_path
 
@@ -23,12 +24,19 @@ class Target:
 
 def parse(path: str) -> Target | None:
     """None for what is no resource of the table; `namespace` is "" for all namespaces."""
+    return _remembered(path) if len(path) < 256 else _parse(path)
+
+
+def _parse(path: str) -> Target | None:
     parts = path.split("/")
     if path.startswith("/api/") and len(parts) > 3:
         return _target("", parts[2], parts[3:])
     if path.startswith("/apis/") and len(parts) > 4:
         return _target(parts[2], parts[3], parts[4:])
     return None
+
+
+_remembered = lru_cache(maxsize=512)(_parse)  # clients repeat themselves
 
 
 def _target(group: str, version: str, rest: list[str]) -> Target | None:

@@ -19,14 +19,17 @@ from mini8s.util.keepalive import keep_alive
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: Linux's struct ucred
 _READ, _WRITE = 1, 2
 
+Sendable = bytes | bytearray | memoryview
+
 
 class ServedConnection:
     """One accepted socket. The peer is looked up once: it can't change while the connection lasts."""
 
-    __slots__ = ("_peer", "_sock", "_streams", "taken")
+    __slots__ = ("_peer", "_push", "_sock", "_streams", "taken")
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
+        self._push: Callable[[Sendable], int] = _below(sock)[0]
         self._peer: Peer | None = None
         self._streams: list[TakenStream] = []
         self.taken = False
@@ -36,6 +39,13 @@ class ServedConnection:
         if self._peer is None:
             self._peer = _peer(self._sock)
         return self._peer
+
+    def push(self, data: Sendable) -> int:
+        """How many bytes the socket takes at once. Whoever sends the rest starts where it ended."""
+        try:
+            return self._push(data)
+        except OSError:  # full, or gone: gevent's own way finds out
+            return 0
 
     def take_stream(self) -> TakenStream:
         self.taken = True
@@ -87,11 +97,7 @@ class TakenStream:
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        # gevent's own calls wait; the object below a socket, plain or TLS, answers at once.
-        secure = isinstance(sock, ssl.SSLSocket)
-        below = sock._sslobj if secure else sock._sock  # noqa: SLF001
-        self._push: Callable[[bytes], int] = below.write if secure else below.send
-        self._pull: Callable[[int], bytes] = below.read if secure else below.recv
+        self._push, self._pull = _below(sock)
         loop = gevent.get_hub().loop
         self._readable = loop.io(sock.fileno(), _READ)
         self._writable = loop.io(sock.fileno(), _WRITE)
@@ -137,6 +143,14 @@ class TakenStream:
         if not more:
             self._readable.stop()
             gone()
+
+
+def _below(sock: Any) -> tuple[Callable[[Sendable], int], Callable[[int], bytes]]:
+    """Write and read without waiting. gevent's own calls wait; the object below its socket, plain or TLS,
+    answers at once."""
+    secure = isinstance(sock, ssl.SSLSocket)
+    below = sock._sslobj if secure else sock._sock  # noqa: SLF001
+    return (below.write, below.read) if secure else (below.send, below.recv)
 
 
 def _peer(sock: Any) -> Peer:

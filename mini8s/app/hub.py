@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import gevent
 from gevent import monkey
@@ -63,6 +64,10 @@ class GeventLoop:
 
     def ticket(self) -> GreenletTicket:
         return GreenletTicket()
+
+    def guard(self) -> AbstractContextManager[object]:
+        """Greenlets go on until they wait."""
+        return nullcontext()
 
     def close(self) -> None:
         self._wake.stop()

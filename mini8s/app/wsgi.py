@@ -2,7 +2,7 @@
 
 The arbiter would cost 12 MB and a process, and what it gives (restarts) the server's parent does already. So
 we lean on gunicorn's and gevent's inside: on purpose in this file only, and `tests/unit/test_app_wsgi.py`
-fails when a new version changes what is relied on.
+fails when a new version changes what is relied on. `app/handler.py` has what happens on a connection.
 
 One worker serves two doors: TLS, where a client certificate is optional, and the unix socket, which file mode
 and SO_PEERCRED keep for root. `mini8s.app.hub.patch()` must have run first.
@@ -18,34 +18,26 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import gevent
-from gevent import pywsgi
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler, PyWSGIServer
+from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIServer
 
-from mini8s.api.connection import ENVIRON_KEY
-from mini8s.app.connection import ServedConnection
+from mini8s.app.handler import Handler
 from mini8s.app.listen import CannotListen, listen_tcp, listen_unix
 from mini8s.app.process import raise_file_limit
 
 __all__ = ["CannotListen", "TlsFiles", "serve"]
 
 log = logging.getLogger(__name__)
-pywsgi.MAX_REQUEST_LINE = 1 << 20  # exec URLs carry the command, and pywsgi has no setting for it
 
 KEEPALIVE_SECONDS = 120  # Go's clients drop idle connections after 90: they must be the first to let go
 HANDSHAKE_SECONDS = 10  # a TLS client that says nothing holds a greenlet no longer than this
-HEADER_SECONDS = 15  # from the first byte of a request to the end of its headers
-BODY_SECONDS = 60  # 3 MiB at 50 kB/s
-DISCARD_SECONDS = 5  # reading on after an early refusal, so that the client can read our answer
 DRAIN_SECONDS = 5  # for requests under way at SIGTERM
 MAX_CONNECTIONS = 20_000
 OTHER_FILES = 128  # for the store, tunnels and root's own door when strangers fill the other one
-ONE_PIECE_BYTES = 16_384  # a TLS record; to copy more would cost more than to send twice
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -57,159 +49,6 @@ class TlsFiles:
     certificate: str
     key: str
     client_ca: str
-
-
-class Body(pywsgi.Input):  # type: ignore[misc]
-    """A request's body, with an end to patience. After one that was `abandoned` the connection is of no more
-    use: what follows on it is still that body."""
-
-    abandoned = False
-
-    def read(self, length: int | None = None) -> bytes:
-        with gevent.Timeout(BODY_SECONDS, TimeoutError("the request's body took too long")):
-            return bytes(super().read(length))
-
-    def read1(self, size: int) -> bytes:
-        """What has come of it, b"" at its end: for who passes it on. Only the socket's patience ends it."""
-        if self.chunked_input:
-            first = bytes(super().read(1))
-            left = min(self.chunk_length - self.position, size - 1) if first else 0
-            return first + bytes(super().read(left)) if left > 0 else first
-        left = min((self.content_length or 0) - self.position, size)
-        if left <= 0:
-            return b""
-        self._send_100_continue()
-        piece = bytes(self.rfile.read1(left))
-        if not piece:
-            raise OSError("the request's body broke off")
-        self.position += len(piece)
-        return piece
-
-    def _discard(self) -> None:
-        self.abandoned = True
-        with gevent.Timeout(DISCARD_SECONDS, False):
-            super()._discard()
-            self.abandoned = False
-
-
-class Handler(PyWSGIHandler):  # type: ignore[misc]
-    """One connection. Adds the time limits that pywsgi lacks, and the taking over of the socket."""
-
-    connection: ServedConnection | None = None
-    busy = False
-    wsgi_input: Any
-    _held: bytearray | None = None  # what is to leave in one piece
-
-    def handle(self) -> None:
-        self.greenlet = gevent.getcurrent()
-        self.connection = ServedConnection(self.socket)
-        self.server.handlers.add(self)
-        try:
-            super().handle()
-        finally:
-            self.server.handlers.discard(self)
-
-    def handle_one_request(self) -> Any:
-        if not self._first_byte():
-            return None
-        self.busy = True
-        self.header_timeout = gevent.Timeout.start_new(HEADER_SECONDS, ValueError("headers took too long"))
-        try:
-            result = super().handle_one_request()
-        finally:
-            self.busy = False
-            self.header_timeout.close()
-        if result is True and (self.server.draining or self.wsgi_input.abandoned):
-            return None
-        return result
-
-    def _first_byte(self) -> bool:
-        """Wait between requests; the socket's own timeout ends an idle connection. Others come first, for who
-        asks again at once would never have to wait."""
-        gevent.sleep(0)
-        try:
-            return bool(self.rfile.peek(1))
-        except OSError:
-            return False
-
-    def read_requestline(self) -> str:
-        try:
-            return str(super().read_requestline())
-        except ValueError:
-            return ""  # not a request at all: hang up
-
-    def read_request(self, raw_requestline: str) -> bool:
-        try:
-            return bool(super().read_request(raw_requestline))
-        except HTTPException as error:  # of the standard library, for more than a hundred headers
-            self.log_error("%s", error)
-            return False  # which is answered with 400
-        finally:
-            self.header_timeout.close()
-
-    def get_environ(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environ()
-        plain = self.wsgi_input
-        self.wsgi_input = Body(plain.rfile, plain.content_length, plain.socket, plain.chunked_input)
-        if environ["wsgi.input"] is plain:
-            environ["wsgi.input"] = self.wsgi_input
-        environ[ENVIRON_KEY] = self.connection
-        return environ
-
-    def _write_with_headers(self, data: bytes) -> None:
-        """A small body leaves in one piece with its headers: a second send would cost a third of a GET."""
-        if len(data) > ONE_PIECE_BYTES:
-            super()._write_with_headers(data)
-            return
-        held = self._held = bytearray()
-        try:
-            super()._write_with_headers(data)
-        finally:
-            self._held = None
-        self._sendall(held)
-
-    def _sendall(self, data: bytes | bytearray) -> None:
-        if self._held is None:
-            super()._sendall(data)
-        else:
-            self._held += data
-
-    def run_application(self) -> None:
-        try:
-            self.result = self.application(self.environ, self.start_response)
-            if self.connection is not None and self.connection.taken:
-                self._leave()
-            else:
-                self.process_result()
-        finally:
-            close = getattr(self.result, "close", None)
-            self.result = None
-            if close is not None:
-                close()
-            if self.connection is not None:
-                self.connection.release()
-
-    def _leave(self) -> None:
-        """Whoever took the socket wrote the answer; pywsgi must add nothing."""
-        self.headers_sent = True
-        self.close_connection = True
-        self.wsgi_input.content_length = 0
-        self.wsgi_input.chunked_input = False
-
-    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """The API answers its own errors; what comes here from a socket is a client that went away."""
-        if issubclass(t, OSError):
-            self.close_connection = True
-            log.debug("%s: %s", self.client_address, v)
-        else:
-            super().handle_error(t, v, tb)
-
-    def log_request(self) -> None:
-        """The API's metrics count requests; a line for each would wear the disk."""
-
-    def log_error(self, msg: str, *args: Any) -> None:
-        """Only nonsense from clients comes here."""
-        log.debug(msg, *args)
 
 
 class Server(PyWSGIServer):  # type: ignore[misc]

@@ -7,7 +7,7 @@ fields).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Obj = dict[str, Any]  # an API object as JSON has it; one that came from a cache is never changed in place
@@ -15,10 +15,14 @@ Obj = dict[str, Any]  # an API object as JSON has it; one that came from a cache
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """One resource: `kind` names the object, `plural` the path segment, `subresources` what hangs below an
-    object."""
+    object. A kind is equal to itself only: kinds are looked up by kind at every step of every request, and to
+    compare a dozen fields each time would cost more than the step.
+
+    `resource` is `pods` or `deployments.apps`: unique, as kubectl prints it, and the first part of a store
+    key."""
 
     group: str  # "" is the core group
     version: str
@@ -32,10 +36,14 @@ class Kind:
     verbs: tuple[str, ...] = ALL_VERBS
     storage: Kind | None = None  # of one object served in several versions: the kind it is stored as
     kept: bool = True  # whether there are objects of it in the store; a review is answered and forgotten
+    api_version: str = field(init=False, repr=False)
+    resource: str = field(init=False, repr=False)
 
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+    def __post_init__(self) -> None:
+        grouped = bool(self.group)
+        made = f"{self.group}/{self.version}" if grouped else self.version
+        object.__setattr__(self, "api_version", made)
+        object.__setattr__(self, "resource", f"{self.plural}.{self.group}" if grouped else self.plural)
 
     @property
     def stored(self) -> Kind:
@@ -45,11 +53,6 @@ class Kind:
     @property
     def singular(self) -> str:
         return self.kind.lower()
-
-    @property
-    def resource(self) -> str:
-        """`pods`, `deployments.apps`: unique, as kubectl prints it, and the first part of a store key."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of a collection, an object or a subresource."""
@@ -61,7 +64,7 @@ class Kind:
 
     def prefix(self, namespace: str = "") -> str:
         """The store prefix of all objects of this kind, or of those in one namespace. Ends with a slash."""
-        resource = self.stored.resource
+        resource = (self.storage or self).resource
         return f"/{resource}/{namespace}/" if self.namespaced and namespace else f"/{resource}/"
 
     def key(self, namespace: str, name: str) -> str:

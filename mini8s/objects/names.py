@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 LABEL_LENGTH = 63
 SUBDOMAIN_LENGTH = 253
@@ -129,9 +130,14 @@ def _dots(value: str) -> str | None:
 def _check(value: str, pattern: str, longest: int, words: str, examples: tuple[str, ...]) -> str | None:
     if len(value) > longest:
         return f"must be no more than {longest} characters"
-    if re.fullmatch(pattern, value):
+    if _matcher(pattern)(value):
         return None
     return _regex_words(words, pattern, examples)
+
+
+@cache
+def _matcher(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).fullmatch
 
 
 def _regex_words(words: str, pattern: str, examples: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from mini8s.objects import meta
@@ -20,6 +20,9 @@ from mini8s.store.base import Store
 from mini8s.wire.codec import decode_json
 
 POD_RANGE_BITS = 24
+
+
+_NOTHING = nullcontext()
 
 
 class Allocator(Protocol):
@@ -49,13 +52,13 @@ class Allocators:
             for row in store.list(kind.prefix()).rows:
                 self._pool.settle(Claim(row.key), allocator.holds(decode_json(row.value)))
 
-    @contextmanager
-    def holding(self, kind: Kind, key: str, obj: Obj | None) -> Iterator[None]:
+    def holding(self, kind: Kind, key: str, obj: Obj | None) -> AbstractContextManager[None]:
         """Around a write: obj is what it will store (None: a deletion), completed on entering."""
         allocator = self._by_kind.get(kind)
-        if allocator is None:
-            yield
-            return
+        return _NOTHING if allocator is None else self._held(allocator, key, obj)
+
+    @contextmanager
+    def _held(self, allocator: Allocator, key: str, obj: Obj | None) -> Iterator[None]:
         claim = Claim(key)
         try:
             if obj is not None:

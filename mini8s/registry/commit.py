@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from mini8s.objects import meta
@@ -13,7 +12,7 @@ from mini8s.registry import refusals
 from mini8s.registry.allocators import Allocators
 from mini8s.registry.base import Context
 from mini8s.registry.strategy import Strategy
-from mini8s.store.base import Encode, Mismatch, Store, Unavailable
+from mini8s.store.base import Encode, Mismatch, Row, Store, Unavailable
 from mini8s.wire.codec import encode_json
 
 _TRIES = 50  # times in a row lost to others; who is that unlucky is told so
@@ -49,19 +48,14 @@ class Committer:
         if ctx.dry_run:
             self._check_expected(key, expected)
             return encode_json(last)
-        with self._allocators.holding(strategy.kind, key, None), _disk():
-            return self._store.delete(
-                key, _encoder(last), expected=expected, durability=strategy.durability
-            ).value
+        with self._allocators.holding(strategy.kind, key, None):
+            return _written(self._store.delete, strategy, key, last, expected)
 
     def _put(self, ctx: Context, strategy: Strategy, key: str, new: Obj, expected: int) -> bytes:
         if ctx.dry_run:
             self._check_expected(key, expected)
             return encode_json(new)
-        with _disk():
-            return self._store.put(
-                key, _encoder(new), expected=expected, durability=strategy.durability
-            ).value
+        return _written(self._store.put, strategy, key, new, expected)
 
     def _check_expected(self, key: str, expected: int) -> None:
         """A dry run loses where the write itself would."""
@@ -82,9 +76,8 @@ def _encoder(obj: Obj) -> Encode:
     return encode
 
 
-@contextmanager
-def _disk() -> Iterator[None]:
+def _written(write: Callable[..., Row], strategy: Strategy, key: str, obj: Obj, expected: int) -> bytes:
     try:
-        yield
+        return write(key, _encoder(obj), expected=expected, durability=strategy.durability).value
     except Unavailable as error:
         raise ServiceUnavailable(f"the store cannot write: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry import paging, refusals, selection
@@ -19,7 +20,8 @@ class Reader:
         self._strategies = strategies
 
     def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> bytes:
-        self._reached(paging.parse_revision(resource_version))
+        if resource_version:
+            self._reached(paging.parse_revision(resource_version))
         return self.row(kind, namespace, name).value
 
     def row(self, kind: Kind, namespace: str, name: str) -> Row:
@@ -29,9 +31,13 @@ class Reader:
         return row
 
     def find(self, kind: Kind, namespace: str, name: str) -> Obj | None:
-        """The object, decoded; None when there is none."""
+        """The object, decoded; None when there is none. Nobody changes what it gives: namespaces and their
+        like are asked for at every creation, and decoded once."""
         row = self._store.get(kind.key(namespace, name))
-        return decode_json(row.value) if row else None
+        return _decoded(row.value) if row else None
+
+    def exists(self, kind: Kind, namespace: str, name: str) -> bool:
+        return self._store.get(kind.key(namespace, name)) is not None
 
     def all(self, kind: Kind, namespace: str) -> Sequence[Obj]:
         """Every object there is now, decoded."""
@@ -91,3 +97,9 @@ class Reader:
     def _reached(self, revision: int) -> None:
         if revision > self._store.revision:
             raise refusals.too_new(revision, self._store.revision)
+
+
+@lru_cache(maxsize=64)
+def _decoded(value: bytes) -> Obj:
+    obj: Obj = decode_json(value)
+    return obj

@@ -64,7 +64,7 @@ class Writer:
     ) -> tuple[bytes, bool]:
         """The object's bytes, and whether it was created: some kinds can be put where nothing is."""
         may_create = self._strategies[kind].create_on_update and not subresource
-        if may_create and self._reader.find(kind, namespace, name) is None:
+        if may_create and not self._reader.exists(kind, namespace, name):
             return self._create_by_put(ctx, kind, namespace, name, obj), True
         return self.change(ctx, kind, namespace, name, lambda _: obj, subresource), False
 
@@ -98,7 +98,7 @@ class Writer:
         """Server-side apply: change the object, or create it of nothing ({}); which of both it was.
         Raises ApplyConflict too."""
         for _ in range(_APPLY_TRIES):
-            if self._reader.find(kind, namespace, name) is not None:
+            if self._reader.exists(kind, namespace, name):
                 return self.change(ctx, kind, namespace, name, desire, note=managing.left), False
             try:
                 new = desire({})

@@ -14,6 +14,7 @@ change is shown to readers first, then to watches, and then its writer goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -185,3 +186,7 @@ class Loop(Protocol):
         """Run callback on the loop's thread; callable from any native thread."""
 
     def ticket(self) -> Ticket: ...
+
+    def guard(self) -> AbstractContextManager[object]:
+        """What keeps callers apart for microseconds in which they neither wait nor call out: a lock, or
+        nothing where only waiting lets another go on."""

@@ -47,6 +47,9 @@ class ThreadLoop:
     def ticket(self) -> ThreadTicket:
         return ThreadTicket()
 
+    def guard(self) -> threading.Lock:
+        return threading.Lock()
+
     def stop(self) -> None:
         """Run what has been called so far, then end."""
         self._callbacks.put(None)

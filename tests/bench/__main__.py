@@ -15,9 +15,9 @@ from hosts.cluster import Cluster
 from bench.figure import Figure
 from scripts import images
 
-ON_A_HOST = ("idle", "pods", "api")  # each on a fresh host, against the running program
-BY_ITSELF = ("store", "net", "api_process")  # one room each, in processes of its own
-PREFIX = "m8b"
+ON_A_HOST = ("idle", "pods")  # each on a fresh host, against the running program
+BY_ITSELF = ("api", "store", "net")  # one room each, in processes of its own
+PREFIX = os.environ.get("MINI8S_HOSTS_PREFIX", "m8b")
 
 
 def main(names: list[str]) -> int:

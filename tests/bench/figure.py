@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,8 @@ class Figure:
     def line(self) -> str:
         return f"{self.name:<60} {self.value:>10,.{_digits(self.value)}f} {self.unit:<8} {self.note}".rstrip()
 
-
-def rate(name: str, took: Sequence[float], seconds: float) -> Figure:
-    """Answers a second, and in the note how long each took."""
-    ranked = [1000 * one for one in sorted(took)]
-    p50, p99 = ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]
-    return Figure(name, len(took) / seconds, "1/s", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms")
+    def noting(self, more: str) -> Figure:
+        return replace(self, note=f"{self.note}; {more}")
 
 
 def middle(name: str, values: Sequence[float], unit: str) -> Figure:

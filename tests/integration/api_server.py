@@ -18,10 +18,10 @@ def main(folder: Path, port: int, patience: int = 0) -> int:
     hub.patch()  # before anything else imports ssl or socket
     logging.basicConfig(level="INFO", stream=sys.stderr)
     if patience:
-        from mini8s.app import wsgi
+        from mini8s.app import handler, wsgi
 
-        wsgi.HANDSHAKE_SECONDS = wsgi.HEADER_SECONDS = wsgi.BODY_SECONDS = wsgi.KEEPALIVE_SECONDS = patience
-        wsgi.DISCARD_SECONDS = patience
+        wsgi.HANDSHAKE_SECONDS = wsgi.KEEPALIVE_SECONDS = patience
+        handler.HEADER_SECONDS = handler.BODY_SECONDS = handler.DISCARD_SECONDS = patience
     return run(folder, port)
 
 

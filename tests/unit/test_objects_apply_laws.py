@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import hypothesis.strategies as st
@@ -98,7 +99,7 @@ def unordered(value: Any) -> Any:
             key: item if key == "args" else unordered(item) for key, item in value.items() if item is not None
         }
     if isinstance(value, list):
-        return sorted(map(unordered, value), key=repr)
+        return sorted(map(unordered, value), key=lambda item: json.dumps(item, sort_keys=True))
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mini8s.objects.errors import BadRequest
@@ -92,6 +92,32 @@ def test_duplicate_keys_are_told_by_path():
     value, twice = codec.decode_strict_json(data)
     assert value["spec"]["b"] == {"c": 1}
     assert twice == ["spec.b", "spec.a[0].x"]
+
+
+PIECES = st.sampled_from([r"\"", r"\u0022", r"\\", r"\t", ":", " ", "a", "{", ","])
+TRICKY = st.lists(PIECES, max_size=3).map(lambda pieces: f'"{"".join(pieces)}"')
+OBJECTS = st.recursive(
+    TRICKY,
+    lambda inner: st.lists(st.tuples(TRICKY, st.sampled_from([":", " :"]), inner)).map(
+        lambda pairs: "{" + ",".join(f"{key}{colon} {value}" for key, colon, value in pairs) + "}"
+    ),
+    max_leaves=12,
+)
+
+
+@given(OBJECTS)
+@example(r'{"a": 1, "a": "\u0022:"}')  # what is lost in one place comes in another
+def test_no_duplicate_key_is_overlooked(text):
+    """Whether there is one is found out without the slow way where it can be: both must agree."""
+    twice = []
+
+    def look(pairs):
+        twice.extend([1] * (len(pairs) - len(dict(pairs))))
+        return dict(pairs)
+
+    value = json.loads(text, object_pairs_hook=look)
+    found, paths = codec.decode_strict_json(text.encode())
+    assert (found, bool(paths)) == (value, bool(twice))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ class Shape(Enum):
     BOOLEAN = "boolean"
     ANY = "any"
 
+    __hash__ = (
+        object.__hash__
+    )  # Enum's own is Python, and every walk over an object asks for it at each field
+
 
 class Grain(Enum):
     """How finely a value is owned and merged by server-side apply (upstream: the list and map types)."""

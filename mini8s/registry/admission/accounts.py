@@ -27,4 +27,4 @@ def service_account(attempt: Attempt) -> None:
         raise refusals.forbidden(PODS, attempt.name, why)
     secrets = (account or {}).get("imagePullSecrets")
     if secrets and not spec.get("imagePullSecrets"):
-        spec["imagePullSecrets"] = secrets
+        spec["imagePullSecrets"] = [dict(secret) for secret in secrets]

@@ -7,8 +7,8 @@ kept, and never wrong. `Turns` makes counting and the write that it allows one s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 
 from mini8s.objects import meta, pods, quantity
@@ -35,6 +35,7 @@ _COUNTED = {
     )
 }  # fmt: skip
 _GROW = frozenset({(PODS, "resize"), (SERVICES, ""), (PERSISTENTVOLUMECLAIMS, "")})
+_AT_ONCE = nullcontext()
 _OF_CLASS = ".storageclass.storage.k8s.io/"
 
 
@@ -50,13 +51,8 @@ class Turns:
         self._has_quota = has_quota
         self._lock = threading.Lock()  # guards the time between counting and being stored
 
-    @contextmanager
-    def of(self, namespace: str) -> Iterator[None]:
-        if not namespace or not self._has_quota(namespace):
-            yield
-            return
-        with self._lock:
-            yield
+    def of(self, namespace: str) -> AbstractContextManager[object]:
+        return self._lock if namespace and self._has_quota(namespace) else _AT_ONCE
 
 
 def resource_quota(attempt: Attempt) -> None:

@@ -5,7 +5,8 @@ and is shown to readers, then to watches, when the writer reports it durable: so
 only, in order of revision. A key has one change in flight at most; a second writer waits for the first one's
 outcome and is judged by that, so a failed commit has nothing to unwind but itself.
 
-Two locks, both of the caller's side: `_state` guards the feed and what is in flight, for microseconds;
+Two locks, both of the caller's side: `_state` guards the feed and what is in flight, for microseconds (where
+the loop's callers are greenlets, nothing has to);
 `_delivery` makes one thing of showing changes and telling the watches, so that a new watch finds no gap.
 `_delivery` is taken first. Native threads take neither.
 """
@@ -102,7 +103,7 @@ class SqliteStore:
         self._clock = clock
         self._retention = retention
         self._history = History(path)
-        self._state = threading.Lock()
+        self._state = loop.guard()
         self._delivery = threading.RLock()
         self._feed = Feed(
             loaded.rows, loaded.tombstones, revision=loaded.revision, compacted=loaded.compacted
