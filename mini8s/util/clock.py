@@ -40,3 +40,26 @@ class FakeClock:
 
     def step(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
+
+
+class SteadyTime:
+    """Wall time as it was when this was made, counted on by the clock that only rises. A pod's grace must not
+    end because somebody set the host's clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall, self._tick = clock.now(), clock.monotonic()
+
+    def now(self) -> datetime:
+        return self._wall + timedelta(seconds=self._clock.monotonic() - self._tick)
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def of_wall(self, when: datetime) -> datetime:
+        """When that was. What the wall clock has in the future is taken for now: it was set back since."""
+        return self.now() - max(timedelta(), self._clock.now() - when)
+
+    def to_wall(self, when: datetime) -> datetime:
+        """A steady time for somebody who reads it with another process's clock."""
+        return self._clock.now() - (self.now() - when)

@@ -12,6 +12,7 @@ from fakes.network import FakeNetwork
 from fakes.runtime import FakeRuntime
 
 from mini8s.agent.kubelet.executor import Executor
+from mini8s.agent.kubelet.hooks import Hooks
 from mini8s.agent.kubelet.images import Images
 from mini8s.agent.kubelet.lookup import Lookup
 from mini8s.agent.kubelet.pod_worker import PodWorker
@@ -23,7 +24,7 @@ from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.client.informer import Informer
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, Kind, Obj
-from mini8s.util.clock import FakeClock
+from mini8s.util.clock import FakeClock, SteadyTime
 from mini8s.util.workers import Stop
 
 IMAGE = "app:1"
@@ -59,7 +60,9 @@ class NodeAgent:
     def start(self) -> None:
         """A new agent, which remembers nothing."""
         self.queue = WorkQueue(self.clock.monotonic)
-        self.images = Images(self.runtime, self.events, self.clock, self._again)
+        time = SteadyTime(self.clock)
+        self.images = Images(self.runtime, self.events, time, self._again)
+        self.hooks = Hooks(self.runtime, self.events, time, self.queue.add)
         self.prober = Prober(self.runtime, self.events, self.clock, self.queue.add)
         self.statuses = StatusWriter(self.api, self.queue)
         self.tokens = AccountTokens(self.api, self.clock, random=lambda: 0.0)
@@ -78,8 +81,10 @@ class NodeAgent:
             runtime=self.runtime,
             network=self.network,
             starter=starter,
+            hooks=self.hooks,
             events=self.events,
             clock=self.clock,
+            time=time,
             host_ip="10.99.0.11",
             allocatable={"cpu": "2", "memory": "4Gi"},
             data_dir=self.folder,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.status import Facts, pod_status
 from mini8s.agent.kubelet.view import View
 from mini8s.agent.runtime.base import RunningPod
+from mini8s.util.clock import FakeClock, SteadyTime
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POD = {
@@ -16,8 +19,8 @@ POD = {
 }
 
 
-def test_it_is_told_although_the_server_never_heard_of_it() -> None:
-    memory = Memory(NOW)
+def test_it_is_told_although_the_server_never_heard_of_it(tmp_path: Path) -> None:
+    memory = Memory(NOW, Marks(tmp_path / "marks", SteadyTime(FakeClock(NOW))))
     assert memory.last_address == ""
     memory.addresses = {"sandbox": "10.42.0.7"}
     facts = Facts(now=NOW, since=NOW, host_ip="10.99.0.11", last_ip=memory.last_address)

@@ -10,7 +10,7 @@ from fakes.runtime import FakeRuntime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mini8s.agent.kubelet.probe_checks import Answer
+from mini8s.agent.kubelet.probe_checks import WELL, Answer, Outcome
 from mini8s.agent.runtime.base import Container, EngineDown
 from mini8s.objects import conditions
 from mini8s.objects.errors import NotFound
@@ -387,11 +387,11 @@ def test_a_readiness_probe_is_heard_while_the_engine_is_down(agent: NodeAgent) -
     probe = {"tcpSocket": {"port": 1}, "failureThreshold": 1}
     uid = agent.create(pod("web", container("c", readinessProbe=probe)))
     address = agent.status()["podIP"]
-    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), Answer(True))
+    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), WELL)
     agent.sync(uid)
     assert condition(agent, "Ready") == ("True", "")
     agent.runtime.down = True
-    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), Answer(False))
+    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), Answer(Outcome.FAILURE))
     with pytest.raises(EngineDown):
         agent.sync(uid)
     agent.statuses.write(uid)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,19 +14,10 @@ import pytest
 from fakes.api import FakeEvents
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.probe_checks import ask
+from mini8s.agent.kubelet.handlers import Exec, Grpc, HttpGet, TcpSocket, Unknown
+from mini8s.agent.kubelet.probe_checks import Answer, Outcome, ask
 from mini8s.agent.kubelet.prober import Prober
-from mini8s.agent.kubelet.probes import (
-    Exec,
-    HttpGet,
-    Probe,
-    Tally,
-    TcpSocket,
-    Unknown,
-    count,
-    probes_of,
-    settled,
-)
+from mini8s.agent.kubelet.probes import Probe, Tally, count, probes_of, settled
 from mini8s.agent.kubelet.view import Verdict, View
 from mini8s.agent.runtime.base import Container, EngineDown, ExecResult, RunningPod
 from mini8s.objects.kinds import Obj
@@ -163,7 +156,7 @@ class Loop:
 def test_answers_become_a_verdict_and_an_event() -> None:
     loop = Loop()
     made = pod(livenessProbe={"exec": {"command": ["x"]}, "failureThreshold": 2})
-    loop.prober.follow(made, running(), "10.0.0.1")
+    loop.prober.follow(View(made, running()), "10.0.0.1")
     assert loop.prober.verdicts(running()) == {"c1": Verdict()}
     loop.ask()
     loop.answer = -1
@@ -185,12 +178,12 @@ def test_an_agent_that_starts_again_keeps_what_the_status_says() -> None:
     said = {"name": "c", "containerID": "docker://c1", "started": True, "ready": True}
     made["status"] = {"containerStatuses": [said]}
     loop = Loop()
-    loop.prober.follow(made, running(), "10.0.0.1")
+    loop.prober.follow(View(made, running()), "10.0.0.1")
     assert loop.prober.verdicts(running()) == {"c1": Verdict()}
     assert {key[1] for key in loop.prober._pods["u"]} == {"startup", "readiness", "liveness"}
     said["containerID"] = "docker://another"
     fresh = Loop()
-    fresh.prober.follow(made, running(), "10.0.0.1")
+    fresh.prober.follow(View(made, running()), "10.0.0.1")
     assert fresh.prober.verdicts(running())["c1"] == Verdict(started=False, ready=False)
     for one in (loop, fresh):
         one.prober.close()
@@ -204,8 +197,8 @@ def test_an_engine_that_hangs_keeps_no_other_probe_waiting() -> None:
     for number in range(8):
         hanging = pod(livenessProbe={"exec": {"command": ["x"]}})
         hanging["metadata"]["uid"] = f"u{number}"
-        loop.prober.follow(hanging, running(), "127.0.0.1")
-    loop.prober.follow(pod(readinessProbe={"tcpSocket": {"port": 1}}), running(), "127.0.0.1")
+        loop.prober.follow(View(hanging, running()), "127.0.0.1")
+    loop.prober.follow(View(pod(readinessProbe={"tcpSocket": {"port": 1}}), running()), "127.0.0.1")
     timekeeper = threading.Thread(target=loop.prober.step)
     timekeeper.start()
     asked = told.wait(5)
@@ -229,10 +222,96 @@ def test_probes_go_on_when_the_clock_is_set(wrong: timedelta) -> None:
     loop = Loop()
     loop.prober._clock = clock = SteppedClock()
     made = pod(livenessProbe={"exec": {"command": ["x"]}, "periodSeconds": 10, "initialDelaySeconds": 5})
-    loop.prober.follow(made, running(), "10.0.0.1")
+    loop.prober.follow(View(made, running()), "10.0.0.1")
     assert loop.due() == 5
     clock.step(5)
     clock.wrong = wrong
     loop.ask()
     assert loop.due() == 15
     loop.prober.close()
+
+
+class Redirects(http.server.BaseHTTPRequestHandler):
+    """`/to/URL` leads there."""
+
+    def do_GET(self) -> None:
+        lead = self.path.partition("/to/")[2]
+        self.send_response(302 if lead else 200)
+        if lead:
+            self.send_header("Location", lead)
+        self.end_headers()
+        self.wfile.write(b"elsewhere")
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.mark.parametrize(
+    ("lead", "outcome", "message"),
+    [
+        ("/fine", Outcome.SUCCESS, ""),
+        ("/to//fine", Outcome.SUCCESS, ""),
+        (
+            "http://elsewhere.invalid/",
+            Outcome.WARNING,
+            "Probe terminated redirects, Response body: elsewhere",
+        ),
+        ("/to/" * 20, Outcome.FAILURE, "stopped after 10 redirects"),
+    ],
+)
+def test_redirects_are_followed_on_the_same_host(lead: str, outcome: Outcome, message: str) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Redirects) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/to/{lead}"
+        answer = ask(HttpGet(url), 2, FakeRuntime(FakeClock().now))
+        server.shutdown()
+        thread.join()
+    assert answer is not None
+    assert answer.outcome is outcome
+    assert message in answer.message
+
+
+def test_a_server_that_drips_gets_no_longer_than_one_that_is_silent() -> None:
+    """Each byte comes within the timeout, the answer doesn't."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\n\r\n" * 10:
+                    connection.sendall(bytes((byte,)))
+                    if gone.wait(0.02):
+                        return
+
+        gone = threading.Event()
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        answer = ask(HttpGet(url), 0.2, FakeRuntime(FakeClock().now))
+        gone.set()
+        thread.join()
+    assert answer == Answer(Outcome.FAILURE, f'Get "{url}": context deadline exceeded')
+
+
+def test_a_question_that_cannot_be_asked_is_told_and_not_counted() -> None:
+    loop = Loop()
+    made = pod(livenessProbe={"httpGet": {"port": "nope"}, "failureThreshold": 1})
+    loop.prober.follow(View(made, running()), "10.0.0.1")
+    loop.ask()
+    assert loop.prober.verdicts(running()) == {"c1": Verdict()}
+    message = "Liveness probe errored and resulted in unknown state: couldn't find port: nope"
+    assert loop.events.said == [("web", "Warning", "Unhealthy", message)]
+    loop.prober.close()
+
+
+def test_nothing_is_asked_before_the_post_start_hook_is_over() -> None:
+    made = pod(livenessProbe={"tcpSocket": {"port": 1}}, lifecycle={"postStart": {"sleep": {"seconds": 1}}})
+    assert probes_of(View(made, running()), "10.0.0.1", deleting=False) == []
+    assert len(probes_of(View(made, running(), hooked={"c1": ""}), "10.0.0.1", deleting=False)) == 1
+
+
+def test_a_grpc_probe_asks_the_pods_address() -> None:
+    made = pod(livenessProbe={"grpc": {"port": 9000, "service": "s"}})
+    (found,) = probes_of(View(made, running()), "10.0.0.1", deleting=False)
+    assert found.check == Grpc("10.0.0.1", 9000, "s")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from mini8s.agent.kubelet import notes
+from mini8s.agent.kubelet import handlers, notes
+from mini8s.agent.kubelet.actions import StartContainer
 from mini8s.agent.kubelet.env import expand
 from mini8s.agent.kubelet.etc_files import hostname
-from mini8s.agent.kubelet.plan import StartContainer, pod_grace
+from mini8s.agent.kubelet.plan import pod_grace
 from mini8s.agent.kubelet.resources import limits
 from mini8s.agent.runtime.base import ContainerSpec, Mount, Namespaces, SandboxSpec
 from mini8s.objects import meta
@@ -42,7 +45,6 @@ def container_spec(
 ) -> ContainerSpec:
     """`image` is what the engine calls it; `env` is complete and is what $(NAME) in the command means."""
     container, values = start.wanted.spec, dict(env)
-    labels = {notes.SPEC_HASH: start.wanted.hash, notes.BACKOFF: str(start.backoff_seconds), **_grace(pod)}
     security = {**_pod_security(pod), **(container.get("securityContext") or {})}
     capabilities = security.get("capabilities") or {}
     return ContainerSpec(
@@ -58,7 +60,7 @@ def container_spec(
         working_dir=container.get("workingDir") or "",
         mounts=mounts,
         resources=limits(container),
-        namespaces=namespaces(pod["spec"]),
+        namespaces=replace(namespaces(pod["spec"]), pid_of=start.target),
         user=_user(security),
         groups=_groups(pod),
         privileged=bool(security.get("privileged")),
@@ -69,8 +71,19 @@ def container_spec(
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
-        labels=labels,
+        labels=_notes(pod, start),
     )
+
+
+def _notes(pod: Obj, start: StartContainer) -> dict[str, str]:
+    """What a later agent must know of it, also when the pod is gone from the server."""
+    wanted = start.wanted
+    found = {notes.SPEC_HASH: wanted.hash, notes.BACKOFF: str(start.backoff_seconds), **_grace(pod)}
+    if wanted.sidecar:
+        found[notes.SIDECAR] = str(wanted.place)
+    if hook := (wanted.spec.get("lifecycle") or {}).get("preStop"):
+        found[notes.PRE_STOP] = json.dumps(handlers.resolved(wanted.spec, hook))
+    return found
 
 
 def _grace(pod: Obj) -> dict[str, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mini8s.agent.kubelet.view import View, Wanted
+from mini8s.agent.kubelet.view import Role, View, Wanted
 from mini8s.agent.runtime.base import Container
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import format_time, parse_time
 
 CRASH_LOOP = "CrashLoopBackOff"
+HOOK_FAILED = "PostStartHookError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +36,22 @@ class Notes:
 
 
 def container_status(view: View, wanted: Wanted, notes: Notes) -> Obj:
-    last, state = view.last(wanted), _state(view, wanted, notes)
+    last, state = view.shown(wanted), _state(view, wanted, notes)
     previous = _previous(view, wanted, state)
-    started = view.started(wanted)
     status: Obj = {
         "name": wanted.name,
         "state": state,
         "lastState": {"terminated": terminated(previous, notes)} if previous else {},
-        "ready": _ready(view, wanted, last, started),
+        "ready": _ready(view, wanted, last),
         "restartCount": last.attempt if last else 0,
         "image": last.image if last else wanted.spec.get("image", ""),
         "imageID": f"docker://{last.image_id}" if last else "",
-        "started": started,
     }
+    if wanted.role is not Role.EPHEMERAL:
+        status["started"] = view.started(wanted)
     if last:
         status["containerID"] = f"docker://{last.id}"
+        status |= _resources(wanted.spec) | _mounts(wanted.spec)
     return status
 
 
@@ -65,17 +67,29 @@ def terminated(ended: Container, notes: Notes) -> Obj:
     return state | ({"message": message} if message else {})
 
 
+def lost(status: Obj) -> Obj:
+    """A pod that is at its end has no container that waits or runs: nobody knows what became of this one."""
+    said = {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+    }
+    return {**status, "state": {"terminated": said}, "ready": False, "started": False}
+
+
 def _state(view: View, wanted: Wanted, notes: Notes) -> Obj:
-    last = view.last(wanted)
+    last = view.shown(wanted)
     waiting = notes.waiting.get(wanted.name)
     if last and last.running:
         return {"running": {"startedAt": _seconds(last.started_at)}}
-    if waiting:
+    if waiting and not (last and last.ended and not view.restarts(wanted, last)):
         return waiting.state()
     if last and last.ended:
+        failed = view.hooked.get(last.id)
+        if failed and view.restarts(wanted, last):
+            return Waiting(HOOK_FAILED, failed).state()
         return {"terminated": terminated(last, notes)}
-    begun = wanted.init or not view.init_containers or all(map(view.init_done, view.init_containers))
-    return Waiting("ContainerCreating" if begun and not wanted.init else "PodInitializing").state()
+    return Waiting("PodInitializing" if view.init_containers else "ContainerCreating").state()
 
 
 def _previous(view: View, wanted: Wanted, state: Obj) -> Container | None:
@@ -86,10 +100,31 @@ def _previous(view: View, wanted: Wanted, state: Obj) -> Container | None:
     return attempts[0] if attempts else None
 
 
-def _ready(view: View, wanted: Wanted, last: Container | None, started: bool) -> bool:
+def _ready(view: View, wanted: Wanted, last: Container | None) -> bool:
+    if wanted.role is Role.EPHEMERAL:
+        return False
     if wanted.init and not wanted.sidecar:
         return view.init_done(wanted)
-    return bool(started and last and view.verdict(last).ready)
+    return bool(view.started(wanted) and last and view.verdict(last).ready)
+
+
+def _resources(spec: Obj) -> Obj:
+    """What was given to it (KEP-1287)."""
+    stated = spec.get("resources") or {}
+    given = {side: stated[side] for side in ("limits", "requests") if stated.get(side)}
+    found: Obj = {"resources": given}
+    return found | ({"allocatedResources": given["requests"]} if "requests" in given else {})
+
+
+def _mounts(spec: Obj) -> Obj:
+    """How volumes are mounted (KEP-3857): Docker's read-only mounts don't reach into mounts below them."""
+    found = []
+    for mount in spec.get("volumeMounts") or ():
+        said = {"name": mount["name"], "mountPath": mount["mountPath"]}
+        found.append(
+            said | ({"readOnly": True, "recursiveReadOnly": "Disabled"} if mount.get("readOnly") else {})
+        )
+    return {"volumeMounts": found} if found else {}
 
 
 def _reason(ended: Container) -> str:

@@ -7,29 +7,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mini8s.agent.kubelet.container_spec import sandbox_spec
-from mini8s.agent.kubelet.container_status import Waiting
-from mini8s.agent.kubelet.downward import Placed
-from mini8s.agent.kubelet.images import field_path
-from mini8s.agent.kubelet.memory import Memory
-from mini8s.agent.kubelet.plan import (
+from mini8s.agent.kubelet.actions import (
     SANDBOX,
     Action,
+    BeginEnd,
     CleanUp,
     CreateSandbox,
     Kill,
     RemoveContainer,
     RemoveSandbox,
+    RunHook,
     StartContainer,
     Terminate,
 )
+from mini8s.agent.kubelet.container_spec import sandbox_spec
+from mini8s.agent.kubelet.container_status import Waiting
+from mini8s.agent.kubelet.downward import Placed
+from mini8s.agent.kubelet.hooks import Hooks
+from mini8s.agent.kubelet.images import field_path
+from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.starting import CannotStart, Starter
 from mini8s.agent.network.base import NetworkError, PodNetwork
-from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime, Sandbox, StartFailed
+from mini8s.agent.runtime.base import Container, EngineDown, EngineError, Runtime, Sandbox, StartFailed
 from mini8s.client.base import EventSink
 from mini8s.objects.kinds import Obj
-from mini8s.util.clock import Clock
+from mini8s.util.clock import Clock, SteadyTime
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +53,10 @@ class Executor:
     runtime: Runtime
     network: PodNetwork
     starter: Starter
+    hooks: Hooks
     events: EventSink
     clock: Clock
+    time: SteadyTime
     host_ip: str
     allocatable: Mapping[str, str]
     data_dir: Path
@@ -63,8 +68,13 @@ class Executor:
                 self._create_sandbox(task, attempt)
             case StartContainer():
                 self._start(task, action)
-            case Terminate(container, message):
-                self._terminate(task, container.id, container.name, message)
+            case BeginEnd(container, message):
+                self._begin_end(task, container, message)
+            case RunHook():
+                self.hooks.begin(task.uid, task.pod, self._reached_at(task), action)
+            case Terminate(container):
+                task.memory.marks.asked(container.id)
+                self._tried(self.runtime.terminate_container, container.id)
             case Kill(container):
                 self._tried(self.runtime.kill_container, container.id)
             case RemoveContainer(container):
@@ -117,7 +127,7 @@ class Executor:
     def _sandbox_failed(self, task: Task, pod: Obj, message: str) -> None:
         text = f"Failed to create pod sandbox: {message}"
         self.events.event(pod, "Warning", "FailedCreatePodSandBox", text)
-        task.memory.hold(SANDBOX, Waiting("ContainerCreating"), self.clock.now())
+        task.memory.hold(SANDBOX, Waiting("ContainerCreating"), self.time.now())
 
     def _start(self, task: Task, action: StartContainer) -> None:
         pod, name = _wanted(task), action.wanted.name
@@ -126,23 +136,26 @@ class Executor:
         try:
             self.starter.start(self.placed(task, pod), task.folder, task.sandbox.id, action)
         except CannotStart as error:
-            task.memory.hold(name, error.waiting, self.clock.now(), error.until)
-        except StartFailed:
-            task.memory.release(name)  # its record tells of it, and brings the back-off
+            task.memory.hold(name, error.waiting, self.time.now(), error.until)
+        except StartFailed as error:  # its record tells of it, and brings the back-off
+            task.memory.hold(name, Waiting(error.reason, str(error)), self.time.now())
         except EngineDown:
             raise
         except (EngineError, OSError) as error:
             log.warning("cannot start %s of %s: %s", name, task.uid, error)
-            task.memory.hold(name, Waiting("RunContainerError", str(error)), self.clock.now())
+            task.memory.hold(name, Waiting("RunContainerError", str(error)), self.time.now())
         else:
             task.memory.release(name)
 
-    def _terminate(self, task: Task, container_id: str, name: str, message: str) -> None:
-        task.memory.asked[container_id] = self.clock.now()
+    def _begin_end(self, task: Task, container: Container, message: str) -> None:
+        task.memory.marks.began(container.id)
         if task.pod is not None:
-            where = field_path(task.pod, name)
+            where = field_path(task.pod, container.name)
             self.events.event(task.pod, "Normal", "Killing", message, field_path=where)
-        self._tried(self.runtime.terminate_container, container_id)
+
+    def _reached_at(self, task: Task) -> str:
+        """Where the pod's ports are, also when nobody wants it any more."""
+        return self.network.address(task.uid) or self.host_ip
 
     def _remove_sandbox(self, task: Task, sandbox_id: str, *, last: bool) -> None:
         """The address goes first: as long as the sandbox is there, an agent that was killed in between finds

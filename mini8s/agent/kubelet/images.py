@@ -167,6 +167,7 @@ def pull_policy(container: Obj) -> str:
 
 def field_path(pod: Obj, name: str) -> str:
     """`spec.containers{web}`: where an event about a container says it belongs."""
-    inits = pod["spec"].get("initContainers") or ()
-    word = "initContainers" if any(one["name"] == name for one in inits) else "containers"
+    others = ("initContainers", "ephemeralContainers")
+    found = (word for word in others for one in pod["spec"].get(word) or () if one["name"] == name)
+    word = next(found, "containers")
     return f"spec.{word}{{{name}}}"

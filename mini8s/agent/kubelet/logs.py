@@ -116,7 +116,7 @@ def limited(stream: LogStream, most: int | None) -> Iterator[bytes]:
 
 
 def _wanted(view: View, name: str) -> Wanted:
-    found = next((one for one in (*view.containers, *view.init_containers) if one.name == name), None)
+    found = next((one for one in view.everyone if one.name == name), None)
     if found is None:
         raise BadRequest(f"container {name} is not valid for pod {meta.name(view.pod)}")
     return found
@@ -124,7 +124,8 @@ def _wanted(view: View, name: str) -> Wanted:
 
 def _waiting_reason(view: View, name: str) -> str:
     status = view.pod.get("status") or {}
-    statuses = (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ()))
+    words = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+    statuses = (one for word in words for one in status.get(word) or ())
     said: Obj = next((one for one in statuses if one["name"] == name), {})
     waiting = (said.get("state") or {}).get("waiting") or {}
     return str(waiting.get("reason") or "ContainerCreating")

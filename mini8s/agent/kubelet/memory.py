@@ -1,5 +1,5 @@
-"""What the agent knows of a pod besides the engine's records. All of it may be lost: a restarted agent finds
-its way without."""
+"""What the agent knows of a pod besides the engine's records. All but the marks may be lost: a restarted
+agent finds its way without."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mini8s.agent.kubelet.container_status import Waiting
-from mini8s.agent.kubelet.plan import Remembered
+from mini8s.agent.kubelet.actions import HookKey, HookState, Remembered
+from mini8s.agent.kubelet.container_status import CRASH_LOOP, Waiting
+from mini8s.agent.kubelet.marks import Marks
+from mini8s.agent.kubelet.view import Doom
 from mini8s.agent.runtime.base import RunningPod
+from mini8s.objects.time import parse_time
 from mini8s.util.backoff import Backoff
 
 
@@ -24,8 +27,13 @@ class Hold:
 
 @dataclass(slots=True)
 class Memory:
+    """Times are steady ones, but for `since`, which the status tells."""
+
     since: datetime
-    asked: dict[str, datetime] = field(default_factory=dict)  # container id → when it was asked to end
+    marks: Marks
+    began: datetime | None = None  # when the node took the pod up
+    doom: Doom | None = None  # why the node ends it
+    ended: dict[str, datetime] = field(default_factory=dict)  # container id → when it ended
     held: dict[str, Hold] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)  # sandbox id → the pod's address
     last_words: dict[str, str] = field(default_factory=dict)  # container id → its termination message
@@ -52,10 +60,21 @@ class Memory:
         for hold in list(self.held.values()):
             hold.until = now
 
-    def remembered(self, *, folders: bool) -> Remembered:
-        return Remembered(dict(self.asked), {name: hold.until for name, hold in self.held.items()}, folders)
+    def saw(self, running: RunningPod) -> None:
+        """Note what the engine has now, and drop what was known of containers that are gone."""
+        self.running = running
+        present = {one.id for one in running.containers}
+        self.marks.keep(present)
+        self.ended = {key: when for key, when in self.ended.items() if key in present}
+        for one in running.containers:
+            if one.ended and one.id not in self.ended:
+                self.ended[one.id] = self.marks.time.of_wall(parse_time(one.finished_at or one.created_at))
+
+    def remembered(self, hooks: Mapping[HookKey, HookState], *, folders: bool) -> Remembered:
+        held = {name: hold.until for name, hold in self.held.items()}
+        return Remembered(dict(self.marks.endings), hooks, held, self.ended, folders)
 
     def waiting(self, backing_off: Mapping[str, str]) -> dict[str, Waiting]:
-        """Why containers wait: what failed, or else the back-off the plan told of."""
-        found = {name: Waiting("CrashLoopBackOff", message) for name, message in backing_off.items()}
-        return found | {name: hold.waiting for name, hold in self.held.items()}
+        """Why containers wait: the back-off the plan tells of, else what failed when they were to start."""
+        found = {name: hold.waiting for name, hold in self.held.items()}
+        return found | {name: Waiting(CRASH_LOOP, message) for name, message in backing_off.items()}

@@ -11,6 +11,8 @@ from mini8s.objects.kinds import Obj
 SPEC_HASH = "mini8s.io/spec-hash"
 BACKOFF = "mini8s.io/backoff-seconds"  # how long to wait after this attempt's end
 GRACE = "mini8s.io/grace-seconds"  # of the pod, for when nobody can be asked about it any more
+PRE_STOP = "mini8s.io/pre-stop"  # the hook's handler as JSON, its port a number
+SIDECAR = "mini8s.io/sidecar"  # its place among the init containers
 
 
 def spec_hash(container: Obj) -> str:

@@ -35,6 +35,10 @@ class PodFolder:
         """The file mounted at a container's terminationMessagePath."""
         return self.path / "containers" / container / str(attempt)
 
+    @property
+    def marks(self) -> Path:
+        return self.path / "life.json"
+
     def make(self) -> None:
         """Only root may look into the folder of all pods."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

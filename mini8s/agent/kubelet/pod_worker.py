@@ -9,20 +9,24 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mini8s.agent.kubelet import last_words, volumes
+from mini8s.agent.kubelet import deadline, last_words, volumes
+from mini8s.agent.kubelet.actions import CreateSandbox, Plan, StartContainer
 from mini8s.agent.kubelet.executor import Executor, Task
 from mini8s.agent.kubelet.images import Images, field_path
+from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.memory import Memory
-from mini8s.agent.kubelet.plan import CreateSandbox, Plan, StartContainer, plan
+from mini8s.agent.kubelet.plan import plan
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
-from mini8s.agent.kubelet.status import Facts, pod_status
+from mini8s.agent.kubelet.status import Facts, pod_status, start_time
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.view import View, identity
 from mini8s.agent.runtime.base import EngineDown, RunningPod
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
+from mini8s.objects.pods import is_terminal
+from mini8s.objects.time import parse_time
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +48,9 @@ class PodWorker:
 
     def sync(self, uid: str) -> float | None:
         """Bring one pod to rest; seconds after which to look again. Raises EngineDown."""
-        pod = self.wanted(uid)
-        memory = self.memories.setdefault(uid, Memory(self.executor.clock.now()))
-        task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory)
+        pod, folder = self.wanted(uid), PodFolder.of(self.executor.data_dir, uid)
+        memory = self.memories.get(uid) or self._memory(uid, folder)
+        task = Task(uid, pod, folder, memory)
         if pod is not None:
             self.references.follow(pod)
         try:
@@ -61,7 +65,11 @@ class PodWorker:
         else:
             self._report(task, pod, running, done)
         renewal = self.tokens.renew_in(uid) if task.sandbox else None
-        return min((wait for wait in (done.wake_seconds, renewal) if wait is not None), default=None)
+        left = None if pod is None or memory.doom else self._time_left(pod, memory)
+        return min((wait for wait in (done.wake_seconds, renewal, left) if wait is not None), default=None)
+
+    def _time_left(self, pod: Obj, memory: Memory) -> float | None:
+        return deadline.left(pod, memory.began, self.executor.time.now())
 
     def running(self) -> list[RunningPod]:
         """What the engine had of each pod at the last look."""
@@ -72,18 +80,20 @@ class PodWorker:
         """Something that the pod may have waited for has changed."""
         memory = self.memories.get(uid)
         if memory:
-            memory.retry_now(self.executor.clock.now())
+            memory.retry_now(self.executor.time.now())
+
+    def _memory(self, uid: str, folder: PodFolder) -> Memory:
+        """What is known of a pod at first sight."""
+        marks = Marks.read(folder.marks, self.executor.time)
+        return self.memories.setdefault(uid, Memory(self.executor.clock.now(), marks))
 
     def _act(self, task: Task) -> tuple[RunningPod, Plan]:
         for _ in range(MOST_ROUNDS):
             running = self._look(task)
-            done = plan(
-                task.pod,
-                running,
-                verdicts=self.prober.verdicts(running),
-                remembered=task.memory.remembered(folders=task.folder.exists),
-                now=self.executor.clock.now(),
+            remembered = task.memory.remembered(
+                self.executor.hooks.states(task.uid), folders=task.folder.exists
             )
+            done = plan(self._view(task, running), running, remembered, self.executor.time.now())
             if not done.actions:
                 return running, done
             for action in done.actions:
@@ -95,12 +105,36 @@ class PodWorker:
 
     def _look(self, task: Task) -> RunningPod:
         running = self.executor.runtime.pod(task.uid) or _nothing(task)
-        task.sandbox, task.memory.running = running.sandbox, running
-        present = {one.id for one in running.containers}
-        task.memory.asked = {key: when for key, when in task.memory.asked.items() if key in present}
+        memory, hooks = task.memory, self.executor.hooks
+        task.sandbox = running.sandbox
+        memory.saw(running)
+        hooks.keep(task.uid, {one.id for one in running.containers if one.running})
+        memory.marks.hooks_over(hooks.posted(task.uid))
+        memory.marks.write()
         if task.pod is not None:
-            self.prober.follow(task.pod, running, self._address(task, task.pod))
+            self._judge_pod(task.pod, memory, running)
+            view = self._view(task, running)
+            if view is not None:
+                self.prober.follow(view, self._address(task, task.pod))
         return running
+
+    def _view(self, task: Task, running: RunningPod) -> View | None:
+        if task.pod is None:
+            return None
+        memory = task.memory
+        verdicts = self.prober.verdicts(running)
+        return View(task.pod, running, verdicts, memory.marks.hooked, memory.doom)
+
+    def _judge_pod(self, pod: Obj, memory: Memory, running: RunningPod) -> None:
+        """Whether its time is up. When it began is on record with its first sandbox at the latest."""
+        time = self.executor.time
+        memory.since = min([memory.since, *(parse_time(box.created_at) for box in running.sandboxes)])
+        if memory.began is None:
+            memory.began = time.of_wall(parse_time(start_time(pod, memory.since)))
+        if memory.doom or is_terminal(pod) or deadline.left(pod, memory.began, time.now()) != 0:
+            return
+        memory.doom = deadline.EXCEEDED
+        self.executor.events.event(pod, "Normal", memory.doom.reason, memory.doom.message)
 
     def _address(self, task: Task, pod: Obj) -> str:
         """What it has, and unless it is on its way out, what it gets."""
@@ -117,7 +151,9 @@ class PodWorker:
             self._report(task, task.pod, seen, Plan(waiting=task.memory.backing_off))
 
     def _report(self, task: Task, pod: Obj, running: RunningPod, done: Plan) -> None:
-        view = View(pod, running, self.prober.verdicts(running))
+        view = self._view(task, running)
+        if view is None:
+            return
         if task.sandbox and volumes.has_files(pod) and not meta.deleting(pod):
             self.executor.refresh_files(task, pod)
         self._tell_back_off(task, pod, done)
@@ -127,7 +163,7 @@ class PodWorker:
             host_ip=self.executor.host_ip,
             pod_ip=self._address(task, pod),
             last_ip=task.memory.last_address,
-            at_end=done.ended and meta.deleting(pod),
+            at_end=done.ended and (meta.deleting(pod) or view.doom is not None),
             waiting=task.memory.waiting(done.waiting),
             last_words=self._last_words(task, view),
         )
@@ -137,7 +173,7 @@ class PodWorker:
     def _last_words(self, task: Task, view: View) -> dict[str, str]:
         """Read once for each container that ended."""
         known = task.memory.last_words
-        for wanted in (*view.init_containers, *view.containers):
+        for wanted in view.everyone:
             for ended in view.running.containers:
                 if ended.name == wanted.name and ended.state == "exited" and ended.id not in known:
                     path = task.folder.last_words(ended.name, ended.attempt)

@@ -1,24 +1,41 @@
-"""Asking a container how it is: HTTP, TCP, or a command inside it. The words are upstream's."""
+"""Asking a container how it is: HTTP, TCP, gRPC, or a command inside it. The words are upstream's
+(`pkg/probe`, `prober.go`)."""
 
 from __future__ import annotations
 
 import http.client
 import socket
-import ssl
+import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from enum import Enum
+from urllib.parse import urljoin, urlsplit
 
-from mini8s.agent.kubelet.probes import Check, Exec, HttpGet, TcpSocket, Unknown
+from mini8s.agent.kubelet import http_get
+from mini8s.agent.kubelet.handlers import Exec, Grpc, HttpGet, TcpSocket, Unknown
+from mini8s.agent.kubelet.probes import Check
 from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime
 
-MOST_BODY = 10 * 1024
 AGENT = "kube-probe/1.33"
+
+
+class Outcome(Enum):
+    SUCCESS = "success"
+    WARNING = "warning"  # it counts as success, and an event tells
+    FAILURE = "failure"
+    UNKNOWN = "unknown"  # the question could not be asked: it doesn't count, and an event tells
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    ok: bool
+    outcome: Outcome
     message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome in {Outcome.SUCCESS, Outcome.WARNING}
+
+
+WELL = Answer(Outcome.SUCCESS)
 
 
 def ask(check: Check, timeout_seconds: float, runtime: Runtime) -> Answer | None:
@@ -28,63 +45,59 @@ def ask(check: Check, timeout_seconds: float, runtime: Runtime) -> Answer | None
             return _http(check, timeout_seconds)
         case TcpSocket():
             return _tcp(check, timeout_seconds)
+        case Grpc():
+            return _grpc(check, timeout_seconds)
         case Exec():
             return _exec(check, timeout_seconds, runtime)
         case Unknown(reason):
-            return Answer(False, reason)
+            return Answer(Outcome.UNKNOWN, reason)
+
+
+def _ill(message: str) -> Answer:
+    return Answer(Outcome.FAILURE, message)
 
 
 def _http(check: HttpGet, timeout_seconds: float) -> Answer:
+    """Redirects are followed on the same host, and are a warning when they lead to another."""
+    url, end = check.url, time.monotonic() + timeout_seconds
     try:
-        code = _get(check, timeout_seconds)
+        for _ in range(http_get.MOST_REDIRECTS):
+            answer = http_get.get(url, check.headers, max(0.001, end - time.monotonic()), AGENT)
+            further = urljoin(url, answer.location)
+            if not answer.location or urlsplit(further).hostname != urlsplit(url).hostname:
+                return _judged(answer)
+            url = further
     except TimeoutError:
-        return Answer(False, f'Get "{check.url}": context deadline exceeded')
+        return _ill(f'Get "{url}": context deadline exceeded')
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Answer(False, f'Get "{check.url}": {_words(check.url, error)}')
-    if 200 <= code < 400:
-        return Answer(True)
-    return Answer(False, f"HTTP probe failed with statuscode: {code}")
+        return _ill(f'Get "{url}": {http_get.words(url, error)}')
+    return _ill(f'Get "{url}": stopped after {http_get.MOST_REDIRECTS} redirects')
 
 
-def _get(check: HttpGet, timeout_seconds: float) -> int:
-    url = urlsplit(check.url)
-    host, port = url.hostname or "", url.port or 0
-    connection: http.client.HTTPConnection
-    if url.scheme == "https":
-        # a probe asks whether it answers, not who it is: the kubelet doesn't verify either
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001
-        connection = http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
-    given = {name.lower(): value for name, value in check.headers}
-    headers = {"user-agent": AGENT, "accept": "*/*", "connection": "close", **given}
-    try:
-        connection.request("GET", url.path + (f"?{url.query}" if url.query else ""), headers=headers)
-        answer = connection.getresponse()
-        answer.read(MOST_BODY)
-        return answer.status
-    finally:
-        connection.close()
+def _judged(answer: http_get.Response) -> Answer:
+    if 200 <= answer.code < 300:
+        return WELL
+    if 300 <= answer.code < 400:
+        body = answer.body.decode(errors="replace")
+        return Answer(Outcome.WARNING, f"Probe terminated redirects, Response body: {body}")
+    return _ill(f"HTTP probe failed with statuscode: {answer.code}")
 
 
 def _tcp(check: TcpSocket, timeout_seconds: float) -> Answer:
     try:
         socket.create_connection((check.host, check.port), timeout=timeout_seconds).close()
     except TimeoutError:
-        return Answer(False, f"dial tcp {check.host}:{check.port}: i/o timeout")
+        return _ill(f"dial tcp {check.host}:{check.port}: i/o timeout")
     except OSError as error:
-        return Answer(False, _words(f"//{check.host}:{check.port}", error))
-    return Answer(True)
+        return _ill(http_get.words(f"//{check.host}:{check.port}", error))
+    return WELL
 
 
-def _words(url: str, error: Exception) -> str:
-    """As Go says it, for what people look for most."""
-    where = urlsplit(url).netloc
-    if isinstance(error, ConnectionRefusedError):
-        return f"dial tcp {where}: connect: connection refused"
-    if isinstance(error, OSError) and error.strerror:
-        return f"dial tcp {where}: {error.strerror.lower()}"
-    return str(error) or type(error).__name__
+def _grpc(check: Grpc, timeout_seconds: float) -> Answer:
+    from mini8s.agent.kubelet import grpc_health  # 3 MB that few hosts need
+
+    failed = grpc_health.check(check.host, check.port, check.service, timeout_seconds)
+    return _ill(failed) if failed else WELL
 
 
 def _exec(check: Exec, timeout_seconds: float, runtime: Runtime) -> Answer | None:
@@ -92,9 +105,9 @@ def _exec(check: Exec, timeout_seconds: float, runtime: Runtime) -> Answer | Non
         result = runtime.exec(check.container_id, check.command, timeout_seconds)
     except TimeoutError:
         command = " ".join(check.command)
-        return Answer(False, f'command timed out: "{command}" timed out after {timeout_seconds:g}s')
+        return _ill(f'command timed out: "{command}" timed out after {timeout_seconds:g}s')
     except EngineDown:
         return None
     except EngineError as error:
-        return Answer(False, str(error))
-    return Answer(result.exit_code == 0, result.output.decode(errors="replace"))
+        return Answer(Outcome.UNKNOWN, str(error))
+    return _ill(result.output.decode(errors="replace")) if result.exit_code else WELL

@@ -14,11 +14,12 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mini8s.agent.kubelet.handlers import Exec
 from mini8s.agent.kubelet.images import field_path
-from mini8s.agent.kubelet.probe_checks import Answer, ask
-from mini8s.agent.kubelet.probes import Exec, Probe, Tally, count, known_before, probes_of, settled, verdict
+from mini8s.agent.kubelet.probe_checks import Answer, Outcome, ask
+from mini8s.agent.kubelet.probes import Probe, Tally, count, known_before, probes_of, settled, verdict
 from mini8s.agent.kubelet.view import Verdict, View
 from mini8s.agent.runtime.base import RunningPod, Runtime
 from mini8s.client.base import EventSink
@@ -28,7 +29,13 @@ from mini8s.util.clock import Clock
 
 log = logging.getLogger(__name__)
 
-THREADS = 4
+THREADS = 32  # at most: they are made when all that there are wait for an answer
+COMMAND_THREADS = 4  # a command costs the engine 60 to 90 ms of a core: more at once would only be slower
+TOLD = {
+    Outcome.WARNING: ("ProbeWarning", "warning"),
+    Outcome.FAILURE: ("Unhealthy", "failed"),
+    Outcome.UNKNOWN: ("Unhealthy", "errored and resulted in unknown state"),
+}
 IDLE_SECONDS = 3600.0
 Key = tuple[str, str]  # container id, type
 
@@ -57,20 +64,20 @@ class Prober:
         self._heap: list[tuple[float, int, str, Key]] = []
         self._order = itertools.count()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="probe")
-        self._commands = ThreadPoolExecutor(THREADS, thread_name_prefix="probe-exec")
+        self._commands = ThreadPoolExecutor(COMMAND_THREADS, thread_name_prefix="probe-exec")
 
-    def follow(self, pod: Obj, running: RunningPod, address: str) -> None:
+    def follow(self, view: View, address: str) -> None:
         """Ask what the pod's running containers are to be asked, and nothing else of it."""
-        uid = meta.uid(pod)
-        if not _has_probes(pod):
+        uid = meta.uid(view.pod)
+        if not _has_probes(view.pod):
             return
         with self._wake:
-            self._specs[uid] = _specs(pod, running)
+            self._specs[uid] = _specs(view.pod, view.running)
             known = self._pods.setdefault(uid, {})
-            self._begin(pod, running, address, known)
+            self._begin(view, address, known)
             # a container that had started before this agent did is asked the other probes at once
-            wanted = self._begin(pod, running, address, known)
-            alive = {one.id for one in running.containers if one.running}
+            wanted = self._begin(view, address, known)
+            alive = {one.id for one in view.running.containers if one.running}
             self._pods[uid] = {
                 key: asked
                 for key, asked in known.items()
@@ -106,11 +113,11 @@ class Prober:
         with self._wake:
             self._wake.notify_all()
 
-    def _begin(self, pod: Obj, running: RunningPod, address: str, known: dict[Key, _Asked]) -> frozenset[Key]:
+    def _begin(self, view: View, address: str, known: dict[Key, _Asked]) -> frozenset[Key]:
         """Have the probes asked that are to be asked now; their keys."""
-        uid = meta.uid(pod)
-        view = View(pod, running, self._verdicts(uid))
-        probes = probes_of(view, address, deleting=meta.deleting(pod))
+        pod, uid = view.pod, meta.uid(view.pod)
+        judged = replace(view, verdicts=self._verdicts(uid))
+        probes = probes_of(judged, address, deleting=meta.deleting(pod) or view.doom is not None)
         for probe in probes:
             key = (probe.container_id, probe.type)
             if key in known:
@@ -138,7 +145,7 @@ class Prober:
             answer = None
         if self._count(uid, key, answer):
             self._changed(uid)
-        if answer and not answer.ok:
+        if answer and answer.outcome is not Outcome.SUCCESS:
             self._tell(asked, answer)
 
     def _count(self, uid: str, key: Key, answer: Answer | None) -> bool:
@@ -148,7 +155,7 @@ class Prober:
             if asked is None:
                 return False
             before = asked.tally.result
-            if answer is not None:
+            if answer is not None and answer.outcome is not Outcome.UNKNOWN:
                 asked.tally = count(asked.tally, asked.probe, answer.ok)
             if not settled(asked.probe, asked.tally):
                 asked.due = max(self._clock.monotonic(), asked.due + asked.probe.period)
@@ -156,9 +163,10 @@ class Prober:
             return asked.tally.result is not before
 
     def _tell(self, asked: _Asked, answer: Answer) -> None:
-        message = f"{asked.probe.type.capitalize()} probe failed: {answer.message}"
+        reason, verb = TOLD[answer.outcome]
+        message = f"{asked.probe.type.capitalize()} probe {verb}: {answer.message}"
         where = field_path(asked.pod, asked.probe.container)
-        self._events.event(asked.pod, "Warning", "Unhealthy", message, field_path=where)
+        self._events.event(asked.pod, "Warning", reason, message, field_path=where)
 
     def _verdicts(self, uid: str) -> dict[str, Verdict]:
         """Under the lock."""

@@ -5,37 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mini8s.agent.kubelet import handlers
+from mini8s.agent.kubelet.handlers import Exec, Grpc, HttpGet, TcpSocket, Unknown
 from mini8s.agent.kubelet.view import Verdict, View, Wanted
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import parse_time
 
-
-@dataclass(frozen=True, slots=True)
-class HttpGet:
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TcpSocket:
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exec:
-    container_id: str
-    command: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A probe that can't be asked; the reason is its failure."""
-
-    reason: str
-
-
-Check = HttpGet | TcpSocket | Exec | Unknown
+Check = HttpGet | TcpSocket | Grpc | Exec | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +77,7 @@ def probes_of(view: View, address: str, *, deleting: bool) -> list[Probe]:
     found: list[Probe] = []
     for wanted in (*(one for one in view.init_containers if one.sidecar), *view.containers):
         current = view.current(wanted)
-        if current is None or not current.running:
+        if current is None or not current.running or view.hooking(wanted, current):
             continue
         types: Sequence[str] = ("readiness",) if deleting else ("readiness", "liveness")
         if not view.verdict(current).started:
@@ -131,28 +107,17 @@ def _probe(wanted: Wanted, type: str, container_id: str, began: float, address: 
 
 
 def _check(wanted: Wanted, spec: Obj, container_id: str, address: str) -> Check:
-    if "exec" in spec:
-        return Exec(container_id, tuple(spec["exec"].get("command") or ()))
-    for word in ("httpGet", "tcpSocket"):
-        if word in spec:
-            target = spec[word]
-            port = _port(wanted, target["port"])
-            if port is None:
-                return Unknown(f"couldn't find port: {target['port']}")
-            host = target.get("host") or address
-            return _http(target, host, port) if word == "httpGet" else TcpSocket(host, port)
-    return Unknown("missing probe handler: this node asks httpGet, tcpSocket and exec")
-
-
-def _http(target: Obj, host: str, port: int) -> HttpGet:
-    scheme, path = str(target.get("scheme") or "HTTP").lower(), str(target.get("path") or "/")
-    headers = tuple((one["name"], one["value"]) for one in target.get("httpHeaders") or ())
-    return HttpGet(f"{scheme}://{host}:{port}/{path.removeprefix('/')}", headers)
-
-
-def _port(wanted: Wanted, port: int | str) -> int | None:
-    """A number, or the name of one of the container's ports."""
-    if isinstance(port, int) or str(port).isdigit():
-        return int(port)
-    ports = wanted.spec.get("ports") or ()
-    return next((one["containerPort"] for one in ports if one.get("name") == port), None)
+    if target := spec.get("exec"):
+        return Exec(container_id, tuple(target.get("command") or ()))
+    if target := spec.get("httpGet"):
+        return handlers.http(target, address, wanted.spec)
+    if target := spec.get("grpc"):
+        return Grpc(address, int(target["port"]), target.get("service") or "")
+    if target := spec.get("tcpSocket"):
+        port = handlers.port_number(wanted.spec, target["port"])
+        return (
+            handlers.no_port(target["port"])
+            if port is None
+            else TcpSocket(target.get("host") or address, port)
+        )
+    return Unknown("missing probe handler")

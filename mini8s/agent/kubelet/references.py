@@ -7,11 +7,13 @@ the object says that it never changes. PersistentVolumes are few and come from o
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet.lookup import WORDS, NotYetKnown
+from mini8s.agent.kubelet.view import Role
 from mini8s.client.base import Api
 from mini8s.client.informer import Informer, Memory, NoMemory
 from mini8s.objects import claims, meta
@@ -120,7 +122,8 @@ class References:
 def references_of(pod: Obj) -> Iterable[Reference]:
     """Everything the containers' environment and the volumes name."""
     namespace, spec = meta.namespace(pod), pod["spec"]
-    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+    lists = (spec.get(role.value) or () for role in Role)
+    for container in itertools.chain.from_iterable(lists):
         for source in container.get("envFrom") or ():
             yield from _named(namespace, source, "configMapRef", "secretRef")
         for variable in container.get("env") or ():

@@ -6,6 +6,7 @@ the last one was. Figures are the kubelet's: at once, then 10 s, 20 s … 5 min;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,12 +29,15 @@ class NextStart:
     wait_seconds: float  # what is left of it
 
 
-def next_start(last: Container | None, spec_hash: str, now: datetime) -> NextStart:
+def next_start(
+    last: Container | None, spec_hash: str, now: datetime, ended: Mapping[str, datetime]
+) -> NextStart:
+    """`ended` tells when containers ended by the clock that `now` is of; what it doesn't know has the
+    engine's time."""
     if last is None:
         return NextStart(0, 0, 0, 0.0)
-    ended = ended_at(last)
-    delay = _delay(last, spec_hash, ended)
-    left = max(0.0, delay - (now - ended).total_seconds())
+    delay = _delay(last, spec_hash, ended_at(last))
+    left = max(0.0, delay - (now - ended.get(last.id, ended_at(last))).total_seconds())
     return NextStart(last.attempt + 1, min(MOST_SECONDS, max(FIRST_SECONDS, 2 * delay)), delay, left)
 
 

@@ -18,6 +18,7 @@ from mini8s.agent.kubelet.disk_usage import DiskUsage
 from mini8s.agent.kubelet.documents import Documents
 from mini8s.agent.kubelet.executor import Executor
 from mini8s.agent.kubelet.heartbeat import Heartbeat
+from mini8s.agent.kubelet.hooks import Hooks
 from mini8s.agent.kubelet.image_folder import ImageFolder
 from mini8s.agent.kubelet.images import Images
 from mini8s.agent.kubelet.local_volumes import LocalVolumes
@@ -41,7 +42,7 @@ from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
 from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, SERVICES, Obj
-from mini8s.util.clock import Clock
+from mini8s.util.clock import Clock, SteadyTime
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
 
@@ -115,7 +116,8 @@ class Kubelet:
         self._references = References(self._rest, self._again, self._volumes, informers.memory)
         self._tokens = AccountTokens(self._rest, self._clock, tokens)
         self._local_volumes = self._make_local_volumes()
-        self._images = Images(self._runtime, self._recorder, self._clock, self._again)
+        self._time = SteadyTime(self._clock)
+        self._images = Images(self._runtime, self._recorder, self._time, self._again)
         self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
         self._prober = Prober(self._runtime, self._recorder, self._clock, self._queue.add)
         self._statuses = StatusWriter(self._rest, self._status_queue)
@@ -188,8 +190,10 @@ class Kubelet:
             runtime=self._runtime,
             network=self._network,
             starter=starter,
+            hooks=Hooks(self._runtime, self._recorder, self._time, self._queue.add),
             events=self._recorder,
             clock=self._clock,
+            time=self._time,
             host_ip=self._node.ip,
             allocatable=self._heartbeat.allocatable,
             data_dir=self._node.data_dir,

@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from mini8s.agent.kubelet import etc_files, last_words, volumes
+from mini8s.agent.kubelet.actions import StartContainer
 from mini8s.agent.kubelet.container_spec import container_spec
 from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.downward import Placed
 from mini8s.agent.kubelet.env import environment
 from mini8s.agent.kubelet.images import Images, ImageWait, field_path
 from mini8s.agent.kubelet.lookup import Lookup, Missing
-from mini8s.agent.kubelet.plan import StartContainer
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.runtime.base import (
     ContainerSpec,
@@ -59,6 +59,9 @@ class Starter:
     def start(self, placed: Placed, folder: PodFolder, sandbox_id: str, start: StartContainer) -> None:
         """Raises CannotStart, StartFailed, EngineDown."""
         pod, container = placed.pod, start.wanted.spec
+        if container.get("targetContainerName") and not start.target:
+            message = f"unable to find target container {container['targetContainerName']}"
+            raise self._refused(pod, container, "CreateContainerConfigError", message)
         prepared = self.prepare_volumes(placed, folder)
         try:
             self.images.ensure(pod, container, start.attempt)

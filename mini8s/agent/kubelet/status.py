@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mini8s.agent.kubelet.container_status import Notes, Waiting, container_status
-from mini8s.agent.kubelet.view import Init, View, Wanted
+from mini8s.agent.kubelet.container_status import Notes, Waiting, container_status, lost
+from mini8s.agent.kubelet.phase import initialized, phase
+from mini8s.agent.kubelet.view import View
 from mini8s.objects import conditions, pods
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import format_time
@@ -18,7 +19,8 @@ OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a status says besides the containers. `since` is when this kubelet first saw the pod; `last_ip` is
-    the address of a pod that has ended, which may be so before the server has heard that it had one."""
+    the address of a pod that has ended, which may be so before the server has heard that it had one.
+    `at_end`: nothing of the pod runs nor will, though its own end has not come."""
 
     now: datetime
     since: datetime
@@ -34,44 +36,73 @@ def pod_status(view: View, facts: Facts) -> Obj:
     """The whole status. What others wrote into it (conditions of their own) is kept."""
     old: Obj = view.pod.get("status") or {}
     notes = Notes(facts.waiting, facts.last_words)
-    statuses = [container_status(view, wanted, notes) for wanted in view.containers]
-    phase = view.phase(at_end=facts.at_end)
+    inits, mains, ephemerals = (
+        [container_status(view, wanted, notes) for wanted in found]
+        for found in (view.init_containers, view.containers, view.ephemeral_containers)
+    )
+    judged = _phase(view, [*inits, *mains], at_end=facts.at_end)
+    if facts.at_end:
+        mains = _all_ended(view, mains)
     status: Obj = {
         **{key: value for key, value in old.items() if key not in {"reason", "message"}},
-        "phase": phase,
-        "conditions": _conditions(view, facts, phase, statuses),
+        # a pod whose end the node decided is at its end when its containers are
+        "phase": old.get("phase") or "Pending" if view.doom and view.alive else judged,
+        "conditions": _conditions(view, facts, judged, inits, mains),
         "hostIP": facts.host_ip,
         "hostIPs": [{"ip": facts.host_ip}],
         "startTime": old.get("startTime") or format_time(facts.since),
-        "containerStatuses": statuses,
         "qosClass": old.get("qosClass") or pods.qos_class(view.spec),
+        **_listed("containerStatuses", mains),
+        **_listed("initContainerStatuses", inits),
+        **_listed("ephemeralContainerStatuses", ephemerals),
     }
-    if view.init_containers:
-        status["initContainerStatuses"] = [
-            container_status(view, wanted, notes) for wanted in view.init_containers
-        ]
+    if view.doom and not view.alive:
+        status |= {"reason": view.doom.reason, "message": view.doom.message}
     address = facts.pod_ip or facts.last_ip or old.get("podIP", "")
     if address:
         status |= {"podIP": address, "podIPs": [{"ip": address}]}
     return status
 
 
-def _conditions(view: View, facts: Facts, phase: str, statuses: Sequence[Obj]) -> list[Obj]:
-    unready = [status["name"] for status in statuses if not status["ready"]]
-    unready += [
-        wanted.name for wanted in view.init_containers if wanted.sidecar and not _serves(view, wanted)
-    ]
-    containers = _containers_ready(phase, unready)
-    judged = {
+def start_time(pod: Obj, since: datetime) -> str:
+    """When this node took the pod up, as the API has it or will have it."""
+    return str((pod.get("status") or {}).get("startTime") or format_time(since))
+
+
+def _listed(word: str, statuses: Sequence[Obj]) -> Obj:
+    return {word: list(statuses)} if statuses else {}
+
+
+def _phase(view: View, statuses: Sequence[Obj], *, at_end: bool) -> str:
+    if view.said_terminal:
+        return pods.phase(view.pod)
+    if view.doom:
+        return "Failed"
+    found = phase(view.spec, {status["name"]: status for status in statuses}, at_end=at_end)
+    return "Failed" if at_end and found not in {"Succeeded", "Failed"} else found
+
+
+def _all_ended(view: View, mains: list[Obj]) -> list[Obj]:
+    """What never ran of a pod that had begun is counted as failed (`status_manager.go: TerminatePod`)."""
+    if not initialized(view.spec, mains) and not all(map(view.init_done, view.init_containers)):
+        return mains
+    return [status if "terminated" in status["state"] else lost(status) for status in mains]
+
+
+def _conditions(
+    view: View, facts: Facts, judged: str, inits: Sequence[Obj], mains: Sequence[Obj]
+) -> list[Obj]:
+    containers = _containers_ready(view, judged, inits, mains)
+    found_of = {
         "PodReadyToStartContainers": _condition(bool(view.sandbox and (facts.pod_ip or view.host_network))),
-        "Initialized": _initialized(view, phase),
+        "Initialized": _initialized(view, judged, mains),
         "ContainersReady": containers,
         "Ready": _gated(view, containers),
         "PodScheduled": _condition(True),
     }
     found: list[Obj] = list((view.pod.get("status") or {}).get("conditions") or ())
     for name in OURS:
-        found = conditions.set_condition(found, name, *judged[name], facts.now)
+        found = conditions.set_condition(found, name, *found_of[name], facts.now)
     return [{key: value for key, value in one.items() if value not in {"", None}} for one in found]
 
 
@@ -82,21 +113,24 @@ def _condition(is_true: bool, reason: str = "", message: str = "") -> Judgement:
     return ("True", "", "") if is_true else ("False", reason, message)
 
 
-def _initialized(view: View, phase: str) -> Judgement:
-    if phase == "Succeeded":
+def _initialized(view: View, judged: str, mains: Sequence[Obj]) -> Judgement:
+    if judged == "Succeeded":
         return "True", "PodCompleted", ""
-    if view.init is Init.DONE:
+    if initialized(view.spec, mains):
         return _condition(True)
     missing = [wanted.name for wanted in view.init_containers if not view.init_done(wanted)]
     message = f"containers with incomplete status: [{' '.join(missing)}]"
-    return _condition(False, "ContainersNotInitialized", message)
+    return _condition(not missing, "ContainersNotInitialized", message)
 
 
-def _containers_ready(phase: str, unready: Sequence[str]) -> Judgement:
-    if phase == "Succeeded":
+def _containers_ready(view: View, judged: str, inits: Sequence[Obj], mains: Sequence[Obj]) -> Judgement:
+    if judged == "Succeeded":
         return _condition(False, "PodCompleted")
-    if phase == "Failed":
+    if judged == "Failed":
         return _condition(False, "PodFailed")
+    sidecars = {wanted.name for wanted in view.init_containers if wanted.sidecar}
+    counted = (*(status for status in inits if status["name"] in sidecars), *mains)
+    unready = [status["name"] for status in counted if not status["ready"]]
     message = f"containers with unready status: [{' '.join(unready)}]"
     return _condition(not unready, "ContainersNotReady", message)
 
@@ -105,16 +139,13 @@ def _gated(view: View, containers: Judgement) -> Judgement:
     """A pod with readiness gates is ready when those conditions, which others set, are true too."""
     if containers[0] != "True":
         return containers
-    gates = [gate["conditionType"] for gate in view.spec.get("readinessGates") or ()]
-    closed = [gate for gate in gates if not conditions.is_true(view.pod, gate)]
-    message = "; ".join(
-        f'corresponding condition of pod readiness gate "{gate}" '
-        + ("does not exist." if conditions.get(view.pod, gate) is None else 'is not "True".')
-        for gate in closed
-    )
-    return _condition(not closed, "ReadinessGatesNotReady", message)
-
-
-def _serves(view: View, sidecar: Wanted) -> bool:
-    current = view.current(sidecar)
-    return current is not None and view.started(sidecar) and view.verdict(current).ready
+    closed = []
+    for gate in (one["conditionType"] for one in view.spec.get("readinessGates") or ()):
+        found = conditions.get(view.pod, gate)
+        if found is None:
+            closed.append(f'corresponding condition of pod readiness gate "{gate}" does not exist.')
+        elif found.get("status") != "True":
+            closed.append(
+                f'the status of pod readiness gate "{gate}" is not "True", but {found.get("status")}'
+            )
+    return _condition(not closed, "ReadinessGatesNotReady", ", ".join(closed))

@@ -24,20 +24,46 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Doom:
+    """The node ends a pod for good, though its containers might go on: the status will say why."""
+
+    reason: str
+    message: str
+
+
+class Role(Enum):
+    """Which list of the spec a container stands in."""
+
+    MAIN = "containers"
+    INIT = "initContainers"
+    EPHEMERAL = "ephemeralContainers"
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """One container of the spec."""
+    """One container of the spec. `place` is its place in its list."""
 
     spec: Obj
-    init: bool = False
+    role: Role = Role.MAIN
     hash: str = ""
+    place: int = 0
 
     @property
     def name(self) -> str:
         return str(self.spec["name"])
 
     @property
+    def init(self) -> bool:
+        return self.role is Role.INIT
+
+    @property
     def sidecar(self) -> bool:
         return self.init and pods.is_sidecar(self.spec)
+
+    @property
+    def post_start(self) -> Obj | None:
+        handler: Obj | None = (self.spec.get("lifecycle") or {}).get("postStart")
+        return handler
 
 
 class Init(Enum):
@@ -48,11 +74,14 @@ class Init(Enum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One pod. `verdicts` are by container id."""
+    """One pod. `verdicts` are by container id; so are `hooked`, the postStart hooks that are over: "", or how
+    they failed. `doom` is set when the node ends the pod."""
 
     pod: Obj
     running: RunningPod
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    hooked: Mapping[str, str] = field(default_factory=dict)
+    doom: Doom | None = None
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -65,12 +94,19 @@ class View:
 
     @property
     def containers(self) -> Sequence[Wanted]:
-        return [Wanted(one, hash=notes.spec_hash(one)) for one in self.spec.get("containers") or ()]
+        return self._wanted(Role.MAIN)
 
     @property
     def init_containers(self) -> Sequence[Wanted]:
-        found = self.spec.get("initContainers") or ()
-        return [Wanted(one, init=True, hash=notes.spec_hash(one)) for one in found]
+        return self._wanted(Role.INIT)
+
+    @property
+    def ephemeral_containers(self) -> Sequence[Wanted]:
+        return self._wanted(Role.EPHEMERAL)
+
+    @property
+    def everyone(self) -> Sequence[Wanted]:
+        return [*self.init_containers, *self.containers, *self.ephemeral_containers]
 
     @property
     def sandbox(self) -> Sandbox | None:
@@ -85,6 +121,10 @@ class View:
         """The API has it that this pod is at its end, and an end is never taken back."""
         return pods.is_terminal(self.pod)
 
+    @property
+    def alive(self) -> bool:
+        return any(one.running for one in self.running.containers)
+
     def last(self, wanted: Wanted) -> Container | None:
         return self.running.newest(wanted.name)
 
@@ -94,16 +134,31 @@ class View:
         boxes = self.running.sandboxes
         return last if last and (not boxes or last.sandbox_id == boxes[0].id) else None
 
+    def hooking(self, wanted: Wanted, container: Container) -> bool:
+        """It runs, but its postStart hook isn't over: to the API it doesn't run yet."""
+        return container.running and wanted.post_start is not None and container.id not in self.hooked
+
+    def shown(self, wanted: Wanted) -> Container | None:
+        """The attempt that the status tells of."""
+        attempts = [one for one in self.running.containers if one.name == wanted.name]
+        if attempts and self.hooking(wanted, attempts[0]):
+            attempts = attempts[1:]
+        return attempts[0] if attempts else None
+
     def verdict(self, container: Container) -> Verdict:
         return self.verdicts.get(container.id, Verdict())
 
     def started(self, wanted: Wanted) -> bool:
-        """It runs, and its startup probe, if it has one, has passed."""
+        """It runs, its postStart hook is over, and its startup probe, if it has one, has passed."""
         current = self.current(wanted)
-        return current is not None and current.running and self.verdict(current).started
+        if current is None or not current.running or self.hooking(wanted, current):
+            return False
+        return not self.hooked.get(current.id) and self.verdict(current).started
 
     def restarts(self, wanted: Wanted, ended: Container) -> bool:
         """Whether a container that ended so is to be started again."""
+        if wanted.role is Role.EPHEMERAL or self.doom or meta.deleting(self.pod):
+            return False
         if wanted.sidecar:
             return True
         failed = bool(ended.error) or ended.exit_code != 0
@@ -133,35 +188,20 @@ class View:
             return Init.PENDING
         return Init.DONE
 
-    def phase(self, *, at_end: bool = False) -> str:
-        """`at_end`: nothing of the pod will be started again, because it is deleted."""
-        if self.said_terminal:
-            return pods.phase(self.pod)
-        init = self.init
-        if init is Init.FAILED:
-            return "Failed"
-        ended = [last for last in map(self.last, self.containers) if last and last.ended]
-        running = [last for last in map(self.last, self.containers) if last and last.running]
-        if at_end:
-            good = len(ended) == len(self.containers) and all(map(succeeded, ended))
-            return "Succeeded" if good else "Failed"
-        if init is Init.PENDING and not (ended or running):
-            return "Pending"
-        if len(ended) + len(running) < len(self.containers):
-            return "Pending"
-        return "Running" if running else self._end(ended)
-
     @property
     def finished(self) -> bool:
-        """It came to its own end: nothing runs and nothing is to be started again."""
-        return self.phase() in {"Succeeded", "Failed"}
+        """Nothing of the pod proper runs, nor is to be started again: sidecars have nobody left to serve."""
+        if self.said_terminal or self.doom or self.init is Init.FAILED:
+            return True
+        return self.init is Init.DONE and all(map(self._is_through, self.containers))
 
-    def _end(self, ended: Sequence[Container]) -> str:
-        if self.policy == "Always":
-            return "Running"
-        if all(map(succeeded, ended)):
-            return "Succeeded"
-        return "Failed" if self.policy == "Never" else "Running"
+    def _is_through(self, wanted: Wanted) -> bool:
+        last = self.last(wanted)
+        return last is not None and last.ended and not self.restarts(wanted, last)
+
+    def _wanted(self, role: Role) -> Sequence[Wanted]:
+        found = self.spec.get(role.value) or ()
+        return [Wanted(one, role, notes.spec_hash(one), place) for place, one in enumerate(found)]
 
 
 def succeeded(ended: Container) -> bool:

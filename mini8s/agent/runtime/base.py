@@ -36,12 +36,14 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """Which of the host's namespaces a pod uses, and whether its containers share one process tree."""
+    """Which of the host's namespaces a pod uses, and whether its containers share one process tree. `pid_of`
+    is the container whose process tree one that looks into it shares."""
 
     host_network: bool = False
     host_pid: bool = False
     host_ipc: bool = False
     shared_pid: bool = False
+    pid_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

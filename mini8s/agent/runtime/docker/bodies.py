@@ -82,6 +82,8 @@ def _host_config(sandbox_id: str, spec: ContainerSpec) -> Body:
 def _pid_mode(join: str, namespaces: Namespaces) -> str:
     if namespaces.host_pid:
         return "host"
+    if namespaces.pid_of and not namespaces.shared_pid:
+        return f"container:{namespaces.pid_of}"
     return join if namespaces.shared_pid else ""
 
 
