@@ -21,7 +21,8 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     """Run until told to stop; the exit code."""
     limit_arenas()
     stop, clock = stop_on_sigterm(), SystemClock()
-    socket = str(server_files(settings.data_dir).socket)
+    files = server_files(settings.data_dir)
+    socket = str(files.socket)
     rest = Rest(Endpoint(unix_socket=socket), user_agent=f"mini8s-control/{VERSION}")
     informers = Informers(rest, stop)
     manager = Manager(
@@ -30,7 +31,9 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         clock=clock,
         stop=stop,
         recorder=_recorder(rest, settings, "controllers"),
-        settings=ControllerSettings(node_grace_seconds=settings.node_monitor_grace_period),
+        settings=ControllerSettings(
+            node_grace_seconds=settings.node_monitor_grace_period, root_ca=files.ca.read_text()
+        ),
     )
     scheduler = Scheduler(
         rest=rest, informers=informers, clock=clock, stop=stop, recorder=_recorder(rest, settings, NAME)

@@ -24,11 +24,13 @@ Changed = Callable[[Obj | None, Obj | None], Iterable[str]]  # (old, new) -> key
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A kind that a controller watches. `metadata_only`: the rest of the objects need not be cached."""
+    """A kind that a controller watches. `metadata_only`: the rest of the objects need not be cached;
+    `fields`: only those that this field selector chooses."""
 
     kind: Kind
     changed: Changed
     metadata_only: bool = False
+    fields: str = ""
 
 
 class Controller(Protocol):
@@ -50,8 +52,10 @@ class Context:
     clock: Clock
     settings: ControllerSettings
 
-    def cache(self, kind: Kind, indexers: Mapping[str, IndexFunction] | None = None) -> Cache:
-        return self.informers.of(kind, indexers=indexers).cache
+    def cache(
+        self, kind: Kind, indexers: Mapping[str, IndexFunction] | None = None, *, fields: str = ""
+    ) -> Cache:
+        return self.informers.of(kind, indexers=indexers, fields=fields).cache
 
     def metadata(self, kind: Kind, indexers: Mapping[str, IndexFunction] | None = None) -> Cache:
         """A cache that needs no more than metadata of each object."""

@@ -18,6 +18,7 @@ from mini8s.controllers.kinds.namespace import Namespaces
 from mini8s.controllers.kinds.nodelifecycle import NodeLifecycle
 from mini8s.controllers.kinds.podgc import PodGc
 from mini8s.controllers.kinds.replicaset import ReplicaSets
+from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.tainteviction import TaintEviction
 from mini8s.controllers.kinds.volumes.binder import ClaimBinder
@@ -41,6 +42,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     PodGc,
     Namespaces,
     ServiceAccounts,
+    RootCaPublisher,
     EphemeralVolumes,
     ClaimBinder,
     PersistentVolumes,

@@ -133,7 +133,7 @@ class Runner:
 def _informer(context: Context, source: Source) -> Informer:
     if source.metadata_only:
         return context.informers.of(source.kind, keep=metadata_of)
-    return context.informers.of(source.kind)
+    return context.informers.of(source.kind, fields=source.fields)
 
 
 def _adder(source: Source, queue: WorkQueue) -> Handler:
