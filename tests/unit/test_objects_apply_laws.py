@@ -183,6 +183,17 @@ def test_what_is_no_longer_applied_goes(first: Obj, second: Obj) -> None:
     assert not compare(ROOT, writing("x").view(_clean(obj)), writing("x").view(second)).touched
 
 
+@given(CONFIGS, CONFIGS)
+def test_what_the_server_has_said_stays(first: Obj, second: Obj) -> None:
+    """Nobody manages an object's name, its uid or its status."""
+    obj, managers = applied("one", first, {}, {})
+    served = {"uid": "u", "namespace": "default", "resourceVersion": "7"}
+    obj = obj | {"metadata": obj["metadata"] | served, "status": {"phase": "Running"}}
+    obj, managers = applied("one", second, obj, managers)
+    assert served.items() <= obj["metadata"].items()
+    assert (obj["metadata"]["name"], obj["status"]) == ("p", {"phase": "Running"})
+
+
 @given(CONFIGS, CONFIGS, CONFIGS)
 def test_what_others_have_stays(one: Obj, others: Obj, later: Obj) -> None:
     obj, managers = applied("one", one, {}, {})

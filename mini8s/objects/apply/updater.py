@@ -27,6 +27,8 @@ _STRIPPED_METADATA = frozenset(
     {"name", "namespace", "uid", "resourceVersion", "generation", "selfLink", "managedFields"}
     | {"creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"}
 )
+# Every configuration says this, which keeps it when all else that somebody had said of the metadata goes.
+_IDENTITY: Tree = {"f:metadata": {"f:name": {}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def apply(
         before = replace(by, name=BEFORE_APPLY, operation=UPDATE)
         managers = update(replace(writing, by=before), {}, live, {})
     mine, states = managers.get(by.key), stated(field, writing.view(config))
-    owned = states
+    owned = union(states, _IDENTITY)
     for entry in managers.values():
         if entry is not mine:
             owned = union(owned, entry.fields)
