@@ -8,7 +8,7 @@ import pytest
 
 from mini8s.objects import schema
 from mini8s.objects.errors import NotFound
-from mini8s.objects.kinds import DEPLOYMENTS, EVENTS, KINDS, LEASES, NODES, PODS, SECRETS, SERVICES
+from mini8s.objects.kinds import DEPLOYMENTS, EVENTS, KINDS, LEASES, NODES, PODS, ROLES, SECRETS, SERVICES
 from mini8s.objects.schema.types import Shape
 
 
@@ -253,3 +253,18 @@ def test_line_ends_in_bytes_are_none_of_them():
 
 def test_an_event_always_says_about_what():
     assert schema.apply_defaults(EVENTS, {})["involvedObject"] == {}
+
+
+def test_what_is_empty_is_left_out_where_go_leaves_it_out():
+    made = schema.apply_defaults(
+        PODS,
+        {
+            "metadata": {"labels": {}, "finalizers": [], "annotations": {"a": ""}},
+            "spec": {"containers": [], "nodeSelector": {}, "volumes": [{"name": "v", "emptyDir": {}}]},
+        },
+    )
+    assert made["metadata"] == {"annotations": {"a": ""}}
+    assert made["spec"]["containers"] == []
+    assert "nodeSelector" not in made["spec"]
+    assert made["spec"]["volumes"] == [{"name": "v", "emptyDir": {}}]
+    assert schema.apply_defaults(ROLES, {"rules": []}) == {"rules": []}

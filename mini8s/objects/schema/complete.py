@@ -3,7 +3,7 @@ said put in.
 
 Decoding into types and encoding again does this upstream. Here it is one walk along the types; at each object
 the defaults of its type are put in, innermost first. A null in a list or map is the type's zero, as Go reads
-it.
+it; maps and lists that are empty are left out where Go does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _object(schema: Schema, value: Any) -> Obj:
     made = {
         name: complete(fields[name].schema, item)
         for name, item in value.items()
-        if item is not None and name in fields
+        if item is not None and name in fields and (item or not fields[name].omits)
     }
     for name, default in CONSTANT.get(schema.name, {}).items():
         if made.get(name, "") == "":

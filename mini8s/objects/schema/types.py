@@ -82,7 +82,13 @@ class Field:
     merge_key: str = ""
     grain: Grain = Grain.WHOLE
     keys: tuple[str, ...] = ()  # of the elements, where the grain is KEYED
+    omits: bool = False  # an empty map or list is not written (Go's omitempty)
 
+
+# Lists that need not be there and are written when they are empty.
+_WRITTEN = frozenset(
+    {"Role.rules", "ClusterRole.rules", "EndpointSlice.ports", "HorizontalPodAutoscalerStatus.currentMetrics"}
+)
 
 ANY = Schema(Shape.ANY)
 ANY_FIELD = Field(ANY, grain=Grain.OPEN)
@@ -137,14 +143,20 @@ class Types:
     def _link(self, schema: Schema, definition: Mapping[str, Any]) -> None:
         if schema.shape is Shape.OBJECT:
             properties = definition.get("properties") or {}
-            schema.fields = {name: self._field(stated) for name, stated in properties.items()}
+            needed = frozenset(definition.get("required") or ())
+            schema.fields = {
+                name: self._field(
+                    stated, omits=name not in needed and f"{schema.short_name}.{name}" not in _WRITTEN
+                )
+                for name, stated in properties.items()
+            }
         elif schema.shape is Shape.MAP:
             schema.items = self._field(definition["additionalProperties"])
         elif schema.shape is Shape.LIST:
             schema.items = self._field(definition["items"])
         schema.format = definition.get("format", "")
 
-    def _field(self, stated: Mapping[str, Any]) -> Field:
+    def _field(self, stated: Mapping[str, Any], *, omits: bool = False) -> Field:
         strategies = stated.get("x-kubernetes-patch-strategy", "").split(",")
         schema = self._schema(stated)
         return Field(
@@ -154,6 +166,7 @@ class Types:
             merge_key=stated.get("x-kubernetes-patch-merge-key", ""),
             grain=_grain(schema, stated),
             keys=tuple(stated.get("x-kubernetes-list-map-keys", ())),
+            omits=omits and schema.shape in {Shape.MAP, Shape.LIST},
         )
 
     def _schema(self, stated: Mapping[str, Any]) -> Schema:
