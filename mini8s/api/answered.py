@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mini8s.api.authn import Authenticate
 from mini8s.api.authz import MASTERS, Attributes, Authorize, basic_rules
 from mini8s.api.measured import Shown
+from mini8s.api.service_accounts import Judged, Refused
 from mini8s.objects import meta
 from mini8s.objects.errors import BadRequest, Cause
 from mini8s.objects.kinds import (
@@ -32,6 +32,7 @@ from mini8s.objects.kinds import (
 from mini8s.registry import incoming, problems, refusals
 from mini8s.registry.base import Column, Context, Registry, User
 
+Judge = Callable[[str, Sequence[str]], Judged]  # token, audiences; raises Refused
 _Answer = Callable[["Asked"], Obj]
 _ABOUT = ("resourceAttributes", "nonResourceAttributes")
 
@@ -56,12 +57,12 @@ class Answered:
     def __init__(
         self,
         registry: Registry,
-        authenticate: Authenticate,
+        judge: Judge,
         authorize: Authorize,
         shown: Mapping[Kind, Shown],
     ) -> None:
         self._registry = registry
-        self._authenticate = authenticate
+        self._judge = judge
         self._authorize = authorize
         self._shown = shown
         self._table: Mapping[Kind, _Answer] = {
@@ -94,12 +95,12 @@ class Answered:
         token = asked.spec.get("token") or ""
         if not token:
             raise BadRequest("token is required for TokenReview in authentication")
-        user = self._authenticate({"HTTP_AUTHORIZATION": f"Bearer {token}"})
-        if user is None:
-            return asked.answered({"user": {}, "error": "invalid bearer token"})
-        said = {"authenticated": True, "user": _info(user)}
-        wanted = asked.spec.get("audiences")
-        return asked.answered(said | ({"audiences": wanted} if wanted else {}))
+        try:
+            judged = self._judge(token, asked.spec.get("audiences") or ())
+        except Refused as error:
+            return asked.answered({"user": {}, "error": str(error)})
+        said = {"authenticated": True, "user": _info(judged.user)}
+        return asked.answered(said | ({"audiences": list(judged.audiences)} if judged.audiences else {}))
 
     def _own(self, asked: Asked) -> Obj:
         return self._reviewed(asked, asked.ctx.user)
@@ -151,7 +152,10 @@ def attributes(spec: Obj) -> Attributes:
 
 
 def _info(user: User) -> Obj:
-    return {"username": user.name, "groups": list(user.groups)}
+    more: Obj = {"uid": user.uid} if user.uid else {}
+    if user.extra:
+        more["extra"] = {key: list(values) for key, values in user.extra}
+    return {"username": user.name, **more, "groups": list(user.groups)}
 
 
 def _invalid(asked: Asked, causes: list[Cause]) -> Exception:

@@ -34,6 +34,7 @@ from mini8s.api.proxy import Proxy
 from mini8s.api.pump import Pump
 from mini8s.api.representation import DEFAULT, Representation, negotiate
 from mini8s.api.resources import NOT_ALLOWED, Resources
+from mini8s.api.service_accounts import ServiceAccounts, judging
 from mini8s.api.streams import Streams
 from mini8s.api.target import Target, parse
 from mini8s.api.tunnel import Tunnels
@@ -150,6 +151,7 @@ def create_app(
     *,
     authenticate: Authenticate,
     authorize: Authorize | None = None,
+    accounts: ServiceAccounts | None = None,
     joining: Joining | None = None,
     ready: Mapping[str, Check] | None = None,
     stats: Stats = dict,
@@ -158,13 +160,19 @@ def create_app(
 ) -> Api:
     """The API over a registry.
 
+    `accounts` knows service accounts' tokens; `authenticate` is to ask it too.
     `ready` adds checks to /readyz, `stats` figures of the store to /metrics; without `joining` no host can
     join. `server_address` is what /api names.
     """
     pump, tunnels = Pump(), Tunnels()
     allowed = authorize or authorizer(registry)
     usage = NodeUsage(over(tunnels), time.monotonic)
-    answered = Answered(registry, authenticate, allowed, measured(registry, usage, now))
+    answered = Answered(
+        registry,
+        accounts.judge if accounts else judging(authenticate),
+        allowed,
+        measured(registry, usage, now),
+    )
     verbs = Verbs(registry, Watching(registry, pump, now), answered)
     live: dict[str, Check] = {"ping": lambda: ""}
     rooms = routes.Rooms(
@@ -184,6 +192,7 @@ def create_app(
         live=live,
         ready=live | dict(ready or {}),
         server_address=server_address,
+        accounts=accounts,
     )
     return Api(rooms, authenticate, allowed, pump)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mini8s.api.service_accounts import ACCOUNTS, CONFIGURATION_PATH, KEYS_PATH
 from mini8s.objects import claims
 from mini8s.objects.errors import ApiError, Forbidden
 from mini8s.objects.kinds import (
@@ -26,8 +27,6 @@ from mini8s.registry.base import Registry, User
 from mini8s.wire.codec import decode_json
 
 MASTERS = "system:masters"
-NODES = "system:nodes"
-NODE_PREFIX = "system:node:"
 TUNNEL_PATH = "/v1-mini8s/tunnel"
 NODE_LEASES = "kube-node-lease"
 
@@ -46,6 +45,9 @@ class Attributes:
 
 
 _DISCOVERY = {"api", "apis", "openapi", "version", "livez", "readyz", "healthz"}
+_ISSUER_PATHS = frozenset(
+    {KEYS_PATH, CONFIGURATION_PATH}
+)  # upstream's system:service-account-issuer-discovery
 _ABOUT_ONESELF = frozenset({SELFACCESSREVIEWS, SELFRULESREVIEWS, SELFSUBJECTREVIEWS})
 
 Authorize = Callable[[User, Attributes], bool]
@@ -81,6 +83,8 @@ def authorizer(registry: Registry) -> Authorize:
     def authorize(user: User, what: Attributes) -> bool:
         if MASTERS in user.groups or _is_discovery(what) or _asks_about_oneself(what):
             return True
+        if ACCOUNTS in user.groups and what.verb == "get" and what.path in _ISSUER_PATHS:
+            return True
         node = node_name(user)
         return bool(node) and _node_may(_Asked(node, what, registry))
 
@@ -89,9 +93,7 @@ def authorizer(registry: Registry) -> Authorize:
 
 def node_name(user: User) -> str:
     """The node that this user is, "" for others."""
-    if NODES in user.groups and user.name.startswith(NODE_PREFIX):
-        return user.name.removeprefix(NODE_PREFIX)
-    return ""
+    return user.node
 
 
 def refuse(user: User, what: Attributes) -> Forbidden:
@@ -219,6 +221,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("configmaps", ""): _reads_one,
     ("secrets", ""): _reads_one,
     ("serviceaccounts", ""): _reads_one,
+    ("serviceaccounts", "token"): lambda asked: asked.what.verb == "create",  # admission looks at the pod
     ("persistentvolumeclaims", ""): _reads_one,
     ("persistentvolumes", ""): _volumes,
     ("leases.coordination.k8s.io", ""): _own_lease,

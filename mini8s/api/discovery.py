@@ -28,6 +28,7 @@ _SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
     "attach": (("", "v1", "PodAttachOptions"), ("create", "get")),
     "portforward": (("", "v1", "PodPortForwardOptions"), ("create", "get")),
     PROXY: (("", "v1", "{kind}ProxyOptions"), ("create", "delete", "get", "patch", "update")),
+    "token": (("authentication.k8s.io", "v1", "TokenRequest"), ("create",)),
     "finalize": (("", "", ""), ("update",)),
     "approval": (("", "", ""), ("get", "patch", "update")),
     "eviction": (("policy", "v1", "Eviction"), ("create",)),

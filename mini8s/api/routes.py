@@ -16,6 +16,7 @@ from mini8s.api.join import CA_PATH, PATH, Joining
 from mini8s.api.metrics import CONTENT_TYPE, Metrics
 from mini8s.api.openapi import Documents
 from mini8s.api.resources import Resources
+from mini8s.api.service_accounts import CONFIGURATION_PATH, KEYS_PATH, ServiceAccounts
 from mini8s.api.target import Target
 from mini8s.api.tunnel import PROTOCOL, Tunnels
 from mini8s.config import KUBERNETES_VERSION
@@ -43,6 +44,7 @@ class Rooms:
     live: Mapping[str, health.Check]
     ready: Mapping[str, health.Check]
     server_address: str
+    accounts: ServiceAccounts | None
 
 
 def build(rooms: Rooms) -> Flask:
@@ -104,6 +106,9 @@ def _add_documents(add: Callable[..., None], rooms: Rooms) -> None:
     add("/apis/<group>/<version>", lambda group, version: _found(discovery.resource_list(group, version)))
     add(discovery.CUSTOM_PATH, lambda: json_answer(discovery.no_custom_resources()))
     add("/version", lambda: json_answer(version()))
+    if accounts := rooms.accounts:
+        add(CONFIGURATION_PATH, lambda: accounts.configuration(rooms.server_address))
+        add(KEYS_PATH, accounts.keys)
     add("/openapi/v2", lambda: rooms.documents.v2(request.environ))
     add("/openapi/v3", rooms.documents.index)
     add("/openapi/v3/<path:path>", lambda path: rooms.documents.v3(path, request.environ))

@@ -15,9 +15,11 @@ import gevent
 from mini8s.api.app import create_app
 from mini8s.api.authn import authenticator
 from mini8s.api.join import Joining
+from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.app import first_objects, hub
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import ServerFiles, server_files
+from mini8s.app.signing import token_signer
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.token import parse
 from mini8s.app.wsgi import CannotListen, TlsFiles, serve
@@ -27,9 +29,11 @@ from mini8s.objects.kinds import Obj
 from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
 from mini8s.registry.base import Context, User
 from mini8s.registry.machine import Machine
+from mini8s.registry.token_requests import Issuer
 from mini8s.store.base import Corrupt, Locked, Store, Unavailable
 from mini8s.store.sqlite import open_store
 from mini8s.util.clock import SystemClock
+from mini8s.wire.codec import decode_json
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +70,9 @@ def run(settings: ServerSettings, ready: Ready) -> int:
 
 
 def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Ready) -> None:
+    signer = token_signer(settings.data_dir)
+    name = f"https://kubernetes.default.svc.{settings.cluster_domain}"
+    issuer = Issuer(name, audiences=(name,), sign=signer.sign)
     registry = Machine(
         store,
         service_cidr=settings.service_cidr,
@@ -75,13 +82,22 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         clock=SystemClock(),
         new_uid=_uids().__next__,
         new_suffix=_suffix,
+        issuer=issuer,
+    )
+    accounts = ServiceAccounts(
+        registry,
+        issuer=issuer.name,
+        audiences=issuer.audiences,
+        keys=decode_json(files.token_keys.read_bytes()),
+        now=SystemClock().now,
     )
     first_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
     first_objects.ensure(registry, _context, settings, first_ip)
     housekeeping = gevent.spawn(_expire, registry)
     app = create_app(
         registry,
-        authenticate=authenticator(),
+        authenticate=authenticator(accounts),
+        accounts=accounts,
         joining=_joining(settings, files),
         ready={"store": lambda: store.trouble},
         stats=store.stats,
@@ -97,6 +113,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         on_stop=app.close,
     )
     housekeeping.kill()
+    signer.close()
 
 
 def _context() -> Context:

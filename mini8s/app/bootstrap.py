@@ -17,6 +17,7 @@ from mini8s.app import kubeconfig
 from mini8s.app.layout import AgentFiles, ServerFiles, write_private
 from mini8s.app.token import Token, parse
 from mini8s.wire import tls
+from mini8s.wire.codec import encode_json
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def prepare_server(files: ServerFiles, agent: AgentFiles, plan: Plan, now: datet
     admin = _pair(ca, tls.Leaf("system:admin", ("system:masters",)), files.admin, files.admin_key, now)
     _kubeconfigs(files, ca, admin, plan)
     _token(files, ca, plan.token)
+    _token_key(files)
     if plan.node_name:
         admit_node(agent, ca, plan.node_name, now)
 
@@ -119,6 +121,16 @@ def _kubeconfigs(files: ServerFiles, ca: tls.Pair, admin: tls.Pair, plan: Plan) 
     write_private(files.admin_kubeconfig, kubeconfig.render(access))
     if plan.kubeconfig is not None:
         write_private(plan.kubeconfig, kubeconfig.render(access), plan.kubeconfig_mode)
+
+
+def _token_key(files: ServerFiles) -> None:
+    """What signs the tokens of service accounts, and what they are checked with."""
+    if files.token_key.exists() and files.token_keys.exists():
+        return
+    key, public = tls.new_token_key()
+    write_private(files.token_key, key)
+    write_private(files.token_keys, encode_json({"keys": [public]}), 0o644)
+    log.info("made the key that signs service accounts' tokens")
 
 
 def _token(files: ServerFiles, ca: tls.Pair, wanted: str) -> None:

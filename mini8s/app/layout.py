@@ -39,6 +39,16 @@ class ServerFiles:
         return self.tls / "serving.key"
 
     @property
+    def token_key(self) -> Path:
+        """Signs the tokens of service accounts."""
+        return self.tls / "service-account.key"
+
+    @property
+    def token_keys(self) -> Path:
+        """What checks them: a JSON Web Key Set."""
+        return self.tls / "service-account.jwks"
+
+    @property
     def admin(self) -> Path:
         return self.root / "cred" / "admin.crt"
 

@@ -88,7 +88,7 @@ ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",))
 CONFIGMAPS = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",))
 SECRETS = Kind("", "v1", "Secret", "secrets")
 EVENTS = Kind("", "v1", "Event", "events", True, ("ev",), ephemeral=True)
-SERVICEACCOUNTS = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",))
+SERVICEACCOUNTS = Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",), (), ("token",))
 PODTEMPLATES = Kind("", "v1", "PodTemplate", "podtemplates")
 REPLICATIONCONTROLLERS = Kind(
     "", "v1", "ReplicationController", "replicationcontrollers", True, ("rc",), _ALL, _SCALE

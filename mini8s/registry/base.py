@@ -15,6 +15,9 @@ from typing import Any, Protocol
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.store.base import Subscription
 
+NODES_GROUP = "system:nodes"
+NODE_PREFIX = "system:node:"
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -22,6 +25,15 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def node(self) -> str:
+        """The node that this user is, "" for others."""
+        if NODES_GROUP in self.groups and self.name.startswith(NODE_PREFIX):
+            return self.name.removeprefix(NODE_PREFIX)
+        return ""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mini8s.objects.errors import MethodNotAllowed
-from mini8s.objects.kinds import BINDINGS, PODS, Kind, Obj
+from mini8s.objects.kinds import BINDINGS, PODS, SERVICEACCOUNTS, Kind, Obj
 from mini8s.registry import allocators, binding, expiry, incoming, managing, patching, scale, versions
 from mini8s.registry.base import Column, Context, DeleteOptions, Listed, ListOptions, WatchEvent
 from mini8s.registry.commit import Committer
@@ -19,6 +19,7 @@ from mini8s.registry.delete import Deleter
 from mini8s.registry.eviction import Evictor
 from mini8s.registry.kinds import BY_KIND
 from mini8s.registry.read import Reader
+from mini8s.registry.token_requests import Issuer, TokenRequests
 from mini8s.registry.watch import Watcher
 from mini8s.registry.write import Desire, Writer
 from mini8s.store.base import Store, Subscription
@@ -40,6 +41,7 @@ class Machine:
         clock: Clock,
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
+        issuer: Issuer | None = None,
     ) -> None:
         held = allocators.standard(
             store,
@@ -55,6 +57,7 @@ class Machine:
         self._writer = Writer(self._reader, BY_KIND, committer, new_uid=new_uid, new_suffix=new_suffix)
         self._deleter = Deleter(self._reader, BY_KIND, committer)
         self._evictor = Evictor(self._reader, self._writer, self._deleter)
+        self._tokens = TokenRequests(self._reader, issuer, new_uid) if issuer else None
 
     def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> bytes:
         value = self._reader.get(kind, namespace, name, resource_version=resource_version)
@@ -136,6 +139,8 @@ class Machine:
     ) -> Obj:
         if (kind, subresource) == (PODS, "eviction"):
             return self._evictor.evict(ctx, namespace, name, obj)
+        if (kind, subresource) == (SERVICEACCOUNTS, "token") and self._tokens is not None:
+            return self._tokens.create(ctx, namespace, name, obj)
         if (kind, subresource) != (PODS, "binding"):
             raise _no_such(kind, subresource)
         said = incoming.parse(ctx, BINDINGS, obj)

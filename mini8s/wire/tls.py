@@ -15,11 +15,14 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from mini8s.wire import jwt
 
 CA_DAYS = 3650
 LEAF_DAYS = 365
+TOKEN_KEY_BITS = 2048
 BACKDATE = timedelta(hours=1)  # hosts' clocks differ, and a certificate must hold from its first second
 
 
@@ -107,6 +110,24 @@ def addresses(certificate_pem: bytes) -> set[str]:
 def fingerprint(certificate_pem: bytes) -> str:
     """SHA-256 of the PEM file as it stands, hex: what a join token carries (as k3s computes it)."""
     return hashlib.sha256(certificate_pem).hexdigest()
+
+
+def new_token_key() -> tuple[bytes, dict[str, str]]:
+    """An RSA key as PEM, and its public half as a JSON Web Key (RFC 7517; RFC 7518, 6.3). RSA, because to
+    check its signatures is arithmetic that needs no library (`wire.jwt`). The id is upstream's: the hash of
+    the key's DER form."""
+    key = rsa.generate_private_key(65537, TOKEN_KEY_BITS)
+    der = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    numbers = key.public_key().public_numbers()
+    sized = {"n": numbers.n.to_bytes(TOKEN_KEY_BITS // 8), "e": numbers.e.to_bytes(3)}
+    public = {name: jwt.encode(value).decode() for name, value in sized.items()}
+    key_id = jwt.encode(hashlib.sha256(der).digest()).decode()
+    return pem, {"use": "sig", "kty": "RSA", "kid": key_id, "alg": jwt.ALGORITHM, **public}
 
 
 def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime) -> bytes:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from fakes.store import FakeStore
+from fakes.tokens import issuer
 
 from mini8s.objects.kinds import NAMESPACES, Kind, Obj
 from mini8s.registry.base import Context, DeleteOptions, ListOptions, User
@@ -40,6 +41,7 @@ class Cluster:
             clock=self.clock,
             new_uid=lambda: f"uid-{next(uids)}",
             new_suffix=suffixes or (lambda: f"{next(numbers):05d}"),
+            issuer=issuer(),
         )
         if self.store.get(NAMESPACES.key("", "default")) is None:
             self.create(NAMESPACES, {"metadata": {"name": "default"}}, namespace="")

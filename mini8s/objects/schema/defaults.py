@@ -49,6 +49,7 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
     f"{_CORE}ProjectedVolumeSource": _FILE_MODE,
     f"{_CORE}HostPathVolumeSource": {"type": ""},
     f"{_CORE}ServiceAccountTokenProjection": {"expirationSeconds": 3600},
+    "io.k8s.api.authentication.v1.TokenRequestSpec": {"expirationSeconds": 3600},
     f"{_CORE}ServiceSpec": {"type": "ClusterIP", "sessionAffinity": "None"},
     f"{_CORE}ServicePort": _PORT,
     f"{_CORE}EndpointPort": _PORT,

@@ -17,3 +17,7 @@ def certificate_requester(attempt: Attempt) -> None:
     spec["username"] = attempt.ctx.user.name
     if attempt.ctx.user.groups:
         spec["groups"] = list(attempt.ctx.user.groups)
+    if attempt.ctx.user.uid:
+        spec["uid"] = attempt.ctx.user.uid
+    if attempt.ctx.user.extra:
+        spec["extra"] = {key: list(values) for key, values in attempt.ctx.user.extra}

@@ -1,0 +1,100 @@
+"""`kubectl create token`, and what its holder may and may not do; a pod that calls the API with its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import kubectls
+import pytest
+from hosts.cluster import Cluster
+from kubectls import Kubectl
+from space import Space, container, pod, space
+
+REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+
+
+@pytest.fixture(scope="module")
+def here(one_host: Cluster) -> Iterator[Space]:
+    """A pod with a token of its own in a volume, and the API's certificate beside it."""
+    source = {"serviceAccountToken": {"path": "token", "expirationSeconds": 600}}
+    volume = {"name": "token", "projected": {"sources": [source]}}
+    mount = {"name": "token", "mountPath": "/var/run/token"}
+    with space(one_host, "tokens") as made:
+        made.apply(pod("main", container("sleep 1000", volumeMounts=[mount]), volumes=[volume]))
+        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+        yield made
+
+
+@pytest.fixture(params=kubectls.installed(), ids=str)
+def kubectl(request: pytest.FixtureRequest) -> Kubectl:
+    found: Kubectl = request.param
+    return found
+
+
+def run(here: Space, kubectl: Kubectl, *arguments: str) -> subprocess.CompletedProcess[str]:
+    _, *options = here.cluster.kubectl_command("--namespace", here.name, *arguments)
+    command = here.cluster.hosts[1].command(kubectl.program, *options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def asked(here: Space, token: str, path: str) -> tuple[int, str]:
+    """What the API answers to the holder of a token."""
+    files = here.cluster.hosts[1].data / "server" / "tls" / "ca.crt"
+    said = here.cluster.curl(
+        "--cacert", str(files), "--header", f"Authorization: Bearer {token}", "--write-out", "\n%{http_code}",
+        f"https://10.99.0.11:6443{path}",
+    )  # fmt: skip
+    text, _, code = said.rpartition("\n")
+    return int(code), text
+
+
+def review(here: Space, token: str) -> dict[str, object]:
+    body = json.dumps({"spec": {"token": token}})
+    status: dict[str, object] = json.loads(here.cluster.api(REVIEWS, "--data", body))["status"]
+    return status
+
+
+def test_create_token(here: Space, kubectl: Kubectl) -> None:
+    done = run(here, kubectl, "create", "token", "default", "--duration=20m")
+    assert done.returncode == 0, done.stderr
+    token = done.stdout.strip()
+    status, text = asked(here, token, f"/api/v1/namespaces/{here.name}/pods")
+    name = f"system:serviceaccount:{here.name}:default"
+    refused = f'User "{name}" cannot list resource "pods" in API group "" in the namespace "{here.name}"'
+    assert (status, json.loads(text)["message"]) == (403, f"pods is forbidden: {refused}")
+    assert asked(here, token, "/version")[0] == 200
+    assert asked(here, token[:-9] + "A" * 9, "/version")[0] == 401
+    short = run(here, kubectl, "create", "token", "default", "--duration=9m")
+    assert "may not specify a duration less than 10 minutes" in short.stderr
+
+
+def test_a_token_ends_with_its_pod(here: Space) -> None:
+    here.apply(pod("short", container("sleep 1000")))
+    token = here.kubectl(
+        "create", "token", "default", "--bound-object-kind=Pod", "--bound-object-name=short"
+    ).strip()
+    assert review(here, token)["authenticated"] is True
+    here.kubectl("delete", "pod", "short", "--grace-period=0", "--force")
+    assert "authenticated" not in review(here, token)
+    assert asked(here, token, "/version")[0] == 401
+
+
+def test_a_pod_is_who_its_token_says(here: Space) -> None:
+    token = here.kubectl("exec", "main", "--", "cat", "/var/run/token/token")
+    said = review(here, token)
+    user = said["user"]
+    assert isinstance(user, dict)
+    assert user["username"] == f"system:serviceaccount:{here.name}:default"
+    assert user["extra"]["authentication.kubernetes.io/pod-name"] == ["main"]
+    assert user["extra"]["authentication.kubernetes.io/node-name"] == ["h1"]
+
+
+def test_others_can_find_the_keys(here: Space) -> None:
+    token = here.kubectl("create", "token", "default").strip()
+    status, text = asked(here, token, "/.well-known/openid-configuration")
+    said = json.loads(text)
+    assert (status, said["jwks_uri"]) == (200, "https://10.99.0.11:6443/openid/v1/jwks")
+    status, text = asked(here, token, "/openid/v1/jwks")
+    assert (status, json.loads(text)["keys"][0]["alg"]) == (200, "RS256")
