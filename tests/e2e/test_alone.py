@@ -27,12 +27,20 @@ SERVICE: Obj = {
     "metadata": {"name": "web"},
     "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
 }
-MOUNTS = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "secret", "memory")]
+MOUNTS = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "secret", "memory", "kept")]
 VOLUMES: list[Obj] = [
     {"name": "config", "configMap": {"name": "settings"}},
     {"name": "secret", "secret": {"secretName": "word"}},
     {"name": "memory", "emptyDir": {"medium": "Memory"}},
+    {"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}},
 ]
+CLAIM: Obj = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "kept"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "16Mi"}}},
+}
+WORK = "echo started >>/kept/file; exec sleep 1000"
 ENV = [
     {"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "word", "key": "it"}}},
     {"name": "OPTIONAL", "valueFrom": {"configMapKeyRef": {"name": "none", "key": "it", "optional": True}}},
@@ -101,6 +109,7 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         seen = inside(host, "works", "for f in /config/mood /secret/it; do cat $f; echo; done; echo $WORD")
         assert seen.split() == ["calm", "open", "open"]
         assert inside(host, "works", "df /memory | tail -n 1").startswith("tmpfs")
+        assert inside(host, "works", "cat /kept/file") == "started\nstarted\n"
         assert vip in inside(host, "works", f"nslookup {NAME}")
         alone = containers(host)
         since = {name: started(host, name) for name in ("web", "works")}
@@ -130,8 +139,9 @@ def begin(here: Space) -> None:
         config_map("settings", mood="calm"),
         secret("word", it="open"),
         SERVICE,
+        CLAIM,
         pod("web", WEB),
-        pod("works", container("exec sleep 1000", volumeMounts=MOUNTS, env=ENV), volumes=VOLUMES),
+        pod("works", container(WORK, volumeMounts=MOUNTS, env=ENV), volumes=VOLUMES),
         pod("done", container("true"), restartPolicy="Never"),
         pod("gone-at-once", container("exec sleep 1000")),
         pod("gone-in-order", container("exec sleep 1000")),
