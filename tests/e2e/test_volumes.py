@@ -234,3 +234,52 @@ def test_memory_ends_where_it_was_asked_to(here: Space) -> None:
     here.apply(user("greedy", memory, script))
     ready(here, "greedy")
     here.cluster.wait_for("its complaint", lambda: "No space left on device" in here.logs("greedy"))
+
+
+def test_a_disk_that_is_full_or_read_only_is_told_and_recovers(here: Space) -> None:
+    """The disk of a node's pod folders is one of this test's own for a while."""
+    host = here.cluster.hosts[2]
+    folder = str(host.data / "agent" / "pods")
+    big = {"configMap": {"name": "big"}}
+    on_it = {"nodeName": "h2", "automountServiceAccountToken": False}
+    host.run("mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "small", folder)
+    try:
+        here.apply(config_map("big", data="x" * 200_000), user("full", big, **on_it))
+        told(here, "full", 'MountVolume.SetUp failed for volume "data" : no space left on device')
+        host.run("mount", "-o", "remount,size=8m", folder)
+        ready(here, "full")
+        host.run("mount", "-o", "remount,ro", folder)
+        here.apply(user("frozen", big, **on_it))
+        told(here, "frozen", "read-only file system")
+        assert here.exec("full", "head -c 3 /data/data") == "xxx", "who runs goes on"
+        host.run("mount", "-o", "remount,rw", folder)
+        ready(here, "frozen")
+        here.kubectl("delete", "pod", "full", "frozen")
+        here.cluster.wait_for("their folders to go", lambda: not list(Path(folder).iterdir()))
+    finally:
+        host.run("umount", "--lazy", folder)
+
+
+def test_a_pod_calls_the_api_as_its_service_account(here: Space) -> None:
+    """With the machine's own curl: the server is known by the certificate that the pod was given."""
+    mounts = [{"name": part, "mountPath": f"/{part}", "readOnly": True} for part in ("usr", "lib", "lib64")]
+    volumes = [{"name": part, "hostPath": {"path": f"/{part}"}} for part in ("usr", "lib", "lib64")]
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
+    here.apply(
+        account,
+        pod("caller", container(FOREVER, volumeMounts=mounts), volumes=volumes, serviceAccountName="robot"),
+    )
+    ready(here, "caller")
+    review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
+    script = f"""
+        cd /var/run/secrets/kubernetes.io/serviceaccount && cat namespace && echo
+        /usr/bin/curl --silent --show-error --max-time 10 --cacert ca.crt \\
+            --header "Authorization: Bearer $(cat token)" --header "Content-Type: application/json" \\
+            --data '{review}' https://kubernetes.default.svc/apis/authentication.k8s.io/v1/selfsubjectreviews
+    """
+    namespace, _, answer = here.exec("caller", script).partition("\n")
+    assert namespace == here.name
+    who = json.loads(answer)["status"]["userInfo"]
+    assert who["username"] == f"system:serviceaccount:{here.name}:robot"
+    assert who["extra"]["authentication.kubernetes.io/pod-name"] == ["caller"]
+    here.kubectl("delete", "pod", "caller")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from copy import deepcopy
 from typing import Any
@@ -309,3 +310,58 @@ def test_a_signing_request_says_who_asked(cluster: Cluster) -> None:
     cluster.machine.create(ctx, SIGNINGREQUESTS, "", said)
     spec = cluster.get(SIGNINGREQUESTS, "x")["spec"]
     assert (spec["username"], spec["groups"]) == ("jane", ["dev"])
+
+
+def api_access(made: Obj) -> tuple[list[str], list[list[str]]]:
+    """The names of the volumes, and of what each container mounts."""
+    spec = made["spec"]
+    containers = (*(spec.get("initContainers") or ()), *spec["containers"])
+    mounted = [[mount["name"] for mount in one.get("volumeMounts") or ()] for one in containers]
+    return [volume["name"] for volume in spec.get("volumes") or ()], mounted
+
+
+def test_containers_find_what_they_need_to_call_the_api(cluster: Cluster) -> None:
+    two = [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]
+    made = cluster.create(PODS, pod(containers=two, initContainers=[{"name": "init", "image": "i"}]))
+    [name], mounted = api_access(made)
+    assert re.fullmatch("kube-api-access-[a-z2-9]{5}", name)
+    assert mounted == [[name]] * 3
+    assert made["spec"]["containers"][0]["volumeMounts"] == [
+        {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
+    ]
+    token, ca, namespace = made["spec"]["volumes"][0]["projected"]["sources"]
+    assert token == {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
+    assert ca["configMap"]["name"] == "kube-root-ca.crt"
+    assert namespace["downwardAPI"]["items"][0]["path"] == "namespace"
+
+
+@pytest.mark.parametrize(
+    ("account", "said", "has"),
+    [
+        (None, None, True),
+        (False, None, False),
+        (False, True, True),
+        (True, False, False),
+        (None, False, False),
+    ],
+)
+def test_a_token_may_be_declined_by_the_pod_or_else_its_account(
+    cluster: Cluster, account: bool | None, said: bool | None, has: bool
+) -> None:
+    made: Obj = {"metadata": {"name": "robot"}}
+    cluster.create(
+        SERVICEACCOUNTS, made | ({} if account is None else {"automountServiceAccountToken": account})
+    )
+    spec: Obj = {} if said is None else {"automountServiceAccountToken": said}
+    volumes, _ = api_access(cluster.create(PODS, pod(serviceAccountName="robot", **spec)))
+    assert bool(volumes) == has
+
+
+def test_what_a_container_has_at_that_place_stays(cluster: Cluster) -> None:
+    own = {"name": "own", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+    container = {"name": "main", "image": "i", "volumeMounts": [own]}
+    made = cluster.create(PODS, pod(containers=[container], volumes=[{"name": "own", "emptyDir": {}}]))
+    assert api_access(made) == (["own"], [["own"]])
+    mirror = pod("mirror")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    assert api_access(cluster.create(PODS, mirror)) == ([], [[]])

@@ -70,9 +70,10 @@ class Starter:
         try:
             env = environment(placed, container, self.lookup, self.services())
             mounts = volumes.mounts(prepared, container, dict(env), folder)
-        except Missing as missing:
-            raise self._refused(pod, container, "CreateContainerConfigError", str(missing)) from missing
-        mounts += self._own_mounts(placed, folder, container, start.attempt, mounts)
+            mounts += self._own_mounts(placed, folder, container, start.attempt, mounts)
+        except (Missing, OSError) as error:
+            message = volumes.said(error)
+            raise self._refused(pod, container, "CreateContainerConfigError", message) from error
         spec = container_spec(pod, start, container["image"], env, mounts)
         self._run(pod, container, sandbox_id, spec)
 
@@ -81,7 +82,7 @@ class Starter:
         try:
             folder.make()
         except OSError as error:
-            message = f"error making pod data directories: {folder.path}: {error.strerror}"
+            message = f"error making pod data directories: {volumes.said(error)}"
             self.events.event(placed.pod, "Warning", "FailedToMakePodDataDirectories", message)
             raise CannotStart(Waiting("ContainerCreating")) from error
         try:

@@ -1,4 +1,5 @@
-"""ServiceAccount: a pod runs as somebody, as `default` when it does not say, and that somebody is there.
+"""ServiceAccount: a pod runs as somebody, as `default` when it does not say, that somebody is there, and the
+pod's containers find what they need to call the API as that somebody.
 
 `default` itself is taken for granted: a controller makes it a moment after the namespace, and a manifest that
 brings both the namespace and its pods should not have to wait.
@@ -6,15 +7,18 @@ brings both the namespace and its pods should not have to wait.
 
 from __future__ import annotations
 
-from mini8s.objects.kinds import PODS, SERVICEACCOUNTS
-from mini8s.registry import refusals
+from mini8s.objects import meta
+from mini8s.objects.kinds import PODS, SERVICEACCOUNTS, Obj
+from mini8s.registry import refusals, token_volume
 from mini8s.registry.admission.attempt import Attempt
 
+_MIRROR = "kubernetes.io/config.mirror"
 _DEFAULT = "default"
 
 
 def service_account(attempt: Attempt) -> None:
-    if not attempt.creates_pod:
+    """A mirror pod shows what a node runs by itself, and is nobody."""
+    if not attempt.creates_pod or _MIRROR in meta.annotations(attempt.obj):
         return
     spec = attempt.spec
     name = spec.get("serviceAccountName") or spec.get("serviceAccount") or _DEFAULT
@@ -27,4 +31,14 @@ def service_account(attempt: Attempt) -> None:
         raise refusals.forbidden(PODS, attempt.name, why)
     secrets = (account or {}).get("imagePullSecrets")
     if secrets and not spec.get("imagePullSecrets"):
-        spec["imagePullSecrets"] = [dict(secret) for secret in secrets]
+        spec["imagePullSecrets"] = secrets
+    if _wants_token(spec, account or {}):
+        token_volume.mount(spec, meta.uid(attempt.obj))
+
+
+def _wants_token(spec: Obj, account: Obj) -> bool:
+    """What the pod says counts more than what the account says; without a word it does."""
+    said = spec.get("automountServiceAccountToken")
+    if said is None:
+        said = account.get("automountServiceAccountToken")
+    return said is not False

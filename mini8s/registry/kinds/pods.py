@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mini8s.objects import pods as facts
 from mini8s.objects.kinds import PODS, Obj
+from mini8s.registry import token_volume
 from mini8s.registry.base import Column
 from mini8s.registry.columns import AGE, NAME, NONE, column, spec, status
 from mini8s.registry.kinds import pod_words
@@ -35,6 +36,7 @@ def _keep(new: Obj, old: Obj) -> None:
     for part in _GIVEN:
         if part in old["spec"]:
             new["spec"].setdefault(part, old["spec"][part])
+    token_volume.keep(new["spec"], old["spec"])
 
 
 def _update_status(new: Obj, old: Obj) -> None:

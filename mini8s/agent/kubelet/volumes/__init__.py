@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from mini8s.agent.kubelet.volumes.base import MountFailed, Setting, Source, Tokens, Volumes
 from mini8s.agent.kubelet.volumes.mounts import mounts
-from mini8s.agent.kubelet.volumes.prepare import has_files, prepare
+from mini8s.agent.kubelet.volumes.prepare import has_files, prepare, said
 
-__all__ = ["MountFailed", "Setting", "Source", "Tokens", "Volumes", "has_files", "mounts", "prepare"]
+__all__ = ["MountFailed", "Setting", "Source", "Tokens", "Volumes", "has_files", "mounts", "prepare", "said"]

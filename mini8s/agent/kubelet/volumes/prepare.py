@@ -25,7 +25,7 @@ def prepare(setting: Setting) -> Volumes:
         try:
             sources[name] = _prepare_one(setting, path, volume)
         except (Missing, OSError, ValueError) as error:
-            message = f'MountVolume.SetUp failed for volume "{name}" : {_said(error)}'
+            message = f'MountVolume.SetUp failed for volume "{name}" : {said(error)}'
             if not atomic.shows_files(path):
                 raise MountFailed(message) from error
             sources[name] = Source(str(path), read_only=True)
@@ -53,7 +53,7 @@ def _prepare_one(setting: Setting, path: Path, volume: Obj) -> Source:
     raise Missing(f"no volume plugin matched: {kind} ({_ELSEWHERE})")
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """A refusal of the kernel in its own words, with the file that it is about."""
     if isinstance(error, OSError) and error.errno:
         where = f"{error.filename}: " if error.filename else ""
