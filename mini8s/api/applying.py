@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from mini8s.api import query as queries
 from mini8s.api.answer import Answer
-from mini8s.api.authz import Attributes, Authorize, refuse
+from mini8s.api.authz import Attributes, Authorize, permission, refuse
 from mini8s.api.body import APPLY, Body
 from mini8s.objects import kinds, meta
 from mini8s.objects.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
@@ -66,6 +66,7 @@ class Applying:
             field_manager=query.field_manager,
             force=query.force,
             check_create=lambda: check("create"),
+            may=permission(user, self.authorize),
         )
         before = self._find(kind, namespace, name)
         value, created = self.registry.patch(ctx, kind, namespace, name, obj, APPLY)

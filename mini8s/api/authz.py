@@ -1,8 +1,8 @@
 """Who may do what: administrators everything, a node what a node needs, nobody else anything yet.
 
-Node rules are those of upstream's node authorizer and NodeRestriction in short: a node reads what places and
-connects pods, and writes only its own Node, its own pods' status, its own lease, and events. RBAC joins this
-as another `Authorizer`.
+Node rules are those of upstream's node authorizer: a node reads what places and connects pods, and writes
+only its own Node, its own pods' status, its own lease, and events; what of them it may write, admission says
+(`registry.admission.node_restriction`). RBAC joins this as another `Authorizer`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mini8s.objects.kinds import (
     Kind,
     Obj,
 )
-from mini8s.registry.base import Registry, User
+from mini8s.registry.base import May, Registry, User
 from mini8s.wire.codec import decode_json
 
 MASTERS = "system:masters"
@@ -91,6 +91,15 @@ def authorizer(registry: Registry) -> Authorize:
     return authorize
 
 
+def permission(user: User, authorize: Authorize) -> May:
+    """The authoriser as admission asks it."""
+
+    def may(verb: str, kind: Kind, namespace: str, name: str, subresource: str) -> bool:
+        return authorize(user, Attributes(verb, kind, namespace, name, subresource))
+
+    return may
+
+
 def node_name(user: User) -> str:
     """The node that this user is, "" for others."""
     return user.node
@@ -111,20 +120,6 @@ def refuse(user: User, what: Attributes) -> Forbidden:
         kind=what.kind.plural,
         name=what.name,
     )
-
-
-def check_created(user: User, what: Attributes, obj: Obj) -> None:
-    """What only the body of a create tells: a node makes its own Node and lease, no other's."""
-    node = node_name(user)
-    if not node or MASTERS in user.groups or what.kind is None or what.kind.plural not in {"nodes", "leases"}:
-        return
-    if obj["metadata"].get("name") != node:
-        raise Forbidden(
-            f'{what.kind.resource} "{obj["metadata"].get("name", "")}" is forbidden: '
-            f'node "{node}" is not allowed to create the {what.kind.kind} of another node',
-            group=what.kind.group,
-            kind=what.kind.plural,
-        )
 
 
 def _is_discovery(what: Attributes) -> bool:
@@ -177,7 +172,7 @@ def _reads_one(asked: _Asked) -> bool:
 def _own_node(asked: _Asked) -> bool:
     what = asked.what
     if what.verb == "create":
-        return True  # its name is in the body: `check_created`
+        return True  # its name is in the body: admission looks at it
     return what.verb in {"update", "patch"} and what.name == asked.node
 
 
@@ -193,6 +188,8 @@ def _own_pods(asked: _Asked) -> bool:
     what = asked.what
     if what.verb in {"list", "watch"} and not what.name:
         return f"spec.nodeName={asked.node}" in what.field_selector.split(",")
+    if what.verb == "create":
+        return True  # a mirror pod: admission looks at it
     return what.verb in {"get", "delete"} and asked.own_pod()
 
 
@@ -214,6 +211,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("nodes", "status"): lambda asked: asked.what.verb != "create" and _own_node(asked),
     ("pods", ""): _own_pods,
     ("pods", "status"): _own_pods_status,
+    ("pods", "eviction"): lambda asked: asked.what.verb == "create" and asked.own_pod(),
     ("services", ""): _reads,
     ("endpoints", ""): _reads,
     ("endpointslices.discovery.k8s.io", ""): _reads,

@@ -12,7 +12,7 @@ from mini8s.api.body import Body
 from mini8s.api.query import MAX_MANAGER, Query
 from mini8s.api.representation import Representation
 from mini8s.api.target import Target
-from mini8s.registry.base import Context, User
+from mini8s.registry.base import Context, May, User
 
 _METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
@@ -27,6 +27,7 @@ class Call:
     body: Body
     now: datetime
     check_create: Callable[[], None]
+    may: May
 
     def context(self, *, dry_run: bool | None = None) -> Context:
         query = self.query
@@ -38,6 +39,7 @@ class Call:
             field_manager=query.field_manager or self._program(),
             force=query.force,
             check_create=self.check_create,
+            may=self.may,
         )
 
     def _program(self) -> str:

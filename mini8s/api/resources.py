@@ -9,7 +9,7 @@ from typing import Any
 
 from mini8s.api import query as queries
 from mini8s.api.answer import Answer
-from mini8s.api.authz import Attributes, Authorize, refuse
+from mini8s.api.authz import Attributes, Authorize, permission, refuse
 from mini8s.api.body import Body
 from mini8s.api.call import Call, verb_of
 from mini8s.api.logs import Logs
@@ -61,6 +61,7 @@ class Resources:
             Body(environ),
             self.now(),
             check_create=lambda: self._check(user, target, "create", query),
+            may=permission(user, self.authorize),
         )
         return self.verbs.find(method, call, verb)(call)
 

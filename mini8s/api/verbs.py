@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mini8s.api.answer import Answer
 from mini8s.api.answered import Answered
-from mini8s.api.authz import Attributes, check_created
 from mini8s.api.body import APPLY, check_object
 from mini8s.api.call import Call
 from mini8s.api.query import check_writing, delete_options
@@ -106,7 +105,6 @@ class Verbs:
         if not target.kind.kept:
             made = self._answered.answer(context, target.kind, target.namespace, obj)
             return self._one(call, encode_json(made), context, status=201)
-        check_created(call.user, Attributes("create", target.kind, target.namespace), obj)
         return self._one(
             call, self._registry.create(context, target.kind, target.namespace, obj), context, status=201
         )

@@ -32,7 +32,9 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         stop=stop,
         recorder=_recorder(rest, settings, "controllers"),
         settings=ControllerSettings(
-            node_grace_seconds=settings.node_monitor_grace_period, root_ca=files.ca.read_text()
+            node_grace_seconds=settings.node_monitor_grace_period,
+            root_ca=files.ca.read_text(),
+            server_node="" if settings.disable_agent else settings.node_name,
         ),
     )
     scheduler = Scheduler(

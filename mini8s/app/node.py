@@ -32,7 +32,7 @@ from mini8s.util.workers import Stop
 POLL_SECONDS = 0.1  # how often a start looks whether the node is registered
 
 
-def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane: bool = False) -> int:
+def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     """Run until told to stop; the exit code."""
     limit_arenas()
     stop, files = stop_on_sigterm(), agent_files(settings.data_dir)
@@ -44,7 +44,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, *, control_plane:
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
     network, proxy, dns = _networking(settings, cluster, informers, stop)
     tokens = state.drawer("tokens")
-    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, control_plane=control_plane)
+    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
     rooms = (state, network, proxy, dns, kubelet, tunnel)
     for room in rooms:
@@ -97,8 +97,6 @@ def _kubelet(
     network: Network,
     tokens: Drawer,
     stop: Stop,
-    *,
-    control_plane: bool,
 ) -> Kubelet:
     clock = SystemClock()
     return Kubelet(
@@ -111,7 +109,7 @@ def _kubelet(
         data_dir=settings.data_dir,
         cluster_dns=cluster.dns,
         cluster_domain=cluster.domain,
-        labels=registration.labels(settings, control_plane=control_plane),
+        labels=registration.labels(settings),
         taints=registration.taints(settings),
         clock=clock,
         stop=stop,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from mini8s.config import NodeSettings
-from mini8s.objects import names
+from mini8s.objects import names, node_labels
 from mini8s.objects.kinds import Obj
 from mini8s.objects.taints import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE
 
-CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 EFFECTS = (NO_SCHEDULE, PREFER_NO_SCHEDULE, NO_EXECUTE)
 
 
@@ -15,10 +14,16 @@ class BadFlag(ValueError):
     """A label or taint that can't be one; the message says which and why."""
 
 
-def labels(settings: NodeSettings, *, control_plane: bool) -> dict[str, str]:
-    """Raises BadFlag."""
-    found = {CONTROL_PLANE: "true"} if control_plane else {}
-    return found | dict(_label(text) for text in settings.node_label)
+def labels(settings: NodeSettings) -> dict[str, str]:
+    """Raises BadFlag, also for those that the API would not let a node give itself."""
+    found = dict(_label(text) for text in settings.node_label)
+    if wrong := node_labels.forbidden(found):
+        prefixes, others = " and ".join(node_labels.ALLOWED_PREFIXES), ", ".join(sorted(node_labels.ALLOWED))
+        raise BadFlag(
+            f"--node-label can't give a node {', '.join(wrong)}: of the kubernetes.io and k8s.io labels "
+            f"those under {prefixes} and {others} are a node's own; give it others with kubectl label node"
+        )
+    return found
 
 
 def taints(settings: NodeSettings) -> list[Obj]:

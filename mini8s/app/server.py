@@ -123,4 +123,4 @@ def _agent(settings: ServerSettings, ready: Ready) -> int:
     from mini8s.app import node
 
     here = f"https://127.0.0.1:{settings.https_listen_port}"
-    return node.run(settings, here, ready, control_plane=True)
+    return node.run(settings, here, ready)

@@ -47,7 +47,7 @@ def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
 def check(settings: NodeSettings) -> None:
     """What must hold between settings. Raises SettingsError."""
     try:
-        registration.labels(settings, control_plane=False)
+        registration.labels(settings)
         registration.taints(settings)
     except registration.BadFlag as error:
         raise SettingsError(str(error)) from error

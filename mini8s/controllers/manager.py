@@ -10,6 +10,7 @@ from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
+from mini8s.controllers.kinds.controlplane import ControlPlane
 from mini8s.controllers.kinds.deployment.controller import Deployments
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
@@ -38,6 +39,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     EndpointSlices,
     Endpoints,
     NodeLifecycle,
+    ControlPlane,
     TaintEviction,
     PodGc,
     Namespaces,

@@ -36,6 +36,10 @@ class User:
         return ""
 
 
+# Whether the user may: verb, kind, namespace, name, subresource.
+May = Callable[[str, Kind, str, str, str], bool]
+
+
 @dataclass(slots=True)
 class Context:
     """One request's circumstances. `warnings` collects what the answer's Warning headers will say."""
@@ -46,6 +50,7 @@ class Context:
     field_validation: str = "Warn"  # Ignore | Warn | Strict
     field_manager: str = ""
     force: bool = False  # server-side apply only
+    may: May = lambda *_: True
     check_create: Callable[[], None] = lambda: None  # for a PUT or PATCH that creates; raises Forbidden
     warnings: list[str] = field(default_factory=list)
 

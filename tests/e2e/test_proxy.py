@@ -54,6 +54,7 @@ def test_a_pod_a_node_and_who_is_not_there(one_host: Cluster, hello: str) -> Non
     name = one_host.get("pods", "--selector=app=hello")["items"][0]["metadata"]["name"]
     assert one_host.kubectl("get", "--raw", f"/api/v1/namespaces/default/pods/{name}:8080/proxy/")
     assert one_host.kubectl("get", "--raw", "/api/v1/nodes/h1/proxy/healthz") == "ok"
+    assert "control-plane" in one_host.kubectl("get", "node", "h1", "--no-headers")
     assert f'"name":"{name}"' in one_host.kubectl("get", "--raw", "/api/v1/nodes/h1/proxy/pods")
     path = f"/api/v1/nodes/h1/proxy/containerLogs/default/{name}/web"
     one_host.kubectl("get", "--raw", path)

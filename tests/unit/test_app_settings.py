@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mini8s.app.settings import SettingsError, load
-from mini8s.config import AgentSettings, ServerSettings
+from mini8s.app.settings import SettingsError, check, load
+from mini8s.config import AgentSettings, NodeSettings, ServerSettings
 
 
 @pytest.fixture
@@ -67,3 +67,9 @@ def test_an_environment_variable_is_named_in_its_error(name: str, value: str) ->
 
 def test_a_boolean_from_the_environment() -> None:
     assert load(ServerSettings, {}, {"MINI8S_DISABLE_AGENT": "yes"}).disable_agent is True
+
+
+def test_a_node_cannot_be_given_labels_that_others_trust() -> None:
+    with pytest.raises(SettingsError, match="--node-label can't give a node node-role"):
+        check(NodeSettings(node_label=("node-role.kubernetes.io/x=",)))
+    check(NodeSettings(node_label=("topology.kubernetes.io/zone=a", "rack=7")))

@@ -20,6 +20,8 @@ from mini8s.registry.admission.classes import (
 )
 from mini8s.registry.admission.limits import limit_ranger
 from mini8s.registry.admission.namespaces import IMMORTAL, namespace_lifecycle
+from mini8s.registry.admission.node_restriction import node_restriction
+from mini8s.registry.admission.owners import owner_references_permission
 from mini8s.registry.admission.quota import Turns, counts, resource_quota
 from mini8s.registry.admission.security import pod_security_standard
 from mini8s.registry.admission.storage import claim_resize, storage_protection
@@ -31,6 +33,7 @@ ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     namespace_lifecycle,
     limit_ranger,
     service_account,
+    node_restriction,
     pod_security_standard,
     priority,
     only_default_priority,
@@ -40,6 +43,7 @@ ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     claim_resize,
     default_ingress_class,
     certificate_requester,
+    owner_references_permission,
     resource_quota,
 )
 

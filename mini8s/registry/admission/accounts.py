@@ -11,14 +11,14 @@ from mini8s.objects import meta
 from mini8s.objects.kinds import PODS, SERVICEACCOUNTS, Obj
 from mini8s.registry import refusals, token_volume
 from mini8s.registry.admission.attempt import Attempt
+from mini8s.registry.rules.ephemeral_containers import MIRROR
 
-_MIRROR = "kubernetes.io/config.mirror"
 _DEFAULT = "default"
 
 
 def service_account(attempt: Attempt) -> None:
     """A mirror pod shows what a node runs by itself, and is nobody."""
-    if not attempt.creates_pod or _MIRROR in meta.annotations(attempt.obj):
+    if not attempt.creates_pod or MIRROR in meta.annotations(attempt.obj):
         return
     spec = attempt.spec
     name = spec.get("serviceAccountName") or spec.get("serviceAccount") or _DEFAULT
