@@ -56,6 +56,16 @@ class Frames:
 
     def __init__(self) -> None:
         self._chunks: OrderedDict[Hashable, tuple[bytes, bytes]] = OrderedDict()
+        self._batch: tuple[Hashable, Sequence[WatchEvent], bytes] = (None, (), b"")
+
+    def chunks(self, encoding: Encoding, events: Sequence[WatchEvent]) -> bytes:
+        """A batch as it goes out. Most who hear of it do so one after the other, and want the same."""
+        key, batch, data = self._batch
+        if events is batch and key == encoding.key:
+            return data
+        data = b"".join([self.chunk(encoding, event) for event in events])
+        self._batch = (encoding.key, events, data)
+        return data
 
     def chunk(self, encoding: Encoding, event: WatchEvent) -> bytes:
         key = (encoding.key, event.type, event.revision)
@@ -156,7 +166,7 @@ class Feed:
     def _framed(self, events: Sequence[WatchEvent]) -> bytes:
         if self._fresh or self._stream is None:
             return chunk(b"".join([self._line(event.type, event.value) for event in events]))
-        return b"".join([self._frames.chunk(self._encoding, event) for event in events])
+        return self._frames.chunks(self._encoding, events)
 
     def _line(self, type: str, value: bytes) -> bytes:
         line = self._encoding.event(type, value, first=self._fresh)
@@ -167,6 +177,10 @@ class Feed:
         if self._ended or (self._ending and data is not _END):
             return
         idle = not self._pending
+        if idle and not self._ending:
+            data = self._left_by_socket(data)
+        if not data:
+            return
         self._pending.append(data)
         self._size += len(data)
         if self._stream is None:
@@ -176,6 +190,16 @@ class Feed:
         elif self._size > self._allowed:
             self.cut_off = True
             self._close()
+
+    def _left_by_socket(self, data: bytes) -> bytes:
+        """What the socket has not taken at once; nearly always nothing."""
+        if self._stream is None or len(data) > _MAX_WRITE:
+            return data
+        try:
+            return data[self._stream.write(data) :]
+        except OSError:
+            self._close()
+            return b""
 
     def _flush(self) -> None:
         """Write until the socket is full. What it refused comes first again, unchanged: TLS insists."""

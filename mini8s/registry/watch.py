@@ -26,6 +26,7 @@ class Watcher:
         self._store = store
         self._strategies = strategies
         self._reader = reader
+        self._batch: tuple[Sequence[Change], Sequence[WatchEvent]] = ((), ())
 
     def watch(self, kind: Kind, namespace: str, options: ListOptions, deliver: Deliver) -> Subscription:
         wanted = selection.parse(self._strategies[kind], options)
@@ -34,15 +35,25 @@ class Watcher:
             since = self._deliver_state(kind, namespace, options, deliver)
 
         def changed(changes: Sequence[Change]) -> None:
-            if events := [event for change in changes if (event := translate(change, wanted))]:
+            if events := _translated(changes, wanted):
                 deliver(events)
 
+        def unselected(changes: Sequence[Change]) -> None:
+            deliver(self._everything(changes, wanted))
+
         try:
-            return self._store.watch(kind.prefix(namespace), since, changed)
+            return self._store.watch(kind.prefix(namespace), since, unselected if wanted.empty else changed)
         except Compacted as error:
             raise refusals.expired(since, error.oldest) from error
         except FutureRevision as error:
             raise refusals.too_new(since, error.newest) from error
+
+    def _everything(self, changes: Sequence[Change], wanted: Selection) -> Sequence[WatchEvent]:
+        """What a batch means to those who select nothing: the store hands one batch to all who watch the same
+        prefix, one after the other, so it is translated for the first of a thousand only."""
+        if changes is not self._batch[0]:
+            self._batch = (changes, _translated(changes, wanted))
+        return self._batch[1]
 
     def _deliver_state(self, kind: Kind, namespace: str, options: ListOptions, deliver: Deliver) -> int:
         """Everything there is as ADDED; the revision it was at."""
@@ -51,6 +62,10 @@ class Watcher:
         if listed.items:
             deliver([WatchEvent("ADDED", listed.revision, value) for value in listed.items])
         return listed.revision
+
+
+def _translated(changes: Sequence[Change], wanted: Selection) -> list[WatchEvent]:
+    return [event for change in changes if (event := translate(change, wanted))]
 
 
 def translate(change: Change, wanted: Selection) -> WatchEvent | None:
