@@ -21,13 +21,14 @@ from mini8s.api.answer import Answer, StartResponse, failure, send
 from mini8s.api.answered import Answered
 from mini8s.api.authn import Authenticate
 from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
+from mini8s.api.body import APPLY
 from mini8s.api.call import verb_of
 from mini8s.api.health import Check
 from mini8s.api.impersonation import impersonated
 from mini8s.api.join import CA_PATH, PATH, Joining
 from mini8s.api.logs import Logs
 from mini8s.api.measured import measured
-from mini8s.api.metrics import Metrics, Stats
+from mini8s.api.metrics import Metrics, Series, Stats
 from mini8s.api.node_usage import NodeUsage, over
 from mini8s.api.openapi import Documents
 from mini8s.api.proxy import Proxy
@@ -48,13 +49,14 @@ from mini8s.objects.errors import (
     NotFound,
     Unauthorized,
 )
-from mini8s.objects.kinds import CONNECTS, PROXY, Kind
-from mini8s.registry.base import Registry, User
+from mini8s.objects.kinds import CONNECTS, PROXY, STORED, Kind
+from mini8s.registry.base import ListOptions, Registry, User
 
 log = logging.getLogger(__name__)
 
 _FAST_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _UNKNOWN_MAY = frozenset({CA_PATH, PATH})
+_READS = frozenset({"GET", "HEAD"})
 _METRIC_VERBS = {"create": "POST", "update": "PUT"}
 
 
@@ -71,13 +73,22 @@ class Api:
         self._flask = routes.build(rooms)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        started = time.monotonic()
-        target = parse(environ["PATH_INFO"])
-        answer = self._answer(environ, target)
+        started, metrics = time.monotonic(), self._rooms.metrics
+        target, reads = parse(environ["PATH_INFO"]), environ["REQUEST_METHOD"] in _READS
+        metrics.inflight(reads=reads, more=1)
+        try:
+            answer = self._answer(environ, target)
+        finally:
+            metrics.inflight(reads=reads, more=-1)
+        series = _series_of(environ, target, answer)
+        if answer.take_over is not None:
+            metrics.opened(series, 1)
         try:
             return send(answer, environ, start_response)
         finally:
-            self._count(environ, target, answer, time.monotonic() - started)
+            metrics.observe(series, answer.status, time.monotonic() - started)
+            if answer.take_over is not None:
+                metrics.opened(series, -1)
 
     def close(self) -> None:
         self._pump.close()
@@ -121,29 +132,38 @@ class Api:
         with self._flask.request_context(environ):
             return cast("Answer", self._flask.dispatch_request())
 
-    def _count(
-        self, environ: Mapping[str, Any], target: Target | None, answer: Answer, seconds: float
-    ) -> None:
-        method: str = environ["REQUEST_METHOD"]
-        if target is None:
-            self._rooms.metrics.observe(
-                method if method in _FAST_METHODS else "OTHER", "", answer.status, seconds
-            )
-            return
-        named = bool(target.name)
-        series = _series(method, target.kind, target.subresource, named, answer.take_over is not None)
-        self._rooms.metrics.observe(*series, answer.status, seconds)
+
+def _series_of(environ: Mapping[str, Any], target: Target | None, answer: Answer) -> Series:
+    method: str = environ["REQUEST_METHOD"]
+    if target is None:
+        return Series(method if method in _FAST_METHODS else "OTHER")
+    applies = method == "PATCH" and environ.get("CONTENT_TYPE", "").startswith(APPLY)
+    where = (target.namespace and "x", target.name and "x")  # which one it was does not count
+    return _series(method, target.kind, *where, target.subresource, applies, answer.take_over is not None)
 
 
 @lru_cache(maxsize=1024)
-def _series(method: str, kind: Kind, subresource: str, named: bool, taken_over: bool) -> tuple[str, str]:
-    """The verb and the resource under which a request is counted, as upstream names them."""
-    target = Target(kind, name="x" if named else "", subresource=subresource)
+def _series(  # the arguments are a cache's key: no more than what can be hashed fast
+    method: str, kind: Kind, namespace: str, name: str, subresource: str, applies: bool, taken_over: bool
+) -> Series:
+    """Under what a request is counted, as upstream names it."""
+    target = Target(kind, namespace, name, subresource)
     verb = "watch" if taken_over else verb_of(method, target, query.EMPTY)
     if subresource == "log" or subresource in {*CONNECTS, PROXY}:
         verb = "connect"
-    resource = kind.plural + (f"/{subresource}" if subresource else "")
-    return _METRIC_VERBS.get(verb) or verb.upper() or "OTHER", resource
+    said = "APPLY" if applies else _METRIC_VERBS.get(verb) or verb.upper() or "OTHER"
+    one = name or verb == "create"
+    scope = "resource" if one else "namespace" if namespace else "cluster"
+    return Series(said, kind.group, kind.version, kind.plural, subresource, scope)
+
+
+def _counted(registry: Registry) -> Mapping[str, int]:
+    """How many objects of each kind there are."""
+    counts = {}
+    for kind in STORED:
+        listed = registry.list(kind, "", ListOptions(limit=1))
+        counts[kind.resource] = len(listed.items) + (listed.remaining or 0)
+    return counts
 
 
 def create_app(
@@ -186,7 +206,7 @@ def create_app(
         ),
         applying=applying.Applying(registry, allowed, now),
         tunnels=tunnels,
-        metrics=Metrics(pump, stats),
+        metrics=Metrics(pump, stats, lambda: _counted(registry)),
         documents=Documents(),
         joining=joining,
         live=live,

@@ -1,4 +1,4 @@
-"""/metrics: the API's own figures in Prometheus' text form, under upstream's names.
+"""/metrics: the API's own figures in Prometheus' text form, under upstream's names and labels.
 
 Written by hand: prometheus_client would cost 5 MB for what is a handful of dictionaries here. Everything runs
 on one thread, so nothing is locked.
@@ -10,14 +10,16 @@ import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from mini8s.api.pump import Pump
 
+Counts = Callable[[], Mapping[str, int]]
 Stats = Callable[[], Mapping[str, float]]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
-_LONG = {"watch", "log", "tunnel"}
+_LONG = frozenset({"WATCH", "CONNECT"})
 _STORE = {
     "keys": ("gauge", "Objects held."),
     "revision": ("gauge", "The newest revision."),
@@ -33,23 +35,49 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
-class Metrics:
-    """Counts requests; the rest is read when somebody asks."""
+class Series(NamedTuple):
+    """What sort of request it was; `scope` is resource, namespace or cluster: one object, or how many."""
 
-    def __init__(self, pump: Pump, stats: Stats) -> None:
+    verb: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    scope: str = ""
+
+    @property
+    def labels(self) -> str:
+        pairs = zip(self._fields, self, strict=True)
+        return ",".join(f'{name}="{value}"' for name, value in pairs) + ',component="apiserver"'
+
+
+class Metrics:
+    """Counts requests; the rest is read when somebody asks. `objects` counts what is stored of each kind."""
+
+    def __init__(self, pump: Pump, stats: Stats, objects: Counts = dict) -> None:
         self._pump = pump
         self._stats = stats
-        self._requests: dict[tuple[str, str, int], int] = {}
-        self._durations: dict[tuple[str, str], list[int]] = {}
-        self._seconds: dict[tuple[str, str], float] = {}
+        self._objects = objects
+        self._requests: dict[tuple[Series, int], int] = {}
+        self._durations: dict[Series, list[int]] = {}
+        self._seconds: dict[Series, float] = {}
+        self._open: dict[Series, int] = {}
+        self._inflight = {True: 0, False: 0}
 
-    def observe(self, verb: str, resource: str, code: int, seconds: float) -> None:
+    def inflight(self, *, reads: bool, more: int) -> None:
+        """A request that is worked on, or (-1) is answered."""
+        self._inflight[reads] += more
+
+    def opened(self, series: Series, more: int) -> None:
+        """A long-running request that begins, or (-1) ends."""
+        self._open[series] = self._open.get(series, 0) + more
+
+    def observe(self, series: Series, code: int, seconds: float) -> None:
         """One answered request. Of a long-running one only the count says anything."""
-        key = (verb, resource, code)
+        key = (series, code)
         self._requests[key] = self._requests.get(key, 0) + 1
-        if verb in _LONG:
+        if series.verb in _LONG:
             return
-        series = (verb, resource)
         buckets = self._durations.get(series)
         if buckets is None:
             buckets = self._durations[series] = [0] * (len(_BOUNDS) + 1)
@@ -57,34 +85,42 @@ class Metrics:
         self._seconds[series] = self._seconds.get(series, 0.0) + seconds
 
     def text(self) -> str:
-        parts = (self._request_lines(), self._duration_lines(), self._watch_lines(), self._store_lines())
+        parts = (
+            self._request_lines(),
+            self._duration_lines(),
+            self._open_lines(),
+            self._object_lines(),
+            self._store_lines(),
+        )
         lines = [line for part in parts for line in part]
         return "\n".join([*lines, *_process_lines()]) + "\n"
 
     def _request_lines(self) -> Iterator[str]:
-        yield from _head(
-            "apiserver_request_total", "counter", "Requests answered, by verb, resource and code."
-        )
-        for (verb, resource, code), count in sorted(self._requests.items()):
-            yield f'apiserver_request_total{{verb="{verb}",resource="{resource}",code="{code}"}} {count}'
+        name = "apiserver_request_total"
+        yield from _head(name, "counter", "Requests answered, by what they were and by code.")
+        for (series, code), count in sorted(self._requests.items()):
+            yield f'{name}{{{series.labels},code="{code}"}} {count}'
 
     def _duration_lines(self) -> Iterator[str]:
         name = "apiserver_request_duration_seconds"
         yield from _head(name, "histogram", "Time from a request's headers to its answer.")
-        for (verb, resource), buckets in sorted(self._durations.items()):
-            labels = f'verb="{verb}",resource="{resource}"'
-            total = 0
+        for series, buckets in sorted(self._durations.items()):
+            labels, total = series.labels, 0
             for bound, count in zip((*_BOUNDS, "+Inf"), buckets, strict=True):
                 total += count
                 yield f'{name}_bucket{{{labels},le="{bound}"}} {total}'
-            yield f"{name}_sum{{{labels}}} {self._seconds[verb, resource]:.6f}"
+            yield f"{name}_sum{{{labels}}} {self._seconds[series]:.6f}"
             yield f"{name}_count{{{labels}}} {total}"
 
-    def _watch_lines(self) -> Iterator[str]:
+    def _open_lines(self) -> Iterator[str]:
         name = "apiserver_longrunning_requests"
-        yield from _head(name, "gauge", "Open watches, by resource.")
-        for resource, count in sorted(self._pump.counts().items()):
-            yield f'{name}{{verb="watch",resource="{resource}"}} {count}'
+        yield from _head(name, "gauge", "Open watches and streams.")
+        for series, count in sorted(self._open.items()):
+            yield f"{name}{{{series.labels}}} {count}"
+        name = "apiserver_current_inflight_requests"
+        yield from _head(name, "gauge", "Requests that are worked on.")
+        for reads, kind in ((False, "mutating"), (True, "readOnly")):
+            yield f'{name}{{request_kind="{kind}"}} {self._inflight[reads]}'
         yield from _single(
             "mini8s_watch_events_total", "counter", "Events of ended watches.", self._pump.events
         )
@@ -92,8 +128,19 @@ class Metrics:
             "mini8s_watch_cut_off_total", "counter", "Watches ended for lagging behind.", self._pump.cut_off
         )
 
+    def _object_lines(self) -> Iterator[str]:
+        name = "apiserver_storage_objects"
+        yield from _head(name, "gauge", "Objects stored, by resource.")
+        for resource, count in sorted(self._objects().items()):
+            yield f'{name}{{resource="{resource}"}} {count}'
+
     def _store_lines(self) -> Iterator[str]:
-        for name, value in sorted(self._stats().items()):
+        stats = self._stats()
+        name = "apiserver_storage_size_bytes"
+        yield from _head(name, "gauge", "Size of the database and its write-ahead log.")
+        size = stats.get("file_bytes", 0) + stats.get("wal_bytes", 0)
+        yield f'{name}{{storage_cluster_id="sqlite"}} {size}'
+        for name, value in sorted(stats.items()):
             kind, about = _STORE[name]
             total = "_total" if kind == "counter" else ""
             yield from _single(f"mini8s_store_{name}{total}", kind, about, value)

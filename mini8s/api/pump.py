@@ -264,13 +264,6 @@ class Pump:
             self.events += feed.sent
             self.cut_off += feed.cut_off
 
-    def counts(self) -> dict[str, int]:
-        """Open watches by resource."""
-        counts: dict[str, int] = {}
-        for feed in self._feeds:
-            counts[feed.resource] = counts.get(feed.resource, 0) + 1
-        return counts
-
     def close(self) -> None:
         """End every watch: clients connect again, to whoever serves next."""
         self._closing = True

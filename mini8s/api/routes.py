@@ -148,14 +148,14 @@ def version() -> dict[str, str]:
 
 
 def _add_health(add: Callable[..., None], rooms: Rooms) -> None:
-    for endpoint, checks in (("livez", rooms.live), ("readyz", rooms.ready), ("healthz", rooms.live)):
+    for endpoint, checks in (("livez", rooms.live), ("readyz", rooms.ready), ("healthz", rooms.ready)):
         add(f"/{endpoint}", _health_view(endpoint, checks))
         add(f"/{endpoint}/<name>", lambda name, checks=checks: health.single(checks, name))
 
 
 def _health_view(endpoint: str, checks: Mapping[str, health.Check]) -> View:
     def view() -> Answer:
-        verbose = request.args.get("verbose", "false").lower() not in {"false", "0"}
+        verbose = "verbose" in request.args
         excluded = tuple(request.args.getlist("exclude"))
         return health.report(endpoint, checks, verbose=verbose, excluded=excluded)
 

@@ -14,9 +14,11 @@ from mini8s.api.app import Api, create_app
 from mini8s.api.authn import authenticator
 from mini8s.api.connection import ENVIRON_KEY, Peer
 from mini8s.api.join import Joining
+from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.objects.errors import Forbidden
 from mini8s.registry.machine import Machine
 from mini8s.util.clock import FakeClock
+from tests.fakes import tokens
 from tests.fakes.connection import FakeConnection
 from tests.fakes.store import FakeStore
 
@@ -57,10 +59,19 @@ class FakeServer:
             clock=clock,
             new_uid=lambda: f"uid-{next(numbers)}",
             new_suffix=lambda: "abcde",
+            issuer=tokens.issuer(),
+        )
+        accounts = ServiceAccounts(
+            self.machine,
+            issuer=tokens.NAME,
+            audiences=[tokens.NAME],
+            keys=tokens.key_set(),
+            now=clock.now,
         )
         self.api: Api = create_app(
             self.machine,
-            authenticate=authenticator(),
+            authenticate=authenticator(accounts),
+            accounts=accounts,
             joining=Joining(b"CA\n", lambda token: token == "secret", _sign),
             ready={"store": lambda: ""},
             stats=lambda: {"keys": 1.0},
