@@ -3,7 +3,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv
 
 # PROGRAM:PACKAGE, a program that tells whether the Debian package is there
-RUN_PACKAGES=(dockerd:docker.io containerd:containerd nft:nftables busybox:busybox-static ip:iproute2 curl:curl)
+RUN_PACKAGES=(dockerd:docker.io containerd:containerd nft:nftables busybox:busybox-static ip:iproute2 curl:curl mkfs.ext4:e2fsprogs)
 TEST_PACKAGES=(kubectl:kubernetes-client sysctl:procps nsenter:util-linux conntrack:conntrack dig:dnsutils)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }

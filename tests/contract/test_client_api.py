@@ -13,7 +13,8 @@ import pytest
 from mini8s.client.base import Api
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.objects import errors, meta
-from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, Obj
+from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS, Obj
+from mini8s.objects.time import parse_time
 from tests.fakes.api import FakeApi
 from tests.fakes.server import serving
 from tests.integration.api_process import ApiProcess, running
@@ -231,6 +232,19 @@ def test_a_bound_pod_leaves_gracefully(api: Api) -> None:
     api.delete(PODS, "default", "p", grace_seconds=0, uid=meta.uid(going))
     with pytest.raises(errors.NotFound):
         api.get(PODS, "default", "p")
+
+
+def test_an_account_that_is_there_gets_tokens(api: Api) -> None:
+    made = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {"name": "robot"}}
+    wish = made | {"spec": {"audiences": [], "expirationSeconds": 600}}
+    with pytest.raises(errors.NotFound):
+        api.request_token("default", "robot", wish)
+    api.create(SERVICEACCOUNTS, {"metadata": {"namespace": "default", "name": "robot"}})
+    first, second = (api.request_token("default", "robot", wish) for _ in range(2))
+    assert first["spec"]["expirationSeconds"] == 600
+    assert first["status"]["token"] != second["status"]["token"]
+    parse_time(first["status"]["expirationTimestamp"])
+    api.delete(SERVICEACCOUNTS, "default", "robot")
 
 
 def test_an_unbound_pod_leaves_at_once(api: Api) -> None:

@@ -196,6 +196,7 @@ class FakeApi:
     def request_token(self, namespace: str, account: str, request: Obj) -> Obj:
         """A token that says whose it is and how many were given before."""
         with self._enter("token", SERVICEACCOUNTS):
+            self._find(SERVICEACCOUNTS, namespace, account)
             self.tokens.append(copy.deepcopy(request))
             end = self.now() + timedelta(seconds=request["spec"]["expirationSeconds"])
             token = f"{namespace}/{account}#{len(self.tokens)}"

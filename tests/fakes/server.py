@@ -87,6 +87,8 @@ class Handler(BaseHTTPRequestHandler):
         match self.command, subresource:
             case "GET", _:
                 return self.api.get(kind, namespace, name)
+            case "POST", "token":
+                return self.api.request_token(namespace, name, body)
             case "POST", "binding":
                 self.api.bind(namespace, name, body["target"]["name"])
                 return {"kind": "Status", "status": "Success"}

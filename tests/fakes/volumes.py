@@ -12,7 +12,7 @@ from mini8s.agent.kubelet.downward import Placed
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.agent.kubelet.volumes import Setting
-from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.kinds import SERVICEACCOUNTS, Kind, Obj
 from mini8s.util.clock import FakeClock
 
 
@@ -38,6 +38,8 @@ class Host:
 
     def __post_init__(self) -> None:
         self.api = FakeApi(now=self.clock.now)
+        for name in ("default", "robot"):
+            self.api.create(SERVICEACCOUNTS, {"metadata": {"namespace": "shop", "name": name}})
         self.tokens = AccountTokens(self.api, self.clock, random=lambda: 0.0)
 
     def setting(self, wanted: Obj) -> Setting:

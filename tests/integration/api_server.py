@@ -32,6 +32,9 @@ def run(folder: Path, port: int) -> int:
 
     import gevent
 
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's own folder is all it has
+    from fakes.tokens import issuer
+
     from mini8s.api.app import create_app
     from mini8s.api.authn import authenticator
     from mini8s.api.join import Joining
@@ -53,6 +56,7 @@ def run(folder: Path, port: int) -> int:
         clock=SystemClock(),
         new_uid=lambda: str(uuid.uuid4()),
         new_suffix=lambda: secrets.token_hex(3)[:5],
+        issuer=issuer(),
     )
     gevent.signal_handler(signal.SIGUSR1, lambda: store.compact(store.revision))
     ca = (folder / "ca.crt").read_bytes()

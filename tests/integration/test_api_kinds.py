@@ -80,8 +80,7 @@ def test_the_generators(kubectl: Kubectl) -> None:
     binding = json.loads(kubectl("get", "rolebinding", "rb", "-o", "json"))
     assert [subject["kind"] for subject in binding["subjects"]] == ["User", "ServiceAccount"]
     assert "cpu: <unknown>/60%" in kubectl("get", "hpa", "web")
-    said = kubectl("create", "token", "sa", fails=True)
-    assert "failed to create token: the server could not find the requested resource" in said
+    assert kubectl("create", "token", "sa").count(".") == 2
 
 
 def versions(kubectl: Kubectl) -> list[str]:
@@ -104,6 +103,8 @@ def test_every_kind(kubectl: Kubectl) -> None:
     found = json.loads(kubectl("get", words, "-o", "json"))["items"]
     assert {item["kind"] for item in found} == {kind.kind for kind in SHOWN}
     kubectl("delete", "-f", "-", "--wait=false", stdin=everything)
+    for protected in ("pv", "pvc"):  # until somebody sees that nobody uses them
+        kubectl("patch", protected, "x", "--patch", '{"metadata": {"finalizers": null}}')
     assert kubectl("get", ",".join(kind.resource for kind in SHOWN), "-A", "-o", "name").split() == [
         "namespace/default", "namespace/x"
     ]  # fmt: skip

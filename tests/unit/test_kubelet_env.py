@@ -157,6 +157,7 @@ def test_resource_fields(reference: Obj, value: str) -> None:
 def test_references_of_a_pod() -> None:
     spec = {
         "initContainers": [{"name": "i", "envFrom": [{"secretRef": {"name": "s1"}}]}],
+        "ephemeralContainers": [{"name": "e", "envFrom": [{"configMapRef": {"name": "m3"}}]}],
         "containers": [
             {"name": "c", "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m1"}}}]}
         ],
@@ -176,6 +177,7 @@ def test_references_of_a_pod() -> None:
         ("ConfigMap", "m1"),
         ("Secret", "s2"),
         ("ConfigMap", "m2"),
+        ("ConfigMap", "m3"),
         ("PersistentVolumeClaim", "c1"),
         ("PersistentVolumeClaim", "web-e"),
     }

@@ -11,10 +11,12 @@ from fakes.volumes import Host, pod
 
 from mini8s.agent.kubelet import volumes
 from mini8s.agent.kubelet.lookup import Missing
+from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.agent.kubelet.volumes import ownership
 from mini8s.agent.kubelet.volumes.empty_dir import memory_bytes
 from mini8s.agent.kubelet.volumes.payload import File, payload
+from mini8s.client.informer import Informer
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import (
     CONFIGMAPS,
@@ -23,6 +25,7 @@ from mini8s.objects.kinds import (
     SECRETS,
     Obj,
 )
+from mini8s.util.workers import Stop
 
 CONFIG = {"data": {"a": "1", "b": "two words"}, "binaryData": {"raw": base64.b64encode(b"\x00\xff").decode()}}
 SECRET = {"data": {"key": base64.b64encode(b"hidden").decode()}}
@@ -305,3 +308,19 @@ def test_mounts_of_a_container(host: Host) -> None:
     device = {"name": "c", "volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}
     with pytest.raises(Missing, match='cannot find volume "v" to pass into container "c"'):
         volumes.mounts(prepared, device, {}, setting.folder)
+
+
+def test_what_never_changes_is_not_watched(host: Host) -> None:
+    for name, more in (("frozen", {"immutable": True}), ("free", {})):
+        host.api.create(
+            CONFIGMAPS, {"metadata": {"namespace": "shop", "name": name}, "data": {"a": "1"}} | more
+        )
+    wanted = pod(*({"name": name, "configMap": {"name": name}} for name in ("frozen", "free")))
+    host.api.endless = False
+    references = References(host.api, lambda _uid: None, Informer(host.api, PERSISTENTVOLUMES, Stop()))
+    references.follow(wanted)
+    seen = {name: references.lookup(CONFIGMAPS, "shop", name) for name in ("frozen", "free")}
+    assert all(found and found["data"] == {"a": "1"} for found in seen.values())
+    ended = {key[2]: bool(followed.stop) for key, followed in references._followed.items()}
+    references.close()
+    assert ended == {"frozen": True, "free": False}
