@@ -50,6 +50,14 @@ def failure(error: ApiError, wanted: Representation) -> Answer:
     return Answer(encode_json(error.status()), error.code, JSON, headers)
 
 
+def warned(answer: Answer, warnings: Iterable[str]) -> Answer:
+    """With its Warning headers; what is said twice is said once."""
+    for warning in dict.fromkeys(warnings):
+        text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+        answer.headers.append(("Warning", f'299 - "{text}"'.encode().decode("latin-1")))
+    return answer
+
+
 def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """Give the answer to the WSGI server."""
     if answer.take_over is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -28,6 +28,7 @@ class Call:
     now: datetime
     check_create: Callable[[], None]
     may: May
+    warnings: list[str] = field(default_factory=list)  # also told when the request fails
 
     def context(self, *, dry_run: bool | None = None) -> Context:
         query = self.query
@@ -40,6 +41,7 @@ class Call:
             force=query.force,
             check_create=self.check_create,
             may=self.may,
+            warnings=self.warnings,
         )
 
     def _program(self) -> str:

@@ -13,6 +13,7 @@ from mini8s.registry.base import User
 
 _USER, _GROUP, _UID = (f"HTTP_IMPERSONATE_{part}" for part in ("USER", "GROUP", "UID"))
 _USERS = Kind("", "v1", "User", "users", False)
+_UIDS = Kind("authentication.k8s.io", "v1", "UID", "uids", False)
 _GROUPS = Kind("", "v1", "Group", "groups", False)
 _ACCOUNT = "system:serviceaccount:"
 _ANONYMOUS = "system:anonymous"
@@ -22,16 +23,17 @@ def impersonated(environ: Mapping[str, Any], user: User, authorize: Authorize) -
     """Whom the request speaks for. Raises Forbidden when this user may not speak for them."""
     name = environ.get(_USER, "")
     groups = tuple(group.strip() for group in environ.get(_GROUP, "").split(",") if group.strip())
+    uid = environ.get(_UID, "")
     if not name:
-        if groups or environ.get(_UID):
+        if groups or uid:
             raise BadRequest("requested groups or a uid to impersonate without impersonating a user")
         return user
-    for kind, wanted in ((_USERS, (name,)), (_GROUPS, groups)):
+    for kind, wanted in ((_USERS, (name,)), (_GROUPS, groups), (_UIDS, (uid,) if uid else ())):
         for each in wanted:
             what = Attributes("impersonate", kind, name=each)
             if not authorize(user, what):
                 raise refuse(user, what)
-    return User(name, tuple(dict.fromkeys((*groups, *_implied(name)))))
+    return User(name, tuple(dict.fromkeys((*groups, *_implied(name)))), uid)
 
 
 def _implied(name: str) -> tuple[str, ...]:

@@ -45,8 +45,20 @@ def v3(group: str, version: str) -> Obj:
         "openapi": "3.0.0",
         "info": _INFO,
         "paths": _paths(kinds, _operation_v3, lambda name: {"$ref": prefix + name}),
-        "components": {"schemas": _definitions(kinds, prefix)},
+        "components": {
+            "schemas": {name: _EITHER.get(name, said) for name, said in _definitions(kinds, prefix).items()}
+        },
     }
+
+
+# What is a number or a text: v3 can say so, v2 calls it a string.
+_EITHER = {
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {
+        "format": "int-or-string",
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+    },
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+}
 
 
 def v2() -> Obj:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mini8s.api import query as queries
-from mini8s.api.answer import Answer
+from mini8s.api.answer import Answer, failure, warned
 from mini8s.api.authz import Attributes, Authorize, permission, refuse
 from mini8s.api.body import Body
 from mini8s.api.call import Call, verb_of
@@ -18,7 +18,7 @@ from mini8s.api.representation import DEFAULT, negotiate
 from mini8s.api.streams import Streams
 from mini8s.api.target import Target
 from mini8s.api.verbs import Verbs
-from mini8s.objects.errors import MethodNotAllowed
+from mini8s.objects.errors import ApiError, MethodNotAllowed
 from mini8s.objects.kinds import CONNECTS, PROXY
 from mini8s.registry.base import User
 
@@ -62,8 +62,14 @@ class Resources:
             self.now(),
             check_create=lambda: self._check(user, target, "create", query),
             may=permission(user, self.authorize),
+            warnings=[target.kind.deprecated] if target.kind.deprecated else [],
         )
-        return self.verbs.find(method, call, verb)(call)
+        try:
+            return warned(self.verbs.find(method, call, verb)(call), call.warnings)
+        except ApiError as error:
+            if not call.warnings or error.code >= 500:
+                raise
+            return warned(failure(error, wanted), call.warnings)
 
     def _check(self, user: User, target: Target, verb: str, query: queries.Query) -> None:
         selector = query.list.field_selector

@@ -16,6 +16,7 @@ from mini8s.api.render import Renderer
 from mini8s.api.watch import Watching, check_list
 from mini8s.objects.errors import BadRequest, MethodNotAllowed
 from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry import incoming, scale
 from mini8s.registry.base import Column, Context, Listed, Registry
 from mini8s.wire.codec import decode_json, encode_json
 
@@ -104,10 +105,8 @@ class Verbs:
         obj = self._body(call, context, target.kind)
         if not target.kind.kept:
             made = self._answered.answer(context, target.kind, target.namespace, obj)
-            return self._one(call, encode_json(made), context, status=201)
-        return self._one(
-            call, self._registry.create(context, target.kind, target.namespace, obj), context, status=201
-        )
+            return self._one(call, encode_json(made), status=201)
+        return self._one(call, self._registry.create(context, target.kind, target.namespace, obj), status=201)
 
     def update(self, call: Call) -> Answer:
         check_writing(call.query, "UpdateOptions")
@@ -121,7 +120,7 @@ class Verbs:
         value, created = self._registry.update(
             context, target.kind, target.namespace, target.name, obj, subresource=target.subresource
         )
-        return self._one(call, value, context, status=201 if created else 200)
+        return self._one(call, value, status=201 if created else 200)
 
     def patch(self, call: Call) -> Answer:
         target, context = call.target, call.context()
@@ -136,7 +135,7 @@ class Verbs:
             media,
             subresource=target.subresource,
         )
-        return self._one(call, value, context, status=201 if created else 200)
+        return self._one(call, value, status=201 if created else 200)
 
     def delete(self, call: Call) -> Answer:
         target = call.target
@@ -145,7 +144,7 @@ class Verbs:
         value, gone = self._registry.delete(context, target.kind, target.namespace, target.name, options)
         if gone and target.kind.resource not in _SHOWN_WHEN_DELETED:
             return Answer(_success(target.kind, value))
-        return self._one(call, value, context)
+        return self._one(call, value)
 
     def delete_collection(self, call: Call) -> Answer:
         target = call.target
@@ -169,38 +168,42 @@ class Verbs:
         made = self._registry.create_subresource(
             context, target.kind, target.namespace, target.name, target.subresource, obj
         )
-        return _warned(Answer(encode_json(made), 201), context)
+        return Answer(encode_json(made), 201)
 
     def _body(self, call: Call, context: Context, kind: Kind | None) -> Obj:
         judged = context.field_validation != "Ignore"
         value, repeated = call.body.value(look_for_repeated=judged)
-        if repeated:
-            _judge_repeated(repeated, context)
+        if repeated:  # unknown to the registry, which sees the decoded object only
+            said = [f'duplicate field "{path}"' for path in repeated]
+            incoming.report(context, kind or scale.SCALE, said)
         if kind is not None:
             return check_object(value, kind)
         if not isinstance(value, dict) or not isinstance(value.setdefault("metadata", {}), dict):
             raise BadRequest("the body of the request must be an object with metadata")
         return value
 
-    def _one(self, call: Call, value: bytes, context: Context | None = None, *, status: int = 200) -> Answer:
-        wanted = call.wanted
-        shown = value if wanted.plain else self._renderer(call).one(value)
-        answer = Answer(shown, status, wanted.content_type)
-        return _warned(answer, context) if context is not None else answer
-
-    def _columns(self, kind: Kind) -> Sequence[Column]:
-        return self._registry.columns(kind) if kind.kept else self._answered.columns(kind)
+    def _one(self, call: Call, value: bytes, *, status: int = 200) -> Answer:
+        shown = value if call.wanted.plain else self._renderer(call).one(value)
+        return Answer(shown, status, call.wanted.content_type)
 
     def _renderer(self, call: Call) -> Renderer:
         kind = call.target.kind
         return Renderer(
             kind,
-            () if call.wanted.plain else self._columns(kind),
+            self._columns(call),
             call.wanted,
             now=lambda: call.now,
             include_object=call.query.include_object,
             all_namespaces=not call.target.namespace,
         )
+
+    def _columns(self, call: Call) -> Sequence[Column]:
+        kind = call.target.kind
+        if call.wanted.plain:
+            return ()
+        if call.target.subresource == "scale":
+            return scale.COLUMNS
+        return self._registry.columns(kind) if kind.kept else self._answered.columns(kind)
 
 
 def _kind_of(call: Call) -> Kind | None:
@@ -218,21 +221,6 @@ def _options_body(call: Call) -> Obj | None:
     if value.get("kind", "DeleteOptions") != "DeleteOptions":
         raise BadRequest(f"the body of the request must be DeleteOptions, not {value.get('kind')}")
     return value
-
-
-def _judge_repeated(repeated: list[str], context: Context) -> None:
-    """Keys that a body has twice: unknown to the registry, which sees the decoded object only."""
-    said = [f'duplicate field "{path}"' for path in repeated]
-    if context.field_validation == "Strict":
-        raise BadRequest(f"strict decoding error: {', '.join(said)}")
-    context.warnings += said
-
-
-def _warned(answer: Answer, context: Context) -> Answer:
-    for warning in context.warnings:
-        text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
-        answer.headers.append(("Warning", f'299 - "{text}"'.encode().decode("latin-1")))
-    return answer
 
 
 def _success(kind: Kind, value: bytes) -> bytes:

@@ -34,6 +34,7 @@ class Kind:
     subresources: tuple[str, ...] = ()
     ephemeral: bool = False  # written lazily: losing the newest of it in a power cut does no harm
     verbs: tuple[str, ...] = ALL_VERBS
+    deprecated: str = ""  # what the Warning header says to whoever uses it
     storage: Kind | None = None  # of one object served in several versions: the kind it is stored as
     kept: bool = True  # whether there are objects of it in the store; a review is answered and forgotten
     api_version: str = field(init=False, repr=False)
@@ -84,7 +85,8 @@ CONNECTS = ("exec", "attach", "portforward")  # subresources that are upgraded t
 _OF_PODS = ("status", "ephemeralcontainers", "resize", "binding", "eviction", "log", *CONNECTS, PROXY)
 PODS = Kind("", "v1", "Pod", "pods", True, ("po",), _ALL, _OF_PODS)
 SERVICES = Kind("", "v1", "Service", "services", True, ("svc",), _ALL, ("status", PROXY))
-ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",))
+_USE_SLICES = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", True, ("ep",), deprecated=_USE_SLICES)
 CONFIGMAPS = Kind("", "v1", "ConfigMap", "configmaps", True, ("cm",))
 SECRETS = Kind("", "v1", "Secret", "secrets")
 EVENTS = Kind("", "v1", "Event", "events", True, ("ev",), ephemeral=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +43,15 @@ def column(
     return Column(
         title, lambda obj, _: cell(obj), type=type, priority=1 if wide else 0, description=description
     )
+
+
+def converted(columns: Iterable[Column], store: Callable[[Obj], Obj]) -> tuple[Column, ...]:
+    """The same cells for the objects of a further version, by way of the stored one."""
+    return tuple(_converted(found, store) for found in columns)
+
+
+def _converted(found: Column, store: Callable[[Obj], Obj]) -> Column:
+    return replace(found, cell=lambda obj, now: found.cell(store(obj), now))
 
 
 def spec(obj: Obj) -> Obj:

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
 from mini8s.objects import meta, schema
-from mini8s.objects.errors import BadRequest
+from mini8s.objects.errors import BadRequest, Cause, Invalid
 from mini8s.objects.kinds import Kind, Obj
+from mini8s.registry import problems
 from mini8s.registry.base import Context
+from mini8s.wire.codec import encode_json
+
+
+class Undecodable(BadRequest):
+    """No object of its kind, for a reason (`why`)."""
+
+    def __init__(self, kind: Kind, why: str, causes: Sequence[Cause] = ()) -> None:
+        said = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
+        super().__init__(said, causes=causes)
+        self.why = why
+
+
+@contextmanager
+def made_by(patch: Any) -> Iterator[None]:
+    """An object that is none because of a patch is the patch's fault, and invalid rather than a bad request
+    (upstream: `jsonPatcher`, which shows what came of the patch instead)."""
+    try:
+        yield
+    except Undecodable as error:
+        cause = problems.invalid("patch", encode_json(patch).decode(), error.why)
+        raise Invalid(f' "" is invalid: patch: {cause.message}', causes=[cause]) from error
 
 
 def parse(ctx: Context, kind: Kind, obj: Obj) -> Obj:
@@ -14,9 +40,8 @@ def parse(ctx: Context, kind: Kind, obj: Obj) -> Obj:
     found = schema.validate(kind, obj)
     if found.errors:
         why = ", ".join(cause.message for cause in found.errors)
-        message = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}'
-        raise BadRequest(message, causes=found.errors)
-    _report_unknown(ctx, found.unknown)
+        raise Undecodable(kind, why, found.errors)
+    report(ctx, kind, [f'unknown field "{path}"' for path in found.unknown])
     if "spec" in schema.of(kind).fields and obj.get("spec") is None:
         obj = obj | {
             "spec": {}
@@ -65,9 +90,9 @@ def _check_identity(kind: Kind, obj: Obj) -> None:
         )
 
 
-def _report_unknown(ctx: Context, paths: list[str]) -> None:
-    said = [f'unknown field "{path}"' for path in paths]
+def report(ctx: Context, kind: Kind, said: list[str]) -> None:
+    """What is in a body and is not taken: refused, warned of or passed over, as the client wishes."""
     if said and ctx.field_validation == "Strict":
-        raise BadRequest(f"strict decoding error: {', '.join(said)}")
+        raise Undecodable(kind, f"strict decoding error: {', '.join(said)}")
     if ctx.field_validation == "Warn":
         ctx.warnings.extend(said)

@@ -113,9 +113,10 @@ class Machine:
                 return change(scale.SCALE, obj, patch)
             return versions.to_store(ctx, kind, change(kind, versions.shown(kind, obj), patch))
 
-        if subresource == "scale":
-            return self._scale(ctx, kind, namespace, name, patched), False
-        value = self._writer.change(ctx, kind.stored, namespace, name, patched, subresource)
+        with incoming.made_by(patch):
+            if subresource == "scale":
+                return self._scale(ctx, kind, namespace, name, patched), False
+            value = self._writer.change(ctx, kind.stored, namespace, name, patched, subresource)
         return versions.shown_bytes(kind, value), False
 
     def delete(

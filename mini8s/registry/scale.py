@@ -7,8 +7,15 @@ from typing import Any
 from mini8s.objects import labels, meta
 from mini8s.objects.kinds import REPLICATIONCONTROLLERS, Kind, Obj
 from mini8s.registry import problems, refusals
+from mini8s.registry.columns import AGE, NAME, column, spec, status
 
 SCALE = Kind("autoscaling", "v1", "Scale", "scales")
+COLUMNS = (
+    NAME,
+    column("Desired", lambda scale: spec(scale).get("replicas", 0), type="integer"),
+    column("Available", lambda scale: status(scale).get("replicas", 0), type="integer"),
+    AGE,
+)
 _CONDITIONS = ("name", "namespace", "uid", "resourceVersion")
 _SHARED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 

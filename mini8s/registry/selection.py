@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mini8s.objects import fields, labels, meta
 from mini8s.objects.errors import BadRequest
-from mini8s.objects.kinds import Obj
+from mini8s.objects.kinds import JOBS, Obj
 from mini8s.registry.base import ListOptions
 from mini8s.registry.strategy import Strategy
 
@@ -40,12 +40,21 @@ class Selection:
         return (_EVERY_KIND.get(path) or self.strategy.fields[path])(obj)
 
 
+def _unknown(strategy: Strategy, path: str) -> str:
+    """Upstream has a sentence for kinds without fields of their own, one for those with, and one for jobs."""
+    if not strategy.fields:
+        allowed = ", ".join(f'"{known}"' for known in _EVERY_KIND)
+        return f'"{path}" is not a known field selector: only {allowed}'
+    if strategy.kind is JOBS:
+        return f'field label "{path}" not supported for Job'
+    return f"field label not supported: {path}"
+
+
 def parse(strategy: Strategy, options: ListOptions) -> Selection:
     """Raises BadRequest for what does not parse, and for fields that the kind is not selected by."""
     selector = fields.parse(options.field_selector)
     known = {**_EVERY_KIND, **strategy.fields}
     for requirement in selector.requirements:
         if requirement.path not in known:
-            allowed = ", ".join(f'"{path}"' for path in known)
-            raise BadRequest(f'"{requirement.path}" is not a known field selector: only {allowed}')
+            raise BadRequest(_unknown(strategy, requirement.path))
     return Selection(strategy, labels.parse(options.label_selector), selector)

@@ -37,11 +37,11 @@ class Kubectl:
 def running(installed: kubectls.Kubectl, folder: Path) -> Iterator[Kubectl]:
     """Over an empty store, as administrator."""
     with api_process.running(folder) as api:
-        (folder / "config").write_text(json.dumps(_kubeconfig(api)))
+        (folder / "config").write_text(json.dumps(kubeconfig(api)))
         yield Kubectl(installed.program, installed.minor, folder)
 
 
-def _kubeconfig(api: ApiProcess) -> dict[str, object]:
+def kubeconfig(api: ApiProcess, namespace: str = "default") -> dict[str, object]:
     files = {
         key: str(api.folder / f"admin.{end}")
         for key, end in (("client-certificate", "crt"), ("client-key", "key"))
@@ -52,6 +52,6 @@ def _kubeconfig(api: ApiProcess) -> dict[str, object]:
         "kind": "Config",
         "clusters": [{"name": "c", "cluster": cluster}],
         "users": [{"name": "u", "user": files}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": namespace}}],
         "current-context": "x",
     }

@@ -37,6 +37,7 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
         "schedulerName": "default-scheduler",
         "securityContext": {},
     },
+    f"{_CORE}PodTemplateSpec": {"metadata": {}},
     f"{_CORE}Container": _CONTAINER,
     f"{_CORE}EphemeralContainer": _CONTAINER,
     f"{_CORE}ContainerPort": _PORT,
@@ -76,6 +77,7 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
     },
     f"{_CORE}ReplicationControllerStatus": {"replicas": 0},
     f"{_SCALING}v2.HorizontalPodAutoscalerStatus": {"currentReplicas": 0, "desiredReplicas": 0},
+    f"{_NETWORK}IngressStatus": {"loadBalancer": {}},
     "io.k8s.api.policy.v1.PodDisruptionBudgetStatus": {
         "currentHealthy": 0,
         "desiredHealthy": 0,
@@ -105,6 +107,7 @@ CONSTANT: Mapping[str, Mapping[str, Any]] = {
     f"{_CORE}PersistentVolumeSpec": {"persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem"},
     f"{_CORE}PersistentVolumeClaim": {"status": {"phase": "Pending"}},
     f"{_CORE}PersistentVolumeClaimSpec": {"volumeMode": "Filesystem"},
+    f"{_BATCH}JobTemplateSpec": {"metadata": {}},
     f"{_BATCH}CronJobSpec": {
         "concurrencyPolicy": "Allow",
         "suspend": False,

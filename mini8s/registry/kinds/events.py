@@ -5,14 +5,13 @@ Stored as core/v1, and served as events.k8s.io/v1 too.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from mini8s.objects import meta
 from mini8s.objects.kinds import EVENTS, EVENTS_V1, Obj
 from mini8s.objects.time import age
 from mini8s.registry.base import Column
-from mini8s.registry.columns import NAME, column
+from mini8s.registry.columns import NAME, column, converted
 from mini8s.registry.problems import Causes, invalid
 from mini8s.registry.strategy import Strategy, selectable
 from mini8s.registry.versions import events as as_v1
@@ -67,11 +66,6 @@ def _component(event: Obj) -> str:
     return said or ""
 
 
-def _of_v1(column: Column) -> Column:
-    """The same cell of the other version's object."""
-    return replace(column, cell=lambda event, now: column.cell(as_v1.store(event), now))
-
-
 STRATEGY = Strategy(
     kind=EVENTS,
     columns=(
@@ -96,7 +90,7 @@ STRATEGY = Strategy(
 )
 V1 = Strategy(
     kind=EVENTS_V1,
-    columns=tuple(map(_of_v1, STRATEGY.columns)),
+    columns=converted(STRATEGY.columns, as_v1.store),
     fields={
         "reason": STRATEGY.fields["reason"],
         "type": STRATEGY.fields["type"],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from mini8s.objects.kinds import AUTOSCALERS, AUTOSCALERS_V1, Obj
-from mini8s.registry.base import Column
-from mini8s.registry.columns import AGE, NAME, NONE, column, spec, status
+from mini8s.registry.columns import AGE, NAME, NONE, column, converted, spec, status
 from mini8s.registry.rules import budgets
 from mini8s.registry.strategy import STATUS, Strategy, Update, empty_status, keep_status
+from mini8s.registry.versions import autoscalers as as_v1
 
 _MOST = 2  # metrics in a row
 
@@ -44,36 +43,24 @@ def _metric(metric: Obj, current: Obj) -> str:
     return f"{source.get('name')}: {text}" if source.get("name") else text
 
 
-def _metric_v1(found: Obj) -> str:
-    wanted = spec(found).get("targetCPUUtilizationPercentage")
-    now = status(found).get("currentCPUUtilizationPercentage")
-    if wanted is None:
-        return NONE
-    return f"cpu: {'<unknown>' if now is None else f'{now}%'}/{wanted}%"
-
-
 def _least(found: Obj) -> Any:
     return spec(found).get("minReplicas") or "<unset>"
 
 
-def _columns(targets: Callable[[Obj], str]) -> tuple[Column, ...]:
-    return (
+STRATEGY = Strategy(
+    kind=AUTOSCALERS,
+    columns=(
         NAME,
         column("Reference", _reference),
-        column("Targets", targets),
+        column("Targets", _targets),
         column("MinPods", _least),
         column("MaxPods", lambda obj: spec(obj).get("maxReplicas", 0), type="integer"),
         column("Replicas", lambda obj: status(obj).get("currentReplicas", 0), type="integer"),
         AGE,
-    )
-
-
-STRATEGY = Strategy(
-    kind=AUTOSCALERS,
-    columns=_columns(_targets),
+    ),
     prepare_for_create=empty_status,
     validate=budgets.autoscaler,
     update=Update(keep_status),
     subresources=STATUS,
 )
-V1 = Strategy(kind=AUTOSCALERS_V1, columns=_columns(_metric_v1))
+V1 = Strategy(kind=AUTOSCALERS_V1, columns=converted(STRATEGY.columns, as_v1.store))

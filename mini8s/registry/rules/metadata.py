@@ -43,7 +43,10 @@ def check_update(new: Obj, old: Obj) -> Causes:
     added = sorted(set(meta.finalizers(new)) - set(meta.finalizers(old)))
     if added and meta.deleting(old):
         shown = ", ".join(f'"{item}"' for item in added)
-        why = f"no new finalizers can be added if the object is being deleted, found new finalizers [{shown}]"
+        why = (
+            "no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{shown}}}"
+        )
         yield forbidden("metadata.finalizers", why)
 
 
