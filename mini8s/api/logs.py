@@ -98,8 +98,9 @@ def choose_container(pod: Obj, wanted: str) -> str:
     spec, name = pod["spec"], pod["metadata"]["name"]
     containers = [item["name"] for item in spec.get("containers") or ()]
     starters = [item["name"] for item in spec.get("initContainers") or ()]
+    debuggers = [item["name"] for item in spec.get("ephemeralContainers") or ()]
     if wanted:
-        if wanted not in (*containers, *starters):
+        if wanted not in (*containers, *starters, *debuggers):
             raise BadRequest(f"container {wanted} is not valid for pod {name}")
         return wanted
     default = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER, "")

@@ -117,3 +117,33 @@ def _positive(container: Obj, side: str) -> dict[str, int]:
 def _guaranteed(container: Obj) -> bool:
     limit = _positive(container, "limits")
     return len(limit) == 2 and (_positive(container, "requests") or limit) == limit
+
+
+MIRROR = "kubernetes.io/config.mirror"  # the annotation of an object that only shows a host's static pod
+
+
+def referenced(spec: Obj) -> str:
+    """What of the API a pod's spec speaks of, in the words of upstream's NodeRestriction; "" for nothing."""
+    if spec.get("serviceAccountName"):
+        return "a service account"
+    if spec.get("imagePullSecrets"):
+        return "secrets"
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    sources = [source for one in containers for source in one.get("envFrom") or ()]
+    sources += [item.get("valueFrom") or {} for one in containers for item in one.get("env") or ()]
+    sources += spec.get("volumes") or ()
+    for volume in spec.get("volumes") or ():
+        sources += (volume.get("projected") or {}).get("sources") or ()
+    given = {part for source in sources for part, value in source.items() if value is not None}
+    for what, parts in _REFERENCES.items():
+        if given & parts:
+            return what
+    return ""
+
+
+_REFERENCES = {
+    "secrets": {"secret", "secretRef", "secretKeyRef"},
+    "configmaps": {"configMap", "configMapRef", "configMapKeyRef"},
+    "persistentvolumeclaims": {"persistentVolumeClaim", "ephemeral"},
+    "a service account": {"serviceAccountToken"},
+}

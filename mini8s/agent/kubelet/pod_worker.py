@@ -35,7 +35,8 @@ MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look i
 
 @dataclass(frozen=True, slots=True)
 class PodWorker:
-    """`wanted` is the pod that the server wants under a uid, or None."""
+    """`wanted` is the pod that is to run under a uid, or None; `shown_by` is the object whose status tells of
+    it, None while there is none."""
 
     executor: Executor
     images: Images
@@ -44,6 +45,7 @@ class PodWorker:
     tokens: volumes.Tokens
     statuses: StatusWriter
     wanted: Callable[[str], Obj | None]
+    shown_by: Callable[[Obj], Obj | None] = lambda pod: pod
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def sync(self, uid: str) -> float | None:
@@ -168,7 +170,9 @@ class PodWorker:
             last_words=self._last_words(task, view),
         )
         status = (pod.get("status") or {}) if view.said_terminal else pod_status(view, facts)
-        self.statuses.put(pod, status, gone=done.ended and meta.deleting(pod))
+        shown = self.shown_by(pod)
+        if shown is not None:
+            self.statuses.put(shown, status, gone=done.ended and meta.deleting(pod))
 
     def _last_words(self, task: Task, view: View) -> dict[str, str]:
         """Read once for each container that ended."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mini8s.agent.kubelet import local_disks
+from mini8s.agent.kubelet import local_disks, static_pods
 from mini8s.agent.kubelet.dialling import Dials
 from mini8s.agent.kubelet.disk_usage import DiskUsage
 from mini8s.agent.kubelet.documents import Documents
@@ -23,13 +23,17 @@ from mini8s.agent.kubelet.image_folder import ImageFolder
 from mini8s.agent.kubelet.images import Images
 from mini8s.agent.kubelet.local_volumes import LocalVolumes
 from mini8s.agent.kubelet.logs import Logs
+from mini8s.agent.kubelet.mirrors import Mirrors
 from mini8s.agent.kubelet.pod_folder import all_uids
 from mini8s.agent.kubelet.pod_worker import PodWorker
 from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.relist import Relist
 from mini8s.agent.kubelet.sessions import Sessions
+from mini8s.agent.kubelet.sources import Sources
 from mini8s.agent.kubelet.starting import Starter
+from mini8s.agent.kubelet.static_pod import is_mirror
+from mini8s.agent.kubelet.static_pods import StaticPods
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.storage import Storage
 from mini8s.agent.kubelet.streams import Streams
@@ -42,6 +46,7 @@ from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
 from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, SERVICES, Obj
+from mini8s.objects.pods import MIRROR
 from mini8s.util.clock import Clock, SteadyTime
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
@@ -107,9 +112,12 @@ class Kubelet:
         self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}", indexers={"uid": _by_uid})
         self._services = informers.of(SERVICES)
         self._volumes = informers.of(PERSISTENTVOLUMES)
-        self._queue, self._status_queue, self._volume_queue = (
-            WorkQueue(most_seconds=RETRY_SECONDS) for _ in range(3)
+        self._queue, self._status_queue, self._volume_queue, self._mirror_queue = (
+            WorkQueue(most_seconds=RETRY_SECONDS) for _ in range(4)
         )
+        statics = StaticPods(static_pods.folder(self._node.data_dir), node_name, clock, self._static_changed)
+        self._sources = Sources(self._pods, statics, self._known)
+        self._mirrors = Mirrors(rest, self._sources, node_name, self._mirror_queue)
         self._said = OnChange(log)
         self._threads: list[Worker] = []
         self._relist = Relist(self._runtime, self._queue.add, self._stop)
@@ -122,25 +130,29 @@ class Kubelet:
         self._prober = Prober(self._runtime, self._recorder, self._clock, self._queue.add)
         self._statuses = StatusWriter(self._rest, self._status_queue)
         self._heartbeat = self._make_heartbeat()
-        self._worker = PodWorker(
+        self._worker = self._make_worker()
+        self.streams = self._make_streams()
+
+    def _make_worker(self) -> PodWorker:
+        return PodWorker(
             self._make_executor(),
             self._images,
             self._prober,
             self._references,
             self._tokens,
             self._statuses,
-            self._wanted,
+            self._sources.wanted,
+            self._sources.shown_by,
         )
-        self.streams = self._make_streams()
 
     def _make_streams(self) -> Streams:
-        pod_of, counts = self._pods.cache.get, DiskUsage(self._clock)
+        pod_of, counts = self._sources.named, DiskUsage(self._clock)
         documents = Documents(
             node=self._node.name,
             usage=Usage(self._worker.running, self._clock, self._stop.wait),
             storage=lambda: Storage(self._node.data_dir, self._heartbeat.engine_root, counts),
             pods=self._pods.cache.list,
-            pod_of=self._wanted,
+            pod_of=self._sources.wanted,
         )
         return Streams(
             Logs(self._runtime, pod_of),
@@ -208,6 +220,7 @@ class Kubelet:
         """Return at once; pods are touched only when it is known which ones the server wants."""
         self._folder.prepare()
         self._pods.once_heard(self._look_at_all)
+        self._pods.once_heard(self._mirrors.look_at_all)
         self._pods.subscribe(self._pod_changed)
         self._pods.start()
         self._services.start()
@@ -223,6 +236,8 @@ class Kubelet:
             ("probes", self._prober.step),
             ("status", self._statuses.step),
             ("local-volumes", self._local_volumes.step),
+            ("static-pods", self._sources.statics.scan),
+            ("mirrors", self._mirrors.step),
             *((f"pods-{number}", self._work) for number in range(WORKERS)),
         ]
         self._threads = [Worker(name, step, self._stop).start() for name, step in loops]
@@ -233,6 +248,7 @@ class Kubelet:
         self._queue.shut_down()
         self._status_queue.shut_down()
         self._volume_queue.shut_down()
+        self._mirror_queue.shut_down()
         self._prober.close()
         self._relist.wake()
         self._references.close()
@@ -243,14 +259,15 @@ class Kubelet:
 
     def _work(self) -> None:
         """One pod's round."""
-        if not self._known():
+        if not self._folder.loaded:  # no pod shall ask a registry for what came as a file
             self._stop.wait(0.1)
             return
         uid = self._queue.get()
         if uid is None:
             return
         try:
-            wake = self._worker.sync(uid) if self._may_judge(uid) else None
+            wait = self._sources.wait(uid)
+            wake = wait if wait != 0 else self._worker.sync(uid)
         except EngineDown as error:
             self._said.say(f"pods wait for the container engine: {error}")
             self._queue.add_rate_limited(uid)
@@ -261,18 +278,14 @@ class Kubelet:
             self._queue.forget(uid)
             if wake is not None:
                 self._queue.add_after(uid, wake)
+            if uid not in self._worker.memories:
+                self._sources.statics.left(uid)
         finally:
             self._queue.done(uid)
 
     def _known(self) -> bool:
-        """Whether it is known which pods the server wants. Images that came as files are loaded first, so
-        that no pod asks a registry for them."""
-        return self._pods.synced.is_set() and self._services.synced.is_set() and self._folder.loaded
-
-    def _may_judge(self, uid: str) -> bool:
-        """What is known from before may lack the newest pods: none is an orphan until the server was
-        heard."""
-        return self._pods.heard or self._wanted(uid) is not None
+        """Whether it is known which pods the server wants, and what their containers are told."""
+        return self._pods.synced.is_set() and self._services.synced.is_set()
 
     def _look_at_all(self) -> None:
         for uid in {*all_uids(self._node.data_dir), *self._relist.uids}:
@@ -285,7 +298,22 @@ class Kubelet:
             return POLL_SECONDS
         return IMAGES_EVERY_SECONDS
 
+    def _static_changed(self, uid: str, key: str) -> None:
+        self._queue.add(uid)
+        self._mirror_queue.add(key)
+
+    def _mirror_changed(self, old: Obj | None, new: Obj | None) -> None:
+        """A mirror that came is told how its pod is; what was said to one that went is forgotten."""
+        if new is None or (old and meta.uid(old) != meta.uid(new)):
+            self._statuses.forget(meta.uid(old or {}))
+        if new and (not old or not _same_wish(old, new) or self._statuses.overwritten(new)):
+            self._queue.add(meta.annotations(new)[MIRROR])
+        self._mirror_queue.add(meta.key(new or old or {}))
+
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if is_mirror(new or old or {}):
+            self._mirror_changed(old, new)
+            return
         if old and new and meta.uid(old) != meta.uid(new):
             self._queue.add(meta.uid(old))
         elif old and new and _same_wish(old, new) and not self._statuses.overwritten(new):
@@ -296,10 +324,6 @@ class Kubelet:
         """Something that the pod may wait for has come."""
         self._worker.retry(uid)
         self._queue.add(uid)
-
-    def _wanted(self, uid: str) -> Obj | None:
-        found = self._pods.cache.index("uid", uid)
-        return found[0] if found else None
 
 
 def _by_uid(pod: Obj) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from mini8s.objects import meta
 from mini8s.objects.kinds import PODS, SERVICEACCOUNTS, Obj
+from mini8s.objects.pods import MIRROR
 from mini8s.registry import refusals, token_volume
 from mini8s.registry.admission.attempt import Attempt
-from mini8s.registry.rules.ephemeral_containers import MIRROR
 
 _DEFAULT = "default"
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from mini8s.objects import meta, node_labels, pods
 from mini8s.objects.kinds import CSINODES, LEASES, NODES, PODS, SERVICEACCOUNTS, Kind, Obj
+from mini8s.objects.pods import MIRROR
 from mini8s.registry import refusals
 from mini8s.registry.admission.attempt import Attempt
-from mini8s.registry.rules.ephemeral_containers import MIRROR
 
 NODE_LEASES = "kube-node-lease"
 _REFERENCES = {

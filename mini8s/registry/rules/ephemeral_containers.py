@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
+from mini8s.objects.pods import MIRROR
 from mini8s.registry.problems import Causes, duplicate, forbidden, not_found
 from mini8s.registry.rules import containers, mounts
 
-MIRROR = "kubernetes.io/config.mirror"
 _FIELD = "spec.ephemeralContainers"
 _NOT_FOR_THEM = "cannot be set for an Ephemeral Container"
 _ALLOWED = frozenset({

@@ -9,7 +9,7 @@ from mini8s.objects import meta, pods, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, forbidden, invalid
 from mini8s.registry.rules import containers
-from mini8s.registry.rules.ephemeral_containers import MIRROR, keep_but_spec
+from mini8s.registry.rules.ephemeral_containers import keep_but_spec
 
 _RESIZABLE = ("cpu", "memory")
 _ONLY = "only cpu and memory resources are mutable"
@@ -51,7 +51,7 @@ def _impossible(pod: Obj) -> str:
     pod_level = pod["spec"].get("resources") or {}
     if pod_level.get("requests") or pod_level.get("limits"):
         return "pods with pod-level resources cannot be resized"
-    if MIRROR in meta.annotations(pod):
+    if pods.MIRROR in meta.annotations(pod):
         return "static pods cannot be resized"
     windows = (pod["spec"].get("os") or {}).get("name") == "windows"
     return "windows pods cannot be resized" if windows else ""
