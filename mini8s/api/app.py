@@ -135,6 +135,8 @@ class Api:
 
 def _series_of(environ: Mapping[str, Any], target: Target | None, answer: Answer) -> Series:
     method: str = environ["REQUEST_METHOD"]
+    if target is None and answer.take_over is not None:
+        return Series("CONNECT")
     if target is None:
         return Series(method if method in _FAST_METHODS else "OTHER")
     applies = method == "PATCH" and environ.get("CONTENT_TYPE", "").startswith(APPLY)
