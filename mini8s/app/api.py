@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import gevent
 
@@ -19,6 +20,7 @@ from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.app import first_objects, hub
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import ServerFiles, server_files
+from mini8s.app.process import limit_arenas, settle
 from mini8s.app.signing import token_signer
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.token import parse
@@ -45,6 +47,7 @@ SERVER = User("system:apiserver", ("system:masters",))
 
 def run(settings: ServerSettings, ready: Ready) -> int:
     """Serve until told to stop; the exit code. A store or an address that can't be had is final."""
+    limit_arenas()
     sys.setswitchinterval(SWITCH_SECONDS)
     files = server_files(settings.data_dir)
     files.database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,11 +112,16 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         port=settings.https_listen_port,
         tls=TlsFiles(str(files.serving), str(files.serving_key), str(files.ca)),
         unix_socket=str(files.socket),
-        on_ready=ready,
+        on_ready=partial(_ready, ready),
         on_stop=app.close,
     )
     housekeeping.kill()
     signer.close()
+
+
+def _ready(ready: Ready) -> None:
+    ready()
+    settle()
 
 
 def _context() -> Context:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mini8s.app.layout import server_files
-from mini8s.app.process import limit_arenas, stop_on_sigterm
+from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
 from mini8s.app.supervisor import Ready
 from mini8s.client.events import Recorder
 from mini8s.client.informer import Informers
@@ -46,6 +46,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             return 0
     manager.start()
     scheduler.start()
+    settle()
     ready()
     stop.wait()
     scheduler.stop(STOP_SECONDS)

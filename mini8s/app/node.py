@@ -19,7 +19,7 @@ from mini8s.agent.tunnel import Tunnel
 from mini8s.app import registration
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files
-from mini8s.app.process import limit_arenas, stop_on_sigterm
+from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
 from mini8s.app.supervisor import Ready
 from mini8s.app.vault import NodeVault
 from mini8s.client.events import Recorder
@@ -51,6 +51,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
         room.start()
     informers.start()
     _wait_ready(kubelet, stop, ready)
+    settle()
     stop.wait()
     for room in reversed(rooms):
         room.stop()

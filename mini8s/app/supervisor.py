@@ -9,7 +9,6 @@ leftovers. Everything a child does must stand such an end anyway.
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib
 import logging
 import os
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from mini8s.app.process import settle
 from mini8s.util.backoff import Backoff
 from mini8s.util.notify import notify
 
@@ -69,7 +69,7 @@ class Supervisor:
     def run(self) -> int:
         """The exit code for the whole process."""
         self._catch_signals()
-        gc.freeze()  # the collector shall not touch, and so copy, pages that children share
+        settle()  # the collector shall not touch, and so copy, pages that children share
         while not self._stopping:
             self._start_due(time.monotonic())
             self._announce()
