@@ -27,6 +27,7 @@ BODY_SECONDS = 60  # 3 MiB at 50 kB/s
 DISCARD_SECONDS = 5  # reading on after an early refusal, so that the client can read our answer
 MOST_REQUEST_LINE = 1 << 20  # exec URLs carry the command
 ONE_PIECE_BYTES = 16_384  # a TLS record; to copy more would cost more than to send twice
+PUSH_BYTES = 256 * 1024  # tried without waiting; gevent sends at least a megabyte at a time
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-length: 0\r\n\r\n"
 _TOO_LONG = b"HTTP/1.1 414 Request URI Too Long\r\nConnection: close\r\nContent-length: 0\r\n\r\n"
@@ -201,19 +202,17 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
             self._sendall(beginning + data)
 
     def _sendall(self, data: bytes | bytearray) -> None:
-        """Most answers fit into the socket; only the rest of one that doesn't has to wait for room."""
-        taken = self.connection.push(data)
-        self.response_length += taken
-        if taken < len(data):
-            self._send_rest(memoryview(data)[taken:])
-
-    def _send_rest(self, rest: memoryview) -> None:
-        """TLS takes a record at a time."""
-        while rest and (taken := self.connection.push(rest)):
+        """Most answers fit into the socket; only the rest of one that doesn't has to wait for room. What TLS
+        has begun to write must come again no shorter: gevent's pieces are longer than ours."""
+        rest: bytes | bytearray | memoryview = data if len(data) <= PUSH_BYTES else memoryview(data)
+        while rest:
+            piece = rest[:PUSH_BYTES]
+            taken = self.connection.push(piece)
             self.response_length += taken
             rest = rest[taken:]
-        if rest:
-            super()._sendall(rest)
+            if taken < len(piece):
+                super()._sendall(rest)
+                return
 
     def run_application(self) -> None:
         try:

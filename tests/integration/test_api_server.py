@@ -187,6 +187,24 @@ def test_a_stranger_may_see_the_ca(api: ApiProcess) -> None:
     assert (status, text) == (200, (api.folder / "ca.crt").read_text())
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_an_answer_larger_than_all_buffers_arrives_whole(api: ApiProcess, secure: bool) -> None:
+    """The server fills what the kernel has for a connection, and must go on where it was when the client
+    reads on: TLS is strict about how."""
+    for number in range(20):
+        api.ask("POST", CONFIGMAPS, config(f"huge-{number}", 900_000))
+    connection = http.client.HTTPConnection("api", timeout=30)
+    connection.sock = api.secure() if secure else api.unix()
+    for _ in range(3):  # the kernel gives more room once it sees much go through
+        connection.request("GET", CONFIGMAPS)
+        listed = json.loads(connection.getresponse().read())
+    connection.close()
+    found = {item["metadata"]["name"]: len(item["data"]["x"]) for item in listed["items"]}
+    assert {f"huge-{number}": 900_000 for number in range(20)}.items() <= found.items()
+    for number in range(20):
+        api.ask("DELETE", f"{CONFIGMAPS}/huge-{number}")
+
+
 def test_large_answers_are_packed_when_asked(api: ApiProcess) -> None:
     api.ask("POST", CONFIGMAPS, config("packed", 200_000))
     connection = http.client.HTTPConnection("api")
