@@ -35,6 +35,14 @@ class NodeSettings:
     token: str = setting("", "Token to join with; made at first start on a server.")
     token_file: str = setting("", "File that holds the token.")
     network_backend: str = setting("host-gw", "How pods reach other hosts.", choices=("host-gw", "vxlan"))
+    allow_device: tuple[str, ...] = setting(
+        (), "Devices that pods may ask for in the annotation mini8s.io/devices, as /dev/ttyUSB*.", many=True
+    )
+    allowed_unsafe_sysctls: tuple[str, ...] = setting(
+        (), "Sysctls that pods may set besides the safe ones, as net.core.*.", many=True
+    )
+    pod_max_pids: int = setting(0, "Processes and threads that a pod may have; 0 is the kernel's own limit.")
+    cgroup_root: str = setting("", "Control group that pods' groups are made below; the topmost when empty.")
     log_level: str = setting("info", "Least level to log.", choices=("debug", "info", "warning", "error"))
     config: str = setting(
         "/etc/mini8s/config.yaml", "YAML file with settings; a missing default file is no error."

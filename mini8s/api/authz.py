@@ -220,6 +220,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("secrets", ""): _reads_one,
     ("serviceaccounts", ""): _reads_one,
     ("serviceaccounts", "token"): lambda asked: asked.what.verb == "create",  # admission looks at the pod
+    ("runtimeclasses.node.k8s.io", ""): _reads,
     ("persistentvolumeclaims", ""): _reads_one,
     ("persistentvolumes", ""): _volumes,
     ("leases.coordination.k8s.io", ""): _own_lease,

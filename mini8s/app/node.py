@@ -7,8 +7,11 @@ heard before. Nothing here decides anything. At the end the pods, the VIPs and t
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 from mini8s.agent.dns.server import DnsServer
+from mini8s.agent.kubelet.policy import Policy, may_spare
 from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
@@ -116,7 +119,20 @@ def _kubelet(
         stop=stop,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock),
         tokens=tokens,
+        policy=_policy(settings),
         network_trouble=lambda: "" if network.ready else network.sentence,
+    )
+
+
+def _policy(settings: NodeSettings) -> Policy:
+    return Policy(
+        data_dir=Path(settings.data_dir),
+        allow_device=settings.allow_device,
+        allowed_unsafe_sysctls=settings.allowed_unsafe_sysctls,
+        pod_max_pids=settings.pod_max_pids,
+        cgroup_root=settings.cgroup_root,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        may_spare=may_spare(),
     )
 
 

@@ -72,10 +72,10 @@ def needed(spec: Obj, side: str, resource: str) -> int:
 
     Containers and sidecars together, or the hungriest moment of the init phase, and the overhead.
     """
-    running = sum(_amount(item, side, resource) for item in spec.get("containers") or ())
+    running = sum(container_needs(item, side, resource) for item in spec.get("containers") or ())
     hungriest = _init_phase(spec.get("initContainers") or (), side, resource)
     sidecars = sum(
-        _amount(item, side, resource) for item in spec.get("initContainers") or () if is_sidecar(item)
+        container_needs(item, side, resource) for item in spec.get("initContainers") or () if is_sidecar(item)
     )
     return max(running + sidecars, hungriest) + _number((spec.get("overhead") or {}).get(resource), resource)
 
@@ -83,14 +83,15 @@ def needed(spec: Obj, side: str, resource: str) -> int:
 def _init_phase(containers: Iterable[Obj], side: str, resource: str) -> int:
     beside = most = 0
     for container in containers:
-        amount = _amount(container, side, resource)
+        amount = container_needs(container, side, resource)
         most = max(most, beside + amount)
         if is_sidecar(container):
             beside += amount
     return most
 
 
-def _amount(container: Obj, side: str, resource: str) -> int:
+def container_needs(container: Obj, side: str, resource: str) -> int:
+    """One container's, in the units of `needed`; 0 when it says nothing."""
     stated = (container.get("resources") or {}).get(side) or {}
     return _number(stated.get(resource), resource)
 
@@ -110,7 +111,7 @@ def amount_text(resource: str, count: int) -> str:
 
 
 def _positive(container: Obj, side: str) -> dict[str, int]:
-    found = {resource: _amount(container, side, resource) for resource in ("cpu", "memory")}
+    found = {resource: container_needs(container, side, resource) for resource in ("cpu", "memory")}
     return {resource: amount for resource, amount in found.items() if amount > 0}
 
 

@@ -11,11 +11,14 @@ from fakes.api import FakeApi, FakeEvents
 from fakes.network import FakeNetwork
 from fakes.runtime import FakeRuntime
 
+from mini8s.agent.kubelet.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.executor import Executor
 from mini8s.agent.kubelet.hooks import Hooks
 from mini8s.agent.kubelet.images import Images
+from mini8s.agent.kubelet.isolation import Isolation
 from mini8s.agent.kubelet.lookup import Lookup
 from mini8s.agent.kubelet.pod_worker import PodWorker
+from mini8s.agent.kubelet.policy import Policy
 from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.starting import Starter
@@ -50,6 +53,7 @@ class NodeAgent:
     folder: Path
     clock: FakeClock = field(default_factory=FakeClock)
     objects: dict[tuple[str, str, str], Obj] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         self.api = FakeApi(now=self.clock.now)
@@ -66,12 +70,15 @@ class NodeAgent:
         self.prober = Prober(self.runtime, self.events, self.clock, self.queue.add)
         self.statuses = StatusWriter(self.api, self.queue)
         self.tokens = AccountTokens(self.api, self.clock, random=lambda: 0.0)
+        (self.folder / "cgroup").mkdir(exist_ok=True)
+        self.isolation = isolation = Isolation(self.runtime, self.policy, CgroupTree(self.folder / "cgroup"))
         starter = Starter(
             runtime=self.runtime,
             images=self.images,
             lookup=self._lookup(),
             tokens=self.tokens,
             disk=self.disk,
+            isolation=isolation,
             services=list,
             events=self.events,
             cluster_dns="10.43.0.10",
@@ -82,6 +89,7 @@ class NodeAgent:
             network=self.network,
             starter=starter,
             hooks=self.hooks,
+            isolation=isolation,
             events=self.events,
             clock=self.clock,
             time=time,

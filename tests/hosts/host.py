@@ -66,6 +66,7 @@ class Host:
             "MINI8S_DOCKER_HOST": self.docker_host,
             "MINI8S_DATA_DIR": str(self.data),
             "MINI8S_NODE_NAME": self.name,
+            "MINI8S_CGROUP_ROOT": f"/{self.place.host(self.number)}",
             "MINI8S_NODE_IP": self.ip,
             "MINI8S_WRITE_KUBECONFIG": str(self.folder / "kubeconfig"),
             "KUBECONFIG": str(self.folder / "kubeconfig"),

@@ -40,6 +40,8 @@ def test_a_pod_starts_and_is_ready(agent: NodeAgent) -> None:
 
 def test_what_a_start_asks_of_the_engine_and_of_the_server(agent: NodeAgent) -> None:
     """The engine is what a start waits for: 250 ms for the two containers, the rest must stay small."""
+    assert agent.isolation.policy.cgroup_driver == "cgroupfs"  # asked for the first pod of all
+    agent.runtime.calls.clear()
     agent.create(pod())
     assert [verb for verb, _ in agent.runtime.calls] == [
         "pod",

@@ -24,6 +24,7 @@ from mini8s.objects.kinds import (
     PODS,
     PRIORITYCLASSES,
     RESOURCEQUOTAS,
+    RUNTIMECLASSES,
     SERVICEACCOUNTS,
     SERVICES,
     SIGNINGREQUESTS,
@@ -365,3 +366,43 @@ def test_what_a_container_has_at_that_place_stays(cluster: Cluster) -> None:
     mirror = pod("mirror")
     mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
     assert api_access(cluster.create(PODS, mirror)) == ([], [[]])
+
+
+def test_a_runtime_class_costs_and_places(cluster: Cluster) -> None:
+    gpu = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    cluster.create(
+        RUNTIMECLASSES,
+        {
+            "metadata": {"name": "nvidia"},
+            "handler": "nvidia",
+            "overhead": {"podFixed": {"memory": "64Mi"}},
+            "scheduling": {"nodeSelector": {"gpu": "yes"}, "tolerations": [gpu]},
+        },
+    )
+    spec = cluster.create(PODS, pod(runtimeClassName="nvidia", nodeSelector={"zone": "a"}))["spec"]
+    assert spec["overhead"] == {"memory": "64Mi"}
+    assert spec["nodeSelector"] == {"zone": "a", "gpu": "yes"}
+    assert gpu in spec["tolerations"]
+    same = pod("same", runtimeClassName="nvidia", overhead={"memory": "65536Ki"}, tolerations=[gpu])
+    assert cluster.create(PODS, same)["spec"]["tolerations"].count(gpu) == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"runtimeClassName": "gold"}, 'pod rejected: RuntimeClass "gold" not found'),
+        ({"overhead": {"cpu": "1"}}, "Pod Overhead set without corresponding RuntimeClass defined Overhead"),
+        (
+            {"runtimeClassName": "plain", "overhead": {"cpu": "1"}},
+            "Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+        ),
+        (
+            {"runtimeClassName": "plain", "nodeSelector": {"a": "2"}},
+            "conflict: runtimeClass.scheduling.nodeSelector[a] = 1; pod.spec.nodeSelector[a] = 2",
+        ),
+    ],
+)
+def test_a_runtime_class_that_does_not_fit(cluster: Cluster, spec: Obj, said: str) -> None:
+    plain = {"metadata": {"name": "plain"}, "handler": "h", "scheduling": {"nodeSelector": {"a": "1"}}}
+    cluster.create(RUNTIMECLASSES, plain)
+    assert said in refusal(cluster, PODS, pod(**spec))

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mini8s.agent.kubelet import handlers, notes
 from mini8s.agent.kubelet.actions import StartContainer
+from mini8s.agent.kubelet.devices import devices
 from mini8s.agent.kubelet.env import expand
-from mini8s.agent.kubelet.etc_files import hostname
+from mini8s.agent.kubelet.etc_files import hostname, qualified
 from mini8s.agent.kubelet.plan import pod_grace
+from mini8s.agent.kubelet.pod_cgroup import oom_score_adj, parent
+from mini8s.agent.kubelet.policy import Policy
 from mini8s.agent.kubelet.resources import limits
+from mini8s.agent.kubelet.security import Refused, security
 from mini8s.agent.runtime.base import ContainerSpec, Mount, Namespaces, SandboxSpec
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 
+LONGEST_KERNEL_HOSTNAME = 64  # sethostname(2), HOST_NAME_MAX
 
-def sandbox_spec(pod: Obj, attempt: int) -> SandboxSpec:
+
+def sandbox_spec(pod: Obj, attempt: int, cluster_domain: str) -> SandboxSpec:
+    """Raises Refused."""
     sysctls = (pod["spec"].get("securityContext") or {}).get("sysctls") or ()
     return SandboxSpec(
         meta.namespace(pod),
         meta.name(pod),
         meta.uid(pod),
         attempt,
-        hostname(pod),
+        kernel_hostname(pod, cluster_domain),
         labels=_grace(pod),
         namespaces=namespaces(pod["spec"]),
         sysctls={one["name"]: one["value"] for one in sysctls},
     )
+
+
+def kernel_hostname(pod: Obj, cluster_domain: str) -> str:
+    """What uname(2) says in the pod: its name, or all of it when the pod asks (`setHostnameAsFQDN`)."""
+    if not pod["spec"].get("setHostnameAsFQDN"):
+        return hostname(pod)
+    full = qualified(pod, cluster_domain) or hostname(pod)
+    if len(full) > LONGEST_KERNEL_HOSTNAME:
+        raise Refused(
+            f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {full} is too long "
+            f"({LONGEST_KERNEL_HOSTNAME} characters is the max, {len(full)} characters requested)"
+        )
+    return full
 
 
 def namespaces(spec: Obj) -> Namespaces:
@@ -41,19 +61,26 @@ def namespaces(spec: Obj) -> Namespaces:
 
 
 def container_spec(
-    pod: Obj, start: StartContainer, image: str, env: Sequence[tuple[str, str]], mounts: Sequence[Mount]
+    pod: Obj,
+    start: StartContainer,
+    env: Sequence[tuple[str, str]],
+    mounts: Sequence[Mount],
+    *,
+    image_user: Callable[[], str],
+    runtime: str,
+    policy: Policy,
 ) -> ContainerSpec:
-    """`image` is what the engine calls it; `env` is complete and is what $(NAME) in the command means."""
+    """`env` is complete and is what $(NAME) in the command means; `runtime` is the engine's name of what runs
+    it. Raises Refused."""
     container, values = start.wanted.spec, dict(env)
-    security = {**_pod_security(pod), **(container.get("securityContext") or {})}
-    capabilities = security.get("capabilities") or {}
+    allowed = security(pod, container, image_user, policy.seccomp_profile)
     return ContainerSpec(
         namespace=meta.namespace(pod),
         pod=meta.name(pod),
         uid=meta.uid(pod),
         name=start.wanted.name,
         attempt=start.attempt,
-        image=image,
+        image=container["image"],
         command=_expanded(container.get("command"), values),
         args=_expanded(container.get("args"), values),
         env=env,
@@ -61,13 +88,19 @@ def container_spec(
         mounts=mounts,
         resources=limits(container),
         namespaces=replace(namespaces(pod["spec"]), pid_of=start.target),
-        user=_user(security),
-        groups=_groups(pod),
-        privileged=bool(security.get("privileged")),
-        read_only_root=bool(security.get("readOnlyRootFilesystem")),
-        capabilities_add=capabilities.get("add") or (),
-        capabilities_drop=capabilities.get("drop") or (),
-        no_new_privileges=security.get("allowPrivilegeEscalation") is False,
+        user=allowed.user,
+        groups=allowed.groups,
+        privileged=allowed.privileged,
+        read_only_root=allowed.read_only_root,
+        capabilities_add=allowed.capabilities_add,
+        capabilities_drop=allowed.capabilities_drop,
+        no_new_privileges=allowed.no_new_privileges,
+        confinement=allowed.confinement,
+        devices=devices(pod, policy.allow_device),
+        runtime=runtime,
+        cgroup_parent=parent(meta.uid(pod), policy),
+        oom_score_adj=oom_score_adj(pod, container, policy),
+        stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
@@ -92,22 +125,3 @@ def _grace(pod: Obj) -> dict[str, str]:
 
 def _expanded(words: Sequence[str] | None, values: Mapping[str, str]) -> list[str]:
     return [expand(word, values) for word in words or ()]
-
-
-def _pod_security(pod: Obj) -> Obj:
-    """What a container takes over from its pod unless it says otherwise."""
-    security = pod["spec"].get("securityContext") or {}
-    return {key: security[key] for key in ("runAsUser", "runAsGroup") if key in security}
-
-
-def _user(security: Obj) -> str:
-    user, group = security.get("runAsUser"), security.get("runAsGroup")
-    if user is None and group is None:
-        return ""
-    return f"{0 if user is None else user}" + ("" if group is None else f":{group}")
-
-
-def _groups(pod: Obj) -> list[str]:
-    security = pod["spec"].get("securityContext") or {}
-    groups = [*(security.get("supplementalGroups") or ()), security.get("fsGroup")]
-    return [str(group) for group in groups if group is not None]

@@ -68,10 +68,15 @@ def hostname(pod: Obj) -> str:
     return str(name)[:LONGEST_HOSTNAME].rstrip("-.")
 
 
+def qualified(pod: Obj, cluster_domain: str) -> str:
+    """The name by which the cluster knows a pod with a subdomain; empty for others."""
+    subdomain = pod["spec"].get("subdomain")
+    return f"{hostname(pod)}.{subdomain}.{meta.namespace(pod)}.svc.{cluster_domain}" if subdomain else ""
+
+
 def hosts(pod: Obj, address: str, cluster_domain: str) -> str:
     """A pod's own hosts file."""
-    name, subdomain = hostname(pod), pod["spec"].get("subdomain")
-    full = f"{name}.{subdomain}.{meta.namespace(pod)}.svc.{cluster_domain}" if subdomain else ""
+    name, full = hostname(pod), qualified(pod, cluster_domain)
     lines = [
         "# Kubernetes-managed hosts file.",
         "127.0.0.1\tlocalhost",

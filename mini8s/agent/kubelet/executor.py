@@ -25,8 +25,10 @@ from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.downward import Placed
 from mini8s.agent.kubelet.hooks import Hooks
 from mini8s.agent.kubelet.images import field_path
+from mini8s.agent.kubelet.isolation import Isolation
 from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.pod_folder import PodFolder
+from mini8s.agent.kubelet.security import Refused
 from mini8s.agent.kubelet.starting import CannotStart, Starter
 from mini8s.agent.network.base import NetworkError, PodNetwork
 from mini8s.agent.runtime.base import Container, EngineDown, EngineError, Runtime, Sandbox, StartFailed
@@ -54,6 +56,7 @@ class Executor:
     network: PodNetwork
     starter: Starter
     hooks: Hooks
+    isolation: Isolation
     events: EventSink
     clock: Clock
     time: SteadyTime
@@ -82,6 +85,7 @@ class Executor:
             case RemoveSandbox(sandbox_id, last):
                 self._remove_sandbox(task, sandbox_id, last=last)
             case CleanUp():
+                self.isolation.release(task.uid)
                 task.folder.remove()
 
     def address(self, task: Task, pod: Obj) -> str:
@@ -113,10 +117,11 @@ class Executor:
     def _create_sandbox(self, task: Task, attempt: int) -> None:
         pod = _wanted(task)
         try:
-            task.sandbox = self.runtime.create_sandbox(sandbox_spec(pod, attempt))
+            spec = sandbox_spec(pod, attempt, self.starter.cluster_domain)
+            task.sandbox = self.runtime.create_sandbox(spec)
         except EngineDown:
             raise
-        except EngineError as error:
+        except (EngineError, Refused) as error:
             self._sandbox_failed(task, pod, str(error))
             return
         if not self.address(task, pod):
@@ -168,6 +173,8 @@ class Executor:
                 return
         self._tried(self.runtime.remove_sandbox, sandbox_id)
         task.sandbox = None
+        if last:
+            self.isolation.release(task.uid)
 
     def _tried(self, call: Callable[[str], None], container_id: str) -> None:
         """A refusal is worth a line in the log; the next round sees what is left and tries again."""

@@ -1,5 +1,5 @@
-"""What a pod refers to (ConfigMaps, Secrets, claims and their volumes), and how it is told that something of
-it is missing."""
+"""What a pod refers to (ConfigMaps, Secrets, claims and their volumes, its RuntimeClass), and how it is told
+that something of it is missing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mini8s.objects.kinds import (
     CONFIGMAPS,
     PERSISTENTVOLUMECLAIMS,
     PERSISTENTVOLUMES,
+    RUNTIMECLASSES,
     SECRETS,
     Kind,
     Obj,
@@ -16,7 +17,8 @@ from mini8s.objects.kinds import (
 
 Lookup = Callable[[Kind, str, str], Obj | None]  # (kind, namespace, name); None: it doesn't exist
 
-WORDS = {kind: kind.singular for kind in (CONFIGMAPS, SECRETS, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES)}
+_FOLLOWED = (CONFIGMAPS, SECRETS, PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, RUNTIMECLASSES)
+WORDS = {kind: kind.singular for kind in _FOLLOWED}
 TITLES = {CONFIGMAPS: "ConfigMap", SECRETS: "Secret"}
 
 

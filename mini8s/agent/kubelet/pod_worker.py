@@ -21,7 +21,7 @@ from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.status import Facts, pod_status, start_time
 from mini8s.agent.kubelet.status_writer import StatusWriter
-from mini8s.agent.kubelet.view import View, identity
+from mini8s.agent.kubelet.view import Doom, View, identity
 from mini8s.agent.runtime.base import EngineDown, RunningPod
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
@@ -128,15 +128,20 @@ class PodWorker:
         return View(task.pod, running, verdicts, memory.marks.hooked, memory.doom)
 
     def _judge_pod(self, pod: Obj, memory: Memory, running: RunningPod) -> None:
-        """Whether its time is up. When it began is on record with its first sandbox at the latest."""
+        """Whether its time is up, or never comes. When it began is on record with its first sandbox at
+        the latest."""
         time = self.executor.time
         memory.since = min([memory.since, *(parse_time(box.created_at) for box in running.sandboxes)])
         if memory.began is None:
             memory.began = time.of_wall(parse_time(start_time(pod, memory.since)))
-        if memory.doom or is_terminal(pod) or deadline.left(pod, memory.began, time.now()) != 0:
+        if memory.doom or is_terminal(pod):
             return
-        memory.doom = deadline.EXCEEDED
-        self.executor.events.event(pod, "Normal", memory.doom.reason, memory.doom.message)
+        if deadline.left(pod, memory.began, time.now()) == 0:
+            memory.doom = deadline.EXCEEDED
+            self.executor.events.event(pod, "Normal", memory.doom.reason, memory.doom.message)
+        elif not running.sandboxes and (refused := self.executor.isolation.rejects(pod)):
+            memory.doom = Doom(refused.reason, f"Pod was rejected: {refused.message}")
+            self.executor.events.event(pod, "Warning", refused.reason, refused.message)
 
     def _address(self, task: Task, pod: Obj) -> str:
         """What it has, and unless it is on its way out, what it gets."""

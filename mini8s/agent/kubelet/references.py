@@ -21,6 +21,7 @@ from mini8s.objects.kinds import (
     CONFIGMAPS,
     PERSISTENTVOLUMECLAIMS,
     PERSISTENTVOLUMES,
+    RUNTIMECLASSES,
     SECRETS,
     Kind,
     Obj,
@@ -120,7 +121,7 @@ class References:
 
 
 def references_of(pod: Obj) -> Iterable[Reference]:
-    """Everything the containers' environment and the volumes name."""
+    """Everything the containers' environment, the volumes and the pod's runtime name."""
     namespace, spec = meta.namespace(pod), pod["spec"]
     lists = (spec.get(role.value) or () for role in Role)
     for container in itertools.chain.from_iterable(lists):
@@ -132,6 +133,8 @@ def references_of(pod: Obj) -> Iterable[Reference]:
         yield from _named(namespace, volume, "configMap", "secret")
         for source in (volume.get("projected") or {}).get("sources") or ():
             yield from _named(namespace, source, "configMap", "secret")
+    if runtime := spec.get("runtimeClassName"):
+        yield RUNTIMECLASSES, "", runtime
     for claim, _ in claims.of_pod(pod):
         yield PERSISTENTVOLUMECLAIMS, namespace, claim
 

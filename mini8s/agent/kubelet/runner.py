@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mini8s.agent.kubelet import local_disks, static_pods
+from mini8s.agent.kubelet.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.dialling import Dials
 from mini8s.agent.kubelet.disk_usage import DiskUsage
 from mini8s.agent.kubelet.documents import Documents
@@ -21,11 +22,13 @@ from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.hooks import Hooks
 from mini8s.agent.kubelet.image_folder import ImageFolder
 from mini8s.agent.kubelet.images import Images
+from mini8s.agent.kubelet.isolation import Isolation
 from mini8s.agent.kubelet.local_volumes import LocalVolumes
 from mini8s.agent.kubelet.logs import Logs
 from mini8s.agent.kubelet.mirrors import Mirrors
 from mini8s.agent.kubelet.pod_folder import all_uids
 from mini8s.agent.kubelet.pod_worker import PodWorker
+from mini8s.agent.kubelet.policy import Policy
 from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.relist import Relist
@@ -96,10 +99,10 @@ class Kubelet:
         recorder: EventSink,
         network_trouble: Callable[[], str] = lambda: "",
         tokens: MutableMapping[str, Obj] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._rest, self._runtime, self._network = rest, runtime, network
-        self._clock, self._stop, self._recorder = clock, stop, recorder
-        self._network_trouble = network_trouble
+        self._clock, self._stop, self._recorder, self._network_trouble = clock, stop, recorder, network_trouble
         self._node = NodeSetup(
             name=node_name,
             ip=node_ip,
@@ -110,8 +113,7 @@ class Kubelet:
             taints=taints,
         )
         self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}", indexers={"uid": _by_uid})
-        self._services = informers.of(SERVICES)
-        self._volumes = informers.of(PERSISTENTVOLUMES)
+        self._services, self._volumes = informers.of(SERVICES), informers.of(PERSISTENTVOLUMES)
         self._queue, self._status_queue, self._volume_queue, self._mirror_queue = (
             WorkQueue(most_seconds=RETRY_SECONDS) for _ in range(4)
         )
@@ -124,6 +126,7 @@ class Kubelet:
         self._references = References(self._rest, self._again, self._volumes, informers.memory)
         self._tokens = AccountTokens(self._rest, self._clock, tokens)
         self._local_volumes = self._make_local_volumes()
+        self._isolation = Isolation(self._runtime, policy or Policy(), CgroupTree())
         self._time = SteadyTime(self._clock)
         self._images = Images(self._runtime, self._recorder, self._time, self._again)
         self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
@@ -193,6 +196,7 @@ class Kubelet:
             lookup=self._references.lookup,
             tokens=self._tokens,
             disk=self._local_volumes.folder,
+            isolation=self._isolation,
             services=self._services.cache.list,
             events=self._recorder,
             cluster_dns=self._node.cluster_dns,
@@ -203,6 +207,7 @@ class Kubelet:
             network=self._network,
             starter=starter,
             hooks=Hooks(self._runtime, self._recorder, self._time, self._queue.add),
+            isolation=self._isolation,
             events=self._recorder,
             clock=self._clock,
             time=self._time,

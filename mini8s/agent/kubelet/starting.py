@@ -17,8 +17,10 @@ from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.downward import Placed
 from mini8s.agent.kubelet.env import environment
 from mini8s.agent.kubelet.images import Images, ImageWait, field_path
-from mini8s.agent.kubelet.lookup import Lookup, Missing
+from mini8s.agent.kubelet.isolation import Isolation
+from mini8s.agent.kubelet.lookup import Lookup, Missing, need
 from mini8s.agent.kubelet.pod_folder import PodFolder
+from mini8s.agent.kubelet.security import Refused
 from mini8s.agent.runtime.base import (
     ContainerSpec,
     CreateFailed,
@@ -28,7 +30,7 @@ from mini8s.agent.runtime.base import (
     StartFailed,
 )
 from mini8s.client.base import EventSink
-from mini8s.objects.kinds import Obj
+from mini8s.objects.kinds import RUNTIMECLASSES, Obj
 
 HOST_RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 
@@ -51,6 +53,7 @@ class Starter:
     lookup: Lookup
     tokens: volumes.Tokens
     disk: Callable[[Obj], Path]
+    isolation: Isolation
     services: Callable[[], Sequence[Obj]]
     events: EventSink
     cluster_dns: str
@@ -71,11 +74,31 @@ class Starter:
             env = environment(placed, container, self.lookup, self.services())
             mounts = volumes.mounts(prepared, container, dict(env), folder)
             mounts += self._own_mounts(placed, folder, container, start.attempt, mounts)
-        except (Missing, OSError) as error:
+            spec = self._spec(pod, start, env, mounts)
+        except (Missing, Refused, OSError) as error:
             message = volumes.said(error)
             raise self._refused(pod, container, "CreateContainerConfigError", message) from error
-        spec = container_spec(pod, start, container["image"], env, mounts)
+        self.isolation.hold(pod)
         self._run(pod, container, sandbox_id, spec)
+
+    def _spec(
+        self, pod: Obj, start: StartContainer, env: Sequence[tuple[str, str]], mounts: Sequence[Mount]
+    ) -> ContainerSpec:
+        runtime = pod["spec"].get("runtimeClassName")
+        handler = need(self.lookup, RUNTIMECLASSES, "", runtime, optional=False) if runtime else None
+        return container_spec(
+            pod,
+            start,
+            env,
+            mounts,
+            image_user=lambda: self._image_user(start.wanted.spec["image"]),
+            runtime=handler["handler"] if handler else "",
+            policy=self.isolation.policy,
+        )
+
+    def _image_user(self, name: str) -> str:
+        image = self.runtime.image(name)
+        return image.user if image else ""
 
     def prepare_volumes(self, placed: Placed, folder: PodFolder) -> volumes.Volumes:
         """Make the pod's volumes and bring their files up to date."""

@@ -35,6 +35,29 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A device node of the host inside a container; `permissions` of r(ead), w(rite), m(knod)."""
+
+    source: str
+    target: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What the kernel's security modules keep a container from. Empty is the engine's own default.
+
+    `seccomp` is "unconfined" or a profile's JSON, `apparmor` "unconfined" or the name of a loaded profile,
+    `selinux` a label's parts (`level:s0:c1`). `unmasked` shows all of /proc and /sys.
+    """
+
+    seccomp: str = ""
+    apparmor: str = ""
+    selinux: Sequence[str] = ()
+    unmasked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Namespaces:
     """Which of the host's namespaces a pod uses, and whether its containers share one process tree. `pid_of`
     is the container whose process tree one that looks into it shares."""
@@ -88,6 +111,12 @@ class ContainerSpec:
     capabilities_add: Sequence[str] = ()
     capabilities_drop: Sequence[str] = ()
     no_new_privileges: bool = False
+    confinement: Confinement = Confinement()
+    devices: Sequence[Device] = ()
+    runtime: str = ""  # the engine's name of what runs it (nvidia, runsc); empty: its default
+    cgroup_parent: str = ""  # what the pod's limits are set on; empty: the engine's own
+    oom_score_adj: int = 0
+    stop_signal: str = ""  # what asks it to end (SIGQUIT); empty: what the image says, else SIGTERM
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False  # its input ends with the first who attached
@@ -171,9 +200,12 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """`user` is whom its containers run as unless told otherwise: "", a name, or numbers `UID[:GID]`."""
+
     id: str
     names: Sequence[str]
     size_bytes: int
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +216,8 @@ class EngineInfo:
     version: str
     cgroup_version: int
     root: str = ""  # the folder of images, layers and logs
+    cgroup_driver: str = "cgroupfs"  # or systemd: who makes control groups on this host
+    apparmor: bool = False  # whether the engine confines containers by AppArmor
 
 
 class EngineError(Exception):

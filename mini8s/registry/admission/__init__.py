@@ -23,6 +23,7 @@ from mini8s.registry.admission.namespaces import IMMORTAL, namespace_lifecycle
 from mini8s.registry.admission.node_restriction import node_restriction
 from mini8s.registry.admission.owners import owner_references_permission
 from mini8s.registry.admission.quota import Turns, counts, resource_quota
+from mini8s.registry.admission.runtime_classes import runtime_class
 from mini8s.registry.admission.security import pod_security_standard
 from mini8s.registry.admission.storage import claim_resize, storage_protection
 from mini8s.registry.admission.tolerations import default_toleration_seconds
@@ -42,6 +43,7 @@ ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     storage_protection,
     claim_resize,
     default_ingress_class,
+    runtime_class,
     certificate_requester,
     owner_references_permission,
     resource_quota,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from mini8s.objects import names
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, required
-from mini8s.registry.rules import mounts, probes, resources, values
+from mini8s.registry.rules import mounts, probes, resources, security_contexts, values
 
 PARTS = ("containers", "initContainers")
 _PULL = ("Always", "IfNotPresent", "Never")
@@ -57,6 +57,7 @@ def one(container: Obj, volumes: mounts.Declared, field: str) -> Causes:
     yield from _env(container, field)
     yield from mounts.check(container, volumes, field)
     yield from resources.check(container.get("resources") or {}, f"{field}.resources")
+    yield from security_contexts.of_container(container, field)
 
 
 def _restart(container: Obj, field: str, *, init: bool) -> Causes:

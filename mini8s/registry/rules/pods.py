@@ -12,6 +12,7 @@ from mini8s.registry.rules import (
     ephemeral_containers,
     metadata,
     resources,
+    security_contexts,
     selectors,
     values,
     volumes,
@@ -55,6 +56,9 @@ def spec(found: Obj, field: str) -> Causes:
     yield from values.one_of(found, "preemptionPolicy", field, _PREEMPTION)
     yield from values.non_negative(found, "terminationGracePeriodSeconds", field)
     yield from _deadline(found, field)
+    yield from security_contexts.of_pod(found, field)
+    yield from _system(found.get("os"), f"{field}.os")
+    yield from _gates(found.get("readinessGates") or (), f"{field}.readinessGates")
     yield from _names(found, field)
     yield from metadata.labels(found.get("nodeSelector") or {}, f"{field}.nodeSelector")
     yield from tolerations(found.get("tolerations") or (), f"{field}.tolerations")
@@ -89,6 +93,17 @@ def _deadline(found: Obj, field: str) -> Causes:
     if seconds is not None and not 1 <= seconds <= 2**31 - 1:
         why = "must be between 1 and 2147483647, inclusive"
         yield invalid(f"{field}.activeDeadlineSeconds", seconds, why)
+
+
+def _system(stated: Obj | None, field: str) -> Causes:
+    if stated is not None:
+        yield from values.one_of(stated, "name", field, ("linux", "windows"), must=True)
+
+
+def _gates(stated: Collection[Obj], field: str) -> Causes:
+    for index, gate in enumerate(stated):
+        kind = gate.get("conditionType") or ""
+        yield from named(f"{field}[{index}].conditionType", kind, names.qualified_name(kind))
 
 
 def _resize_policies(found: Obj, field: str) -> Causes:

@@ -5,9 +5,18 @@ The Docker API's own field names, so that what is sent can be compared with `doc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from mini8s.agent.runtime.base import ContainerSpec, Mount, Namespaces, Resources, SandboxSpec
+from mini8s.agent.runtime.base import (
+    Confinement,
+    ContainerSpec,
+    Device,
+    Mount,
+    Namespaces,
+    Resources,
+    SandboxSpec,
+)
 from mini8s.agent.runtime.docker import names
 
 Body = dict[str, Any]
@@ -55,6 +64,8 @@ def container(sandbox_id: str, spec: ContainerSpec) -> Body:
         body["WorkingDir"] = spec.working_dir
     if spec.user:
         body["User"] = spec.user
+    if spec.stop_signal:
+        body["StopSignal"] = spec.stop_signal
     # an image's own health check costs an exec every so often, and Kubernetes doesn't know it
     body["Healthcheck"] = {"Test": ["NONE"]}
     return body
@@ -72,10 +83,39 @@ def _host_config(sandbox_id: str, spec: ContainerSpec) -> Body:
         "ReadonlyRootfs": spec.read_only_root,
         "CapAdd": list(spec.capabilities_add),
         "CapDrop": list(spec.capabilities_drop),
-        "SecurityOpt": ["no-new-privileges"] if spec.no_new_privileges else [],
+        "SecurityOpt": [*_security_options(spec)],
         "GroupAdd": list(spec.groups),
         "LogConfig": LOG_CONFIG,
+        "CgroupParent": spec.cgroup_parent,
+        "Runtime": spec.runtime,
+        "OomScoreAdj": spec.oom_score_adj,
+        "Devices": [_device(device) for device in spec.devices],
+        **_unmasked(spec.confinement),
         **_limits(spec.resources),
+    }
+
+
+def _security_options(spec: ContainerSpec) -> Iterator[str]:
+    """`docker run --security-opt`, each."""
+    if spec.no_new_privileges:
+        yield "no-new-privileges"
+    if spec.confinement.seccomp:
+        yield f"seccomp={spec.confinement.seccomp}"
+    if spec.confinement.apparmor:
+        yield f"apparmor={spec.confinement.apparmor}"
+    yield from (f"label={part}" for part in spec.confinement.selinux)
+
+
+def _unmasked(confinement: Confinement) -> Body:
+    """Lists that are there and empty hide nothing; without lists the engine hides its own choice."""
+    return {"MaskedPaths": [], "ReadonlyPaths": []} if confinement.unmasked else {}
+
+
+def _device(device: Device) -> Body:
+    return {
+        "PathOnHost": device.source,
+        "PathInContainer": device.target,
+        "CgroupPermissions": device.permissions,
     }
 
 

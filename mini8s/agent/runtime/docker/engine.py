@@ -56,9 +56,7 @@ class DockerEngine:
 
     def info(self) -> EngineInfo:
         with translated():
-            said = self._client.info()
-        version = int(said.get("CgroupVersion") or 1)
-        return EngineInfo("docker", said["ServerVersion"], version, said.get("DockerRootDir") or "")
+            return facts.info(self._client.info())
 
     def pods(self) -> Mapping[str, Trace]:
         with translated():

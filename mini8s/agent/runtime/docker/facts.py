@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mini8s.agent.runtime.base import Container, Image, RunningPod, Sandbox, Trace
+from mini8s.agent.runtime.base import Container, EngineInfo, Image, RunningPod, Sandbox, Trace
 from mini8s.agent.runtime.docker import names
 
 Json = dict[str, Any]
@@ -75,7 +75,21 @@ def container(inspected: Json) -> Container:
 
 def image(said: Json) -> Image:
     tagged = [*(said.get("RepoTags") or ()), *(said.get("RepoDigests") or ())]
-    return Image(said["Id"], [name for name in tagged if "<none>" not in name], said.get("Size") or 0)
+    user = (said.get("Config") or {}).get("User") or ""  # a listing doesn't say
+    return Image(said["Id"], [name for name in tagged if "<none>" not in name], said.get("Size") or 0, user)
+
+
+def info(said: Json) -> EngineInfo:
+    """What `GET /info` says."""
+    options = [option.partition(",")[0] for option in said.get("SecurityOptions") or ()]
+    return EngineInfo(
+        "docker",
+        said["ServerVersion"],
+        int(said.get("CgroupVersion") or 1),
+        said.get("DockerRootDir") or "",
+        said.get("CgroupDriver") or "cgroupfs",
+        "name=apparmor" in options,
+    )
 
 
 def _role(inspected: Json) -> str:
