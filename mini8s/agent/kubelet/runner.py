@@ -102,7 +102,12 @@ class Kubelet:
         policy: Policy | None = None,
     ) -> None:
         self._rest, self._runtime, self._network = rest, runtime, network
-        self._clock, self._stop, self._recorder, self._network_trouble = clock, stop, recorder, network_trouble
+        self._clock, self._stop, self._recorder, self._network_trouble = (
+            clock,
+            stop,
+            recorder,
+            network_trouble,
+        )
         self._node = NodeSetup(
             name=node_name,
             ip=node_ip,
