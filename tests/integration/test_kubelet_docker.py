@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import socket
 import threading
 import time
@@ -16,7 +18,9 @@ from fakes.api import FakeApi, FakeEvents
 from fakes.network import FakeNetwork
 from hosts import Host
 
+from mini8s.agent.kubelet import relist
 from mini8s.agent.kubelet.runner import Kubelet
+from mini8s.agent.runtime.docker import engine
 from mini8s.agent.runtime.docker.engine import DockerEngine
 from mini8s.client.informer import Informers
 from mini8s.objects import conditions
@@ -256,6 +260,35 @@ def test_the_engine_is_restarted_under_the_agent(node: Node) -> None:
     node.until_running("web")
     node.until(lambda: node.kubelet.ready)
     gc.collect()
+
+
+def test_an_engine_that_hangs_keeps_no_probe_from_being_heard(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dockerd is stopped in its tracks: who serves is told all the same, and later all goes on by itself."""
+    monkeypatch.setattr(engine, "LIST_SECONDS", 0.5)
+    monkeypatch.setattr(relist, "RELIST_SECONDS", 0.5)
+    node.end()
+    node.start()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asked = {"tcpSocket": {"host": "127.0.0.1", "port": listener.getsockname()[1]}}
+        probe = {"readinessProbe": asked | {"periodSeconds": 1, "failureThreshold": 1}}
+        node.run("web", "sleep", "60", container=probe)
+        before = node.until_running("web")
+        dockerd = int((node.host.folder / "docker.pid").read_text())
+        os.kill(dockerd, signal.SIGSTOP)
+        try:
+            for number in range(6):  # more than there are workers
+                node.run(f"new-{number}", "sleep", "60")
+            node.until(lambda: not node.kubelet.ready)
+            listener.close()
+            node.until(lambda: not conditions.is_true({"status": node.status("web")}, "Ready"))
+            assert node.container("web")["containerID"] == before["containerID"]
+        finally:
+            os.kill(dockerd, signal.SIGCONT)
+    for number in range(6):
+        node.until_running(f"new-{number}")
+    assert node.container("web")["restartCount"] == 0
 
 
 def test_the_node_is_registered_and_renewed(node: Node) -> None:

@@ -416,3 +416,39 @@ def test_a_container_restarts_with_the_files_of_a_config_map_that_is_gone(agent:
     (folder,) = agent.folder.rglob("volumes/v")
     assert (folder / "color").read_text() == "blue"
     assert ("web", "Warning", "FailedMount") in [said[:3] for said in agent.events.said]
+
+
+def test_what_probes_say_is_told_while_the_pods_worker_hangs_in_the_engine(agent: NodeAgent) -> None:
+    """Nothing is asked of an engine that hangs, and the rest of the status stays as it was."""
+    probe = {"tcpSocket": {"port": 1}, "failureThreshold": 1}
+    uid = agent.create(pod("web", container("c", readinessProbe=probe)))
+    before = agent.status()
+    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), WELL)
+    agent.runtime.calls.clear()
+    agent.worker.report_unseen(uid)
+    agent.statuses.write(uid)
+    assert agent.runtime.calls == []
+    assert condition(agent, "Ready") == ("True", "")
+    for part in ("podIP", "phase", "startTime"):
+        assert agent.status()[part] == before[part]
+    agent.worker.report_unseen("nobody")
+
+
+def test_last_words_wait_for_the_engine(agent: NodeAgent) -> None:
+    """A log that could not be read is no empty log."""
+    spec = container("c", terminationMessagePolicy="FallbackToLogsOnError")
+    uid = agent.create(pod("web", spec, restartPolicy="Never"))
+    newest = agent.runtime.newest("c").id
+    agent.runtime.output[newest] = [b"why\n"]
+    agent.runtime.end(newest, 1)
+    real = agent.runtime.logs
+
+    def down(*_arguments: object, **_more: object) -> None:
+        raise EngineDown
+
+    agent.runtime.logs = down  # type: ignore[method-assign, assignment]
+    with pytest.raises(EngineDown):
+        agent.sync(uid)
+    agent.runtime.logs = real  # type: ignore[method-assign]
+    agent.sync(uid)
+    assert agent.container()["state"]["terminated"]["message"] == "why\n"

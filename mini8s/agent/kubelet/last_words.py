@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mini8s.agent.runtime.base import Container, EngineError, Runtime
+from mini8s.agent.runtime.base import Container, EngineDown, EngineError, Runtime
 from mini8s.objects.kinds import Obj
 
 log = logging.getLogger(__name__)
@@ -16,13 +16,16 @@ DEFAULT_PATH = "/dev/termination-log"
 
 
 def read(path: Path, spec: Obj, ended: Container, runtime: Runtime) -> str:
-    """The message; the log counts only when asked for and the container failed without a word."""
+    """The message; the log counts only when asked for and the container failed without a word. Raises
+    EngineDown."""
     words = _tail(path)
     falls_back = spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
     if words or not falls_back or not ended.exit_code:
         return words
     try:
         lines = b"".join(runtime.logs(ended.id, tail=LOG_LINES))
+    except EngineDown:
+        raise
     except EngineError as error:
         log.warning("cannot read the log of %s for its last words: %s", ended.name, error)
         return ""

@@ -6,7 +6,7 @@ The queue gives a pod to one worker at a time, so a round needs no lock on its p
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet import deadline, last_words, volumes
@@ -58,7 +58,7 @@ class PodWorker:
         try:
             running, done = self._act(task)
         except EngineDown:
-            self._report_unseen(task)
+            self.report_unseen(uid)
             raise
         memory.backing_off = done.waiting
         if pod is None:
@@ -150,12 +150,19 @@ class PodWorker:
         host_network = pod["spec"].get("hostNetwork")
         return self.executor.host_ip if host_network else self.executor.network.address(task.uid)
 
-    def _report_unseen(self, task: Task) -> None:
-        """The probes still tell who serves when the engine tells nothing: no Service shall wait for it."""
-        seen = task.memory.running
-        if task.pod is not None and seen is not None and not meta.deleting(task.pod):
-            task.sandbox = seen.sandbox
-            self._report(task, task.pod, seen, Plan(waiting=task.memory.backing_off))
+    def report_unseen(self, uid: str) -> None:
+        """The probes still tell who serves when the engine tells nothing: no Service shall wait for it. The
+        pod's own worker may hang in the engine just now, so nothing is asked and nothing noted here."""
+        pod, memory = self.wanted(uid), self.memories.get(uid)
+        seen = memory.running if memory else None
+        if pod is None or memory is None or seen is None or meta.deleting(pod):
+            return
+        task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory, seen.sandbox)
+        view = self._view(task, seen)
+        if view is not None:
+            known = memory.addresses.get(seen.sandbox.id, "") if seen.sandbox else ""
+            address = self.executor.host_ip if view.host_network else known
+            self._put(task, view, Plan(waiting=memory.backing_off), address, dict(memory.last_words))
 
     def _report(self, task: Task, pod: Obj, running: RunningPod, done: Plan) -> None:
         view = self._view(task, running)
@@ -164,15 +171,20 @@ class PodWorker:
         if task.sandbox and volumes.has_files(pod) and not meta.deleting(pod):
             self.executor.refresh_files(task, pod)
         self._tell_back_off(task, pod, done)
+        self._put(task, view, done, self._address(task, pod), self._last_words(task, view))
+
+    def _put(self, task: Task, view: View, done: Plan, address: str, words: Mapping[str, str]) -> None:
+        """Have the server told how the pod is."""
+        pod = view.pod
         facts = Facts(
             now=self.executor.clock.now(),
             since=task.memory.since,
             host_ip=self.executor.host_ip,
-            pod_ip=self._address(task, pod),
+            pod_ip=address,
             last_ip=task.memory.last_address,
             at_end=done.ended and (meta.deleting(pod) or view.doom is not None),
             waiting=task.memory.waiting(done.waiting),
-            last_words=self._last_words(task, view),
+            last_words=words,
         )
         status = (pod.get("status") or {}) if view.said_terminal else pod_status(view, facts)
         shown = self.shown_by(pod)

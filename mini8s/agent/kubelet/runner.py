@@ -135,7 +135,7 @@ class Kubelet:
         self._time = SteadyTime(self._clock)
         self._images = Images(self._runtime, self._recorder, self._time, self._again)
         self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
-        self._prober = Prober(self._runtime, self._recorder, self._clock, self._queue.add)
+        self._prober = Prober(self._runtime, self._recorder, self._clock, self._probed)
         self._statuses = StatusWriter(self._rest, self._status_queue)
         self._heartbeat = self._make_heartbeat()
         self._worker = self._make_worker()
@@ -240,7 +240,7 @@ class Kubelet:
             ("heartbeat", self._heartbeat.step),
             ("lease", self._heartbeat.renew),
             ("engine-events", self._relist.listen),
-            ("engine-relist", self._relist.wait),
+            ("engine-relist", self._watch_engine),
             ("image-folder", self._scan_images),
             ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
             ("probes", self._prober.step),
@@ -293,6 +293,14 @@ class Kubelet:
         finally:
             self._queue.done(uid)
 
+    def _watch_engine(self) -> float:
+        """A round of the relist; while the engine hangs, what the probes say is told from here."""
+        pause = self._relist.wait()
+        if self._relist.trouble:
+            for uid in list(self._worker.memories):
+                self._worker.report_unseen(uid)
+        return pause
+
     def _known(self) -> bool:
         """Whether it is known which pods the server wants, and what their containers are told."""
         return self._pods.synced.is_set() and self._services.synced.is_set()
@@ -329,6 +337,12 @@ class Kubelet:
         elif old and new and _same_wish(old, new) and not self._statuses.overwritten(new):
             return
         self._queue.add(meta.uid(new or old or {}))
+
+    def _probed(self, uid: str) -> None:
+        """A probe's result changed. When the engine doesn't answer, the workers may all be waiting for it."""
+        if self._relist.trouble:
+            self._worker.report_unseen(uid)
+        self._queue.add(uid)
 
     def _again(self, uid: str) -> None:
         """Something that the pod may wait for has come."""

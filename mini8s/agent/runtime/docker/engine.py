@@ -38,6 +38,7 @@ from mini8s.agent.runtime.docker.errors import NameTaken, translated
 from mini8s.agent.runtime.docker.streams import Stream
 
 CALL_SECONDS = 120.0  # the kubelet's --runtime-request-timeout: an SD card may take long over a create
+LIST_SECONDS = 20.0  # a list needs no disk and no container's lock: an engine that owes one so long hangs
 POOL = 16  # connections kept: workers, probes, log readers
 OURS = {"label": names.UID}
 TELLING = ["create", "start", "die", "destroy", "oom"]
@@ -50,7 +51,7 @@ class DockerEngine:
         self._host = host
         self._lock = threading.Lock()  # guards the client's creation and the open streams
         self._importing = threading.Lock()  # pods that start together need one sandbox image, not one each
-        self._made: Any = None
+        self._made: tuple[Any, Any] | None = None
         self._streams: set[Stream[Any]] = set()
         self._closed = False
 
@@ -60,12 +61,12 @@ class DockerEngine:
 
     def pods(self) -> Mapping[str, Trace]:
         with translated():
-            return facts.traces(self._client.containers(all=True, filters=OURS))
+            return facts.traces(self._lister.containers(all=True, filters=OURS))
 
     def pod(self, uid: str) -> RunningPod | None:
         label = {"label": f"{names.UID}={uid}"}
         with translated():
-            ids = [one["Id"] for one in self._client.containers(all=True, filters=label)]
+            ids = [one["Id"] for one in self._lister.containers(all=True, filters=label)]
         return facts.pod(uid, [said for said in map(self._inspect, ids) if said is not None])
 
     def changes(self) -> Iterator[str]:
@@ -175,26 +176,35 @@ class DockerEngine:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            streams, client = list(self._streams), self._made
+            streams, clients = list(self._streams), self._made
         for stream in streams:
             stream.close()
-        if client is not None:
+        for client in clients or ():
             client.close()
 
     @property
     def _client(self) -> Any:
         """The SDK's client, once the engine has answered."""
+        return self._clients[0]
+
+    @property
+    def _lister(self) -> Any:
+        """The one that notices soon that the engine hangs."""
+        return self._clients[1]
+
+    @property
+    def _clients(self) -> tuple[Any, Any]:
         with self._lock:
             if self._made is None:
                 with translated():
-                    self._made = APIClient(
-                        self._host,
-                        version="auto",
-                        timeout=CALL_SECONDS,
-                        max_pool_size=POOL,
-                        user_agent="mini8s",
-                    )
+                    lister = self._connect("auto", LIST_SECONDS)
+                    self._made = self._connect(lister.api_version, CALL_SECONDS), lister
             return self._made
+
+    def _connect(self, version: str, seconds: float) -> Any:
+        return APIClient(
+            self._host, version=version, timeout=seconds, max_pool_size=POOL, user_agent="mini8s"
+        )
 
     def _open(self, stream: Any) -> Stream[Any]:
         opened: Stream[Any] = Stream(stream, self._streams.discard)
