@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,11 @@ def middle(name: str, values: Sequence[float], unit: str) -> Figure:
     low, high = (f"{value:,.{_digits(value)}f}" for value in (min(values), max(values)))
     note = f"{low} to {high}, n={len(values)}"
     return Figure(name, statistics.median(values), unit, note)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values don't exceed (nearest rank)."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def _digits(value: float) -> int:

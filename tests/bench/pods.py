@@ -1,4 +1,5 @@
-"""How long a pod takes to start, against a bare `docker run` of the same image in the same run."""
+"""How long pods take to start, against bare `docker run` of the same image in the same run, and what a full
+node costs its agent while nothing happens."""
 
 from __future__ import annotations
 
@@ -11,10 +12,14 @@ from typing import Any
 from hosts.cluster import Cluster
 from hosts.door import Door
 
-from bench.figure import Figure, middle
+from bench import processes
+from bench.figure import Figure, middle, quantile
 
-ROUNDS = 10
-REPLICAS = 20
+ROUNDS = 40
+REPLICAS = 50
+FULL = 110  # pods on a node, the kubelet's own limit
+SETTLE_SECONDS = 20  # after it the last statuses, events and leftovers of the starts are through
+MINUTE = 60
 PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 CONTAINER = {"name": "main", "image": "mini8s-busybox:1", "command": ["sleep", "600"]}
@@ -30,9 +35,12 @@ def run(cluster: Cluster) -> Iterator[Figure]:
         pods.append(pod_run(cluster, f"bench-{number}"))
     yield middle("bare docker run", bare, "s")
     yield middle("pod, from its creation to Running", pods, "s")
-    yield Figure("pod against docker run", sorted(pods)[ROUNDS // 2] / sorted(bare)[ROUNDS // 2], "ratio")
-    seconds = deployment(cluster)
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        ratio = quantile(pods, share) / quantile(bare, share)
+        yield Figure(f"pod against docker run, {name}", ratio, "ratio")
+    seconds = deployment(cluster, REPLICAS)
     yield Figure(f"{REPLICAS} replicas to Ready", seconds, "s", f"{REPLICAS / seconds:.1f} pods/s")
+    yield from full_node(cluster)
 
 
 def docker_run(cluster: Cluster) -> float:
@@ -67,22 +75,37 @@ def pod_run(cluster: Cluster, name: str) -> float:
     return seconds
 
 
-def deployment(cluster: Cluster) -> float:
+def full_node(cluster: Cluster) -> Iterator[Figure]:
+    """What the agent uses in a minute in which nothing is asked of it."""
+    deployment(cluster, FULL - REPLICAS)
+    time.sleep(SETTLE_SECONDS)
+    pid = processes.roles(cluster.programs[1].process.pid)["agent"]
+    written, used = processes.written_bytes(pid), processes.cpu_seconds(pid)
+    time.sleep(MINUTE)
+    written, used = processes.written_bytes(pid) - written, processes.cpu_seconds(pid) - used
+    memory = f"{processes.rss_mb(pid):.1f} MB resident"
+    yield Figure(f"agent's memory with {FULL} idle pods", processes.pss_mb(pid), "MB PSS", memory)
+    yield Figure(f"agent's processor with {FULL} idle pods", 100 * used / MINUTE, "% core")
+    yield Figure(f"agent's writes with {FULL} idle pods", written / 1000, "kB/min")
+
+
+def deployment(cluster: Cluster, replicas: int) -> float:
     """From the request that creates a Deployment until all replicas are Ready."""
-    labels = {"app": "bench"}
+    name = f"bench-{replicas}"
+    labels = {"app": name}
     template = {
         "metadata": {"labels": labels},
         "spec": {"containers": [CONTAINER], "terminationGracePeriodSeconds": 0},
     }
-    spec = {"replicas": REPLICAS, "selector": {"matchLabels": labels}, "template": template}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     door = open_door(cluster)
     began = time.monotonic()
-    ask(door, "POST", DEPLOYMENTS, {"metadata": {"name": "bench"}, "spec": spec})
+    ask(door, "POST", DEPLOYMENTS, {"metadata": {"name": name}, "spec": spec})
 
     def all_ready() -> bool:
-        return bool(ask(door, "GET", f"{DEPLOYMENTS}/bench")["status"].get("readyReplicas") == REPLICAS)
+        return bool(ask(door, "GET", f"{DEPLOYMENTS}/{name}")["status"].get("readyReplicas") == replicas)
 
-    cluster.wait_for("all replicas", all_ready, seconds=180)
+    cluster.wait_for("all replicas", all_ready, seconds=300)
     door.close()
     return time.monotonic() - began
 

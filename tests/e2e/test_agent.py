@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hosts import Host, Hosts
 from hosts.cluster import MINI8S, Cluster, Program
-from hosts.ending import mounts_below
-from space import Space, container, pod, space
+from hosts.remains import Remains
+from space import Obj, Space, container, pod, space
 
 SECRET = "sesame"
-REPLICAS = 6
+KILLS = int(os.environ.get("MINI8S_TEST_KILLS", "4"))  # 50 by hand
+REPLICAS = 20 if KILLS >= 50 else 6
 
 
 @pytest.fixture(scope="module")
@@ -114,33 +117,62 @@ def test_an_agent_that_starts_without_its_server_touches_nothing(pair: Cluster, 
     assert ready_since(pair) == ready
 
 
-def test_crashes_amid_starts_leave_nothing_behind(pair: Cluster, here: Space) -> None:
-    host, volume = pair.hosts[2], {"name": "memory", "emptyDir": {"medium": "Memory"}}
-    main = container("sleep 1000", volumeMounts=[{"name": "memory", "mountPath": "/memory"}])
-    wanted = [pod(f"p{n}", main, volumes=[volume]) for n in range(REPLICAS)]
-    here.apply(*wanted)
-    for seconds in (0.4, 0.7, 1.1):
-        time.sleep(seconds)
+def test_crashes_amid_starts_and_ends_leave_nothing_behind(pair: Cluster, here: Space) -> None:
+    """Pods come and go while the agent is killed again and again, at moments that differ in every run."""
+    host = pair.hosts[2]
+    before, chance = Remains.of(host), Random()
+    wanted = [f"p{n}" for n in range(REPLICAS)]
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 1.5))
         pair.programs[2].kill()
         start_agent(pair)
-    here.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s", timeout=70)
-    pair.wait_for("no container but those", lambda: len(containers(host)) == 2 * REPLICAS)
+        make_missing(here, wanted)
+        gone = chance.sample(wanted, REPLICAS // 3)
+        here.kubectl("delete", "pod", *gone, "--wait=false", "--ignore-not-found")
+    pair.wait_for("all pods to be as wanted", lambda: as_wanted(here, wanted), seconds=120, pause=1)
+    pair.wait_for("two containers a pod", lambda: len(containers(host)) == 2 * REPLICAS, seconds=60)
     assert set(containers(host).values()) == {"running"}
-    assert remains(host) == (REPLICAS, 2 * REPLICAS, REPLICAS)  # each has a token in memory besides
     here.kubectl("delete", "pod", "--all", "--wait=false")
-    time.sleep(0.3)
+    time.sleep(chance.uniform(0.1, 1.5))
     pair.programs[2].kill()
     start_agent(pair)
-    pair.wait_for("all containers to be gone", lambda: not containers(host))
-    pair.wait_for("the rest to be gone", lambda: remains(host) == (0, 0, 0))
+    pair.wait_for("all containers to be gone", lambda: not containers(host), seconds=60)
+    assert last_remains(host, before) == []
 
 
-def remains(host: Host) -> tuple[int, int, int]:
-    """The host's links of pods, mounts of their volumes, and their folders."""
-    links = [link["ifname"] for link in json.loads(host.run("ip", "-j", "link"))]
-    pods = host.data / "agent" / "pods"
-    folders = list(pods.iterdir()) if pods.exists() else []
-    return len(set(links) - {"lo", "eth0"}), len(mounts_below(pods)), len(folders)
+def last_remains(host: Host, before: Remains, seconds: float = 30.0) -> list[str]:
+    """What is left when it has had its time to go."""
+    deadline = time.monotonic() + seconds
+    while (left := Remains.of(host).without(before)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
+
+
+def busy_pod(name: str) -> Obj:
+    """One with a volume in memory, a token, an address, and a process that must be killed."""
+    main = container("sleep 1000", volumeMounts=[{"name": "memory", "mountPath": "/memory"}])
+    return pod(name, main, volumes=[{"name": "memory", "emptyDir": {"medium": "Memory"}}])
+
+
+def make_missing(here: Space, wanted: Sequence[str]) -> dict[str, Obj]:
+    """Make those of the pods that aren't there; those that are."""
+    listed = {one["metadata"]["name"]: one for one in here.get("pods")["items"]}
+    missing = [busy_pod(name) for name in wanted if name not in listed]
+    if missing:
+        here.apply(*missing)
+    return listed
+
+
+def as_wanted(here: Space, wanted: Sequence[str]) -> bool:
+    """Whether all of these are Ready and none was started twice; what was deleted last is made again."""
+    listed = make_missing(here, wanted)
+    return all(
+        name in listed
+        and "deletionTimestamp" not in listed[name]["metadata"]
+        and [one["ready"] for one in listed[name]["status"].get("containerStatuses", ())] == [True]
+        and [one["restartCount"] for one in listed[name]["status"]["containerStatuses"]] == [0]
+        for name in wanted
+    )
 
 
 def refused(host: Host, *command: str, **options: Any) -> str:
