@@ -89,7 +89,7 @@ class Backends:
 
     def _port_name(self, namespace: str, whom: _Id) -> str:
         """By which endpoints know the port. The only one needs no name, though upstream wants one."""
-        if whom.port and not whom.port.isdigit():
+        if whom.port and not _is_number(whom.port):
             return whom.port
         service = self._get(SERVICES, namespace, whom.name)
         ports: list[Obj] = (service.get("spec") or {}).get("ports") or []
@@ -131,10 +131,15 @@ def _of_pod(pod: Obj, scheme: str, port: str) -> Backend:
     node = pod["spec"].get("nodeName") or ""
     if not node or not _is_global(address):
         raise BadRequest("address not allowed")
-    if not port.isdigit():
+    if not _is_number(port):
         raise BadRequest(f'invalid port "{port}"')
     road = _road("pods", metadata["namespace"], metadata["name"], port, scheme=scheme)
     return Backend(node, road, f"{address}:{port}")
+
+
+def _is_number(text: str) -> bool:
+    """Whether it can be a port's; Python knows more digits than ours."""
+    return text.isascii() and text.isdigit() and len(text) <= 5
 
 
 def _road(*parts: str, scheme: str) -> str:

@@ -53,10 +53,10 @@ class TokenRequests:
                 f"URL ({name})"
             )
         spec = said["spec"]
-        spec["audiences"] = spec.get("audiences") or list(self._issuer.audiences)
         if causes := list(_causes(spec)):
             raise refusals.invalid(TOKENREQUESTS, "", causes)
         admit(Attempt("CREATE", ctx, SERVICEACCOUNTS, namespace, name, said, self._reader, "token"))
+        spec["audiences"] = spec.get("audiences") or list(self._issuer.audiences)
         seconds = int(spec["expirationSeconds"])
         bound = self._bound(namespace, name, spec.get("boundObjectRef"))
         token = self._issuer.sign(self._claims(ctx, account, spec["audiences"], seconds, bound))

@@ -127,6 +127,7 @@ def test_tls_is_not_verified(tmp_path: Path) -> None:
     [
         ("web", "0", "address not allowed"),
         ("web", "http", "address not allowed"),
+        ("web", "²", "address not allowed"),
         ("new", "80", "address not allowed"),
         ("gone", "80", 'pods "gone" not found'),
         ("web", "1", "dial tcp 127.0.0.1:1: connect: connection refused"),

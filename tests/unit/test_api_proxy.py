@@ -117,6 +117,9 @@ def test_only_pods_of_the_namespace_are_reached(cluster: Cluster, written: Obj) 
         ("services/ftp:web:80/proxy/", BadRequest, 'invalid service request "ftp:web:80"'),
         ("pods/nowhere/proxy/", BadRequest, "address not allowed"),
         ("pods/web:x/proxy/", BadRequest, 'invalid port "x"'),
+        ("pods/web:²/proxy/", BadRequest, 'invalid port "²"'),
+        (f"pods/web:{'9' * 5000}/proxy/", BadRequest, f'invalid port "{"9" * 5000}"'),
+        ("services/web:²/proxy/", ServiceUnavailable, 'no endpoints available for service "web:²"'),
         ("pods/missing/proxy/", NotFound, 'pods "missing" not found'),
     ],
 )

@@ -3,6 +3,7 @@ write although it may write."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,11 +13,14 @@ from mini8s.objects import node_labels
 from mini8s.objects.errors import Forbidden, NotFound
 from mini8s.objects.kinds import (
     CONFIGMAPS,
+    CSIDRIVERS,
     CSINODES,
     DEPLOYMENTS,
     LEASES,
     NAMESPACES,
     NODES,
+    PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
     PODS,
     SERVICEACCOUNTS,
     Kind,
@@ -45,7 +49,7 @@ class Node:
         self.cluster, self.user = cluster, user
 
     def ctx(self) -> Context:
-        return Context(self.user, self.cluster.clock.now())
+        return Context(self.user, self.cluster.clock.now(), may=lambda *_: False)
 
     def create(self, kind: Kind, obj: Obj, namespace: str = "default") -> Obj:
         space = namespace if kind.namespaced else ""
@@ -66,8 +70,10 @@ class Node:
     def delete(self, kind: Kind, name: str) -> None:
         self.cluster.machine.delete(self.ctx(), kind, "default", name, DeleteOptions())
 
-    def token(self, account: str = "default", **bound: Any) -> Any:
-        spec = {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", **bound}} if bound else {}
+    def token(self, account: str = "default", audiences: Sequence[str] = (), **bound: Any) -> Any:
+        spec: Obj = {"audiences": list(audiences)}
+        if bound:
+            spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Pod", **bound}
         return self.cluster.machine.create_subresource(
             self.ctx(), SERVICEACCOUNTS, "default", account, "token", {"spec": spec}
         )
@@ -246,6 +252,34 @@ def test_tokens_are_for_its_own_pods(node: Node) -> None:
         assert message in refused.value.message
     with pytest.raises(NotFound):
         node.token(name="gone", uid="x")
+
+
+def test_audiences_are_those_that_the_pods_volumes_name(node: Node) -> None:
+    cluster = node.cluster
+    cluster.create(SERVICEACCOUNTS, {"metadata": {"name": "default"}})
+    cluster.create(CSIDRIVERS, {"metadata": {"name": "d"}, "spec": {"tokenRequests": [{"audience": "disk"}]}})
+    claimed = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    volume = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"},
+        "csi": {"driver": "d", "volumeHandle": "h"},
+    }
+    cluster.create(PERSISTENTVOLUMES, {"metadata": {"name": "v"}, "spec": volume})
+    cluster.create(PERSISTENTVOLUMECLAIMS, {"metadata": {"name": "c"}, "spec": claimed | {"volumeName": "v"}})
+    sources = [{"serviceAccountToken": {"path": "t", "audience": "vault"}}]
+    volumes = [
+        {"name": "own", "projected": {"sources": sources}},
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "c"}},
+    ]
+    cluster.create(PODS, pod("web", nodeName="n1", volumes=volumes))
+    bound = {"name": "web", "uid": cluster.get(PODS, "web")["metadata"]["uid"]}
+    for audience in ("vault", "disk"):
+        assert node.token(audiences=[audience], **bound)["spec"]["audiences"] == [audience]
+    assert node.token(**bound)
+    with pytest.raises(Forbidden, match='"other" not found in pod spec volume, system:node:n1 is not author'):
+        node.token(audiences=["other"], **bound)
+    with pytest.raises(Forbidden, match="node may only request 0 or 1 audiences"):
+        node.token(audiences=["vault", "disk"], **bound)
 
 
 def owned(cluster: Cluster, **more: Any) -> Obj:

@@ -40,9 +40,10 @@ class Dials:
 
 def _agreed(address: str, port: str, *, secure: bool) -> Agreed:
     """Dialled before it is agreed to: who asks is to hear why it can't be."""
-    if not address or not port.isdigit() or not 0 < int(port) < 65536:
+    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
+    if not address or not 0 < number < 65536:
         raise BadRequest("address not allowed")
-    target = Duct(_dial(address, int(port), secure=secure))
+    target = Duct(_dial(address, number, secure=secure))
     return Agreed(HEAD, lambda client: relay(client, target))
 
 

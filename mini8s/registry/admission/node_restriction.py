@@ -14,9 +14,11 @@ from mini8s.objects import meta, node_labels, pods
 from mini8s.objects.kinds import CSINODES, LEASES, NODES, PODS, SERVICEACCOUNTS, Kind, Obj
 from mini8s.objects.pods import MIRROR
 from mini8s.registry import refusals
+from mini8s.registry.admission import audiences
 from mini8s.registry.admission.attempt import Attempt
 
 NODE_LEASES = "kube-node-lease"
+ASKS_FOR = "request-serviceaccounts-token-audience"
 _REFERENCES = {
     "secrets": frozenset({"secret", "secretRef", "secretKeyRef", "imagePullSecrets"}),
     "configmaps": frozenset({"configMap", "configMapRef", "configMapKeyRef"}),
@@ -141,6 +143,21 @@ def _token(attempt: Attempt, node: str) -> Iterable[str]:
         )
     if pods.node_name(pod) != node:
         yield "node requested token bound to a pod scheduled on a different node"
+    asked = attempt.spec.get("audiences") or [""]
+    if len(asked) > 1:
+        yield "node may only request 0 or 1 audiences"
+    if asked[0] not in audiences.needed(pod, attempt.world) and not _may_ask_for(attempt, asked[0]):
+        user = attempt.ctx.user.name
+        yield (
+            f'audience "{asked[0]}" not found in pod spec volume, '
+            f"{user} is not authorized to request tokens for this audience"
+        )
+
+
+def _may_ask_for(attempt: Attempt, audience: str) -> bool:
+    """Who is not a volume may be allowed by name, with a verb of its own."""
+    what = Kind("", "", audience, audience)
+    return attempt.ctx.may(ASKS_FOR, what, attempt.namespace, attempt.name, "")
 
 
 def _lease(attempt: Attempt, node: str) -> Iterable[str]:
