@@ -18,6 +18,7 @@ from bench import processes
 from bench.api_alone import CLIENT_CORE, Door
 from bench.load import MAPS, configmap, request
 
+WRITERS = 16  # connections that the changes come on in turn, as they come from many clients
 LINES_AN_EVENT = 3  # its chunk's size, itself, the chunk's end
 
 
@@ -44,25 +45,29 @@ class Watcher:
 
 
 def deliveries(watchers: list[Watcher], writer: Door, rate: int, seconds: float) -> list[float]:
-    """The delay of each delivery. The changes come at their time, however late the last one's answers are."""
+    """The delay of each delivery: a watcher's n-th event is the n-th change, give or take a few that were
+    under way together. The changes come at their time, however late the last one's answers are."""
     by_descriptor = {watcher.sock.fileno(): watcher for watcher in watchers}
     sent: list[float] = []
     delays: list[float] = []
-    line = writer.connect()
+    lines = [writer.connect() for _ in range(WRITERS)]
+    answers = {line.fileno(): line for line in lines}
     total = int(rate * seconds)
     began = time.monotonic()
     with select.epoll() as poll:
-        for descriptor in (*by_descriptor, line.fileno()):
+        for descriptor in (*by_descriptor, *answers):
             poll.register(descriptor, select.EPOLLIN)
         while len(delays) < total * len(watchers):
             now = time.monotonic()
             if len(sent) < total and now >= began + len(sent) / rate:
+                lines[len(sent) % WRITERS].sendall(
+                    request("POST", MAPS, configmap(f"change-{time.time_ns()}"))
+                )
                 sent.append(now)
-                line.sendall(request("POST", MAPS, configmap(f"change-{time.time_ns()}")))
             pause = began + len(sent) / rate - now if len(sent) < total else 10.0
             for descriptor, _ in poll.poll(max(0.0, pause), 64):
-                if descriptor == line.fileno():
-                    line.recv(1 << 16)
+                if descriptor in answers:
+                    answers[descriptor].recv(1 << 16)
                     continue
                 before, after = by_descriptor[descriptor].events()
                 now = time.monotonic()

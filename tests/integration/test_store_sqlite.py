@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -327,6 +328,27 @@ def test_a_clean_stop_skips_no_revision(store: SqliteStore, path: str) -> None:
     store = reopened(store, path)
     assert store.revision == 3
     store.close()
+
+
+def test_only_a_crowd_is_waited_for(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[str] = []
+    monkeypatch.setattr(writer.Writer, "_linger", lambda _: waits.append("waited"))
+    create(store, *(f"/a/alone-{number}" for number in range(5)))
+    assert waits == []
+    gate = threading.Event()
+    held = store._submit(lambda: not gate.wait(10))
+    crowd = [threading.Thread(target=create, args=(store, f"/a/crowd-{number}")) for number in range(3)]
+    for thread in crowd:
+        thread.start()
+    eventually(lambda: store.stats()["queued"] == 3)
+    gate.set()
+    held.outcome()
+    for thread in crowd:
+        thread.join()
+    create(store, "/a/next")
+    assert waits == ["waited"]
+    create(store, "/a/alone-again")
+    assert waits == ["waited"]
 
 
 def test_the_write_ahead_log_stays_short_under_load(store: SqliteStore) -> None:
