@@ -23,6 +23,7 @@ from mini8s.objects.kinds import (
     Kind,
     Obj,
 )
+from mini8s.objects.pods import ROOT_CA
 from mini8s.registry.base import May, Registry, User
 from mini8s.wire.codec import decode_json
 
@@ -169,6 +170,11 @@ def _reads_one(asked: _Asked) -> bool:
     return _reads(asked) and bool(named and asked.what.namespace)
 
 
+def _reads_certificates(asked: _Asked) -> bool:
+    """The API's own, which is no secret and the same in every namespace."""
+    return _reads(asked) and asked.what.field_selector == f"metadata.name={ROOT_CA}"
+
+
 def _own_node(asked: _Asked) -> bool:
     what = asked.what
     if what.verb == "create":
@@ -216,7 +222,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("endpoints", ""): _reads,
     ("endpointslices.discovery.k8s.io", ""): _reads,
     ("namespaces", ""): _reads,
-    ("configmaps", ""): _reads_one,
+    ("configmaps", ""): lambda asked: _reads_one(asked) or _reads_certificates(asked),
     ("secrets", ""): _reads_one,
     ("serviceaccounts", ""): _reads_one,
     ("serviceaccounts", "token"): lambda asked: asked.what.verb == "create",  # admission looks at the pod

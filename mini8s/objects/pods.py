@@ -9,6 +9,8 @@ from mini8s.objects import conditions, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import parse_time
 
+ROOT_CA = "kube-root-ca.crt"  # the ConfigMap in every namespace by which pods know the API server
+
 
 def phase(pod: Obj) -> str:
     return str((pod.get("status") or {}).get("phase") or "")

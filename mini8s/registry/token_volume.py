@@ -10,12 +10,12 @@ import hashlib
 from collections.abc import Iterator
 
 from mini8s.objects.kinds import Obj
+from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
+from mini8s.objects.pods import ROOT_CA
 
 PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 PREFIX = "kube-api-access-"
 TOKEN_SECONDS = 3607  # an hour, and seconds by which such tokens are told from others
-ROOT_CA = "kube-root-ca.crt"
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def mount(spec: Obj, uid: str) -> None:
@@ -69,6 +69,6 @@ def _volume(name: str) -> Obj:
 
 
 def _suffix(uid: str) -> str:
-    """Five letters that are as random as the pod's uid."""
+    """Letters that are as random as the pod's uid."""
     drawn = hashlib.sha256(uid.encode()).digest()
-    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in drawn[:5])
+    return "".join(SUFFIX_LETTERS[byte % len(SUFFIX_LETTERS)] for byte in drawn[:SUFFIX_LENGTH])

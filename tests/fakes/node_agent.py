@@ -26,7 +26,8 @@ from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.client.informer import Informer
 from mini8s.client.workqueue import WorkQueue
-from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, Kind, Obj
+from mini8s.objects.kinds import CONFIGMAPS, PERSISTENTVOLUMES, PODS, Kind, Obj
+from mini8s.objects.pods import ROOT_CA
 from mini8s.util.clock import FakeClock, SteadyTime
 from mini8s.util.workers import Stop
 
@@ -98,7 +99,8 @@ class NodeAgent:
             data_dir=self.folder,
         )
         volumes = Informer(self.api, PERSISTENTVOLUMES, Stop())
-        references = References(self.api, self.queue.add, volumes)
+        certificates = Informer(self.api, CONFIGMAPS, Stop(), fields=f"metadata.name={ROOT_CA}")
+        references = References(self.api, self.queue.add, volumes, certificates)
         self.worker = PodWorker(
             executor, self.images, self.prober, references, self.tokens, self.statuses, self.wanted
         )

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mini8s.controllers.kinds.rootca import NAME, RootCaPublisher
+from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.objects.kinds import CONFIGMAPS, NAMESPACES
+from mini8s.objects.pods import ROOT_CA as NAME
 from tests.fakes.world import NAMESPACE, World
 
 

@@ -237,6 +237,7 @@ def test_a_claim_stays_until_no_pod_uses_it_and_a_volume_until_its_claim_goes(wo
     world.api.delete(PERSISTENTVOLUMES, "", "pv")
     world.settle()
     assert phase(world)[0] == "Bound"
+    assert volume_phase(world, "pv") == "Bound"
     world.api.delete(PODS, NAMESPACE, "web", grace_seconds=0)
     world.settle()
     for kind in (PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES):

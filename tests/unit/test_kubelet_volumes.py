@@ -25,6 +25,7 @@ from mini8s.objects.kinds import (
     SECRETS,
     Obj,
 )
+from mini8s.objects.pods import ROOT_CA
 from mini8s.util.workers import Stop
 
 CONFIG = {"data": {"a": "1", "b": "two words"}, "binaryData": {"raw": base64.b64encode(b"\x00\xff").decode()}}
@@ -310,17 +311,40 @@ def test_mounts_of_a_container(host: Host) -> None:
         volumes.mounts(prepared, device, {}, setting.folder)
 
 
+def references(host: Host, told: list[str]) -> tuple[References, Informer]:
+    """And what brings the certificates, which a test moves on by hand."""
+    host.api.endless = False
+    certificates = Informer(host.api, CONFIGMAPS, Stop(), fields=f"metadata.name={ROOT_CA}")
+    volumes = Informer(host.api, PERSISTENTVOLUMES, Stop())
+    return References(host.api, told.append, volumes, certificates), certificates
+
+
 def test_what_never_changes_is_not_watched(host: Host) -> None:
     for name, more in (("frozen", {"immutable": True}), ("free", {})):
         host.api.create(
             CONFIGMAPS, {"metadata": {"namespace": "shop", "name": name}, "data": {"a": "1"}} | more
         )
     wanted = pod(*({"name": name, "configMap": {"name": name}} for name in ("frozen", "free")))
-    host.api.endless = False
-    references = References(host.api, lambda _uid: None, Informer(host.api, PERSISTENTVOLUMES, Stop()))
-    references.follow(wanted)
-    seen = {name: references.lookup(CONFIGMAPS, "shop", name) for name in ("frozen", "free")}
+    followed, _ = references(host, [])
+    followed.follow(wanted)
+    seen = {name: followed.lookup(CONFIGMAPS, "shop", name) for name in ("frozen", "free")}
     assert all(found and found["data"] == {"a": "1"} for found in seen.values())
-    ended = {key[2]: bool(followed.stop) for key, followed in references._followed.items()}
-    references.close()
+    ended = {key[2]: bool(one.stop) for key, one in followed._followed.items()}
+    followed.close()
     assert ended == {"frozen": True, "free": False}
+
+
+def test_the_certificate_of_all_namespaces_is_one_watch(host: Host) -> None:
+    told: list[str] = []
+    followed, certificates = references(host, told)
+    followed.follow(pod({"name": "api", "configMap": {"name": ROOT_CA}}))
+    certificates.step()
+    assert followed.lookup(CONFIGMAPS, "shop", ROOT_CA) is None
+    for namespace in ("shop", "other"):
+        host.api.create(CONFIGMAPS, {"metadata": {"namespace": namespace, "name": ROOT_CA}, "data": {}})
+    certificates.step()
+    assert told == ["u"], "whoever waits for it hears of it, and nobody else"
+    assert followed.lookup(CONFIGMAPS, "shop", ROOT_CA)
+    followed.forget("u")
+    followed.close()
+    assert not certificates._stop, "it is everybody's"

@@ -21,6 +21,7 @@ from mini8s.objects.kinds import (
     LIMITRANGES,
     NAMESPACES,
     PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
     PODS,
     PRIORITYCLASSES,
     RESOURCEQUOTAS,
@@ -311,6 +312,12 @@ def test_a_signing_request_says_who_asked(cluster: Cluster) -> None:
     cluster.machine.create(ctx, SIGNINGREQUESTS, "", said)
     spec = cluster.get(SIGNINGREQUESTS, "x")["spec"]
     assert (spec["username"], spec["groups"]) == ("jane", ["dev"])
+
+
+def test_storage_is_protected_from_its_first_moment(cluster: Cluster) -> None:
+    for kind, finalizer in ((PERSISTENTVOLUMECLAIMS, "pvc"), (PERSISTENTVOLUMES, "pv")):
+        made = cluster.create(kind, EXAMPLES[kind])
+        assert made["metadata"]["finalizers"] == [f"kubernetes.io/{finalizer}-protection"]
 
 
 def api_access(made: Obj) -> tuple[list[str], list[list[str]]]:

@@ -163,6 +163,20 @@ def test_a_node_is_chosen_and_kept_until_the_volume_is_made_there(world: World) 
     assert world.where() == "a", "at once, without a back-off"
 
 
+def test_a_node_that_was_chosen_before_stays_chosen(world: World) -> None:
+    """By a scheduler before this one, say."""
+    world.claim()
+    chosen = {"metadata": {"annotations": {claims.SELECTED_NODE: "b"}}}
+    world.api.patch(PERSISTENTVOLUMECLAIMS, "default", "data", chosen)
+    world.pod()
+    world.cycle()
+    world.volume("pv", "b")
+    world.bind("data", "pv")
+    world.cycle()
+    assert world.where() == "b"
+    assert world.selected() == "b"
+
+
 def test_a_node_that_was_taken_back_is_looked_for_anew(world: World) -> None:
     world.claim()
     world.pod()

@@ -2,7 +2,8 @@
 
 Only those: a node has no business with other people's Secrets, and a watch of all would cost memory in
 proportion to the cluster. A watch begins when the first pod needs its object and ends with the last, or when
-the object says that it never changes. PersistentVolumes are few and come from one watch of all.
+the object says that it never changes. PersistentVolumes are few and come from one watch of all; so does the
+API's certificate, which every namespace has and nearly every pod asks for.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mini8s.objects.kinds import (
     Kind,
     Obj,
 )
+from mini8s.objects.pods import ROOT_CA
 from mini8s.util.workers import Stop
 
 Reference = tuple[Kind, str, str]  # kind, namespace, name
@@ -37,25 +39,29 @@ class _Followed:
     informer: Informer
     stop: Stop
     users: set[str] = field(default_factory=set)  # uids of pods
+    own: bool = True  # the watch is this reference's alone
 
 
 class References:
     """`changed` is called with the uid of each pod whose object changed; `volumes` follows all
-    PersistentVolumes; `memory` knows what was so when this host was last told."""
+    PersistentVolumes, `certificates` the ConfigMap of that name in all namespaces; `memory` knows what was so
+    when this host was last told."""
 
     def __init__(
         self,
         api: Api,
         changed: Callable[[str], None],
         volumes: Informer,
+        certificates: Informer,
         memory: Memory | None = None,
     ) -> None:
         self._api = api
         self._changed = changed
-        self._volumes = volumes
+        self._volumes, self._certificates = volumes, certificates
         self._memory = memory or NoMemory()
         self._lock = threading.Lock()  # guards the table; held for dictionary work only
         self._followed: dict[Reference, _Followed] = {}
+        certificates.subscribe(self._certificate_changed)
 
     def follow(self, pod: Obj) -> None:
         """Follow what the pod refers to now, and nothing else for it."""
@@ -63,6 +69,8 @@ class References:
         with self._lock:
             new = [(key, self._followed[key]) for key in wanted if self._add(key, uid)]
         for key, followed in new:
+            if not followed.own:
+                continue
             self._memory.adopt(followed.informer)
             followed.informer.subscribe(lambda _old, new, key=key: self._tell(key, new))  # type: ignore[misc]
             followed.informer.start()
@@ -92,12 +100,16 @@ class References:
         """Under the lock: note a user; whether the watch is new."""
         known = key in self._followed
         if not known:
-            kind, namespace, name = key
-            stop = Stop()
-            informer = Informer(self._api, kind, stop, namespace=namespace, fields=f"metadata.name={name}")
-            self._followed[key] = _Followed(informer, stop)
+            self._followed[key] = self._new(*key)
         self._followed[key].users.add(uid)
         return not known
+
+    def _new(self, kind: Kind, namespace: str, name: str) -> _Followed:
+        if (kind, name) == (CONFIGMAPS, ROOT_CA):
+            return _Followed(self._certificates, Stop(), own=False)
+        stop = Stop()
+        informer = Informer(self._api, kind, stop, namespace=namespace, fields=f"metadata.name={name}")
+        return _Followed(informer, stop)
 
     def _drop(self, uid: str, wanted: set[Reference]) -> None:
         with self._lock:
@@ -108,7 +120,8 @@ class References:
             dropped = [self._followed.pop(key) for key in unused]
         for followed in dropped:
             _end(followed)
-            self._memory.release(followed.informer)
+            if followed.own:
+                self._memory.release(followed.informer)
 
     def _tell(self, key: Reference, new: Obj | None) -> None:
         with self._lock:
@@ -118,6 +131,9 @@ class References:
             _end(followed)
         for uid in users:
             self._changed(uid)
+
+    def _certificate_changed(self, old: Obj | None, new: Obj | None) -> None:
+        self._tell((CONFIGMAPS, meta.namespace(new or old or {}), ROOT_CA), new)
 
 
 def references_of(pod: Obj) -> Iterable[Reference]:
@@ -147,5 +163,7 @@ def _named(namespace: str, source: Obj, config: str, secret: str) -> Iterable[Re
 
 
 def _end(followed: _Followed) -> None:
+    if not followed.own:
+        return
     followed.stop.set()
     followed.informer.close()

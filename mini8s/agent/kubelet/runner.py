@@ -49,8 +49,8 @@ from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
-from mini8s.objects.kinds import PERSISTENTVOLUMES, PODS, SERVICES, Obj
-from mini8s.objects.pods import MIRROR
+from mini8s.objects.kinds import CONFIGMAPS, PERSISTENTVOLUMES, PODS, SERVICES, Obj
+from mini8s.objects.pods import MIRROR, ROOT_CA
 from mini8s.util.clock import Clock, SteadyTime
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
@@ -130,7 +130,7 @@ class Kubelet:
         self._said = OnChange(log)
         self._threads: list[Worker] = []
         self._relist = Relist(self._runtime, self._queue.add, self._stop)
-        self._references = References(self._rest, self._again, self._volumes, informers.memory)
+        self._references = self._make_references(informers)
         self._tokens = AccountTokens(self._rest, self._clock, tokens)
         self._local_volumes = self._make_local_volumes()
         self._isolation = Isolation(self._runtime, policy or Policy(), CgroupTree())
@@ -185,6 +185,10 @@ class Kubelet:
             engine_trouble=lambda: self._relist.trouble,
             network_trouble=self._network_trouble,
         )
+
+    def _make_references(self, informers: Informers) -> References:
+        certificates = informers.of(CONFIGMAPS, fields=f"metadata.name={ROOT_CA}")
+        return References(self._rest, self._again, self._volumes, certificates, informers.memory)
 
     def _make_local_volumes(self) -> LocalVolumes:
         return LocalVolumes(

@@ -9,9 +9,10 @@ from mini8s.controllers.actions import NOTHING, Create, Plan, patch
 from mini8s.controllers.base import Context, Source, by_object, own_key
 from mini8s.objects import meta
 from mini8s.objects.kinds import CONFIGMAPS, NAMESPACES, Obj
+from mini8s.objects.pods import ROOT_CA
 
-NAME, KEY = "kube-root-ca.crt", "ca.crt"
-_ONE = f"metadata.name={NAME}"
+KEY = "ca.crt"
+_ONE = f"metadata.name={ROOT_CA}"
 _NOTES = {"kubernetes.io/description": "The certificate authority of the API server, for its clients."}
 
 
@@ -31,7 +32,7 @@ class RootCaPublisher:
         namespace = self._namespaces.get("", key)
         if namespace is None or meta.deleting(namespace) or not self._ca:
             return NOTHING
-        return plan(key, self._published.get(key, NAME), self._ca)
+        return plan(key, self._published.get(key, ROOT_CA), self._ca)
 
 
 def plan(namespace: str, found: Obj | None, ca: str) -> Plan:
@@ -40,7 +41,7 @@ def plan(namespace: str, found: Obj | None, ca: str) -> Plan:
         made = {
             "apiVersion": CONFIGMAPS.api_version,
             "kind": CONFIGMAPS.kind,
-            "metadata": {"namespace": namespace, "name": NAME, "annotations": dict(_NOTES)},
+            "metadata": {"namespace": namespace, "name": ROOT_CA, "annotations": dict(_NOTES)},
             "data": data,
         }
         return Plan((Create(CONFIGMAPS, made),))
