@@ -40,7 +40,10 @@ class Watcher:
     def events(self) -> tuple[int, int]:
         """How many were whole before and are now."""
         before = self.lines // LINES_AN_EVENT
-        self.lines += self._receive(1 << 16).count(b"\n")
+        data = self._receive(1 << 16)
+        if not data:
+            raise ConnectionError("the server cut a watch off")
+        self.lines += data.count(b"\n")
         return before, self.lines // LINES_AN_EVENT
 
 
