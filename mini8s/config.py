@@ -14,9 +14,12 @@ VERSION = "0.1.0"
 KUBERNETES_VERSION = f"v1.33.0+mini8s-{VERSION}"
 
 
-def setting(default: Any, help: str, *, many: bool = False, choices: tuple[str, ...] = ()) -> Any:
-    """A dataclass field that carries what `--help` says of it. `many`: the flag may be repeated."""
-    metadata = {"help": help, "many": many, "choices": choices}
+def setting(
+    default: Any, help: str, *, many: bool = False, between: str = ",", choices: tuple[str, ...] = ()
+) -> Any:
+    """A dataclass field that carries what `--help` says of it. `many`: the flag may be repeated; in the
+    environment `between` stands between the values."""
+    metadata = {"help": help, "many": many, "between": between, "choices": choices}
     if many:
         return field(default=tuple(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -43,6 +46,9 @@ class NodeSettings:
     )
     pod_max_pids: int = setting(0, "Processes and threads that a pod may have; 0 is the kernel's own limit.")
     cgroup_root: str = setting("", "Control group that pods' groups are made below; the topmost when empty.")
+    kubelet_arg: tuple[str, ...] = setting(
+        (), "One of the kubelet's own settings, NAME=VALUE.", many=True, between=" "
+    )
     log_level: str = setting("info", "Least level to log.", choices=("debug", "info", "warning", "error"))
     config: str = setting(
         "/etc/mini8s/config.yaml", "YAML file with settings; a missing default file is no error."

@@ -13,6 +13,7 @@ from pathlib import Path
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.kubelet.policy import Policy, may_spare
 from mini8s.agent.kubelet.runner import Kubelet
+from mini8s.agent.kubelet.settings import parse
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
@@ -115,6 +116,7 @@ def _kubelet(
         cluster_domain=cluster.domain,
         labels=registration.labels(settings),
         taints=registration.taints(settings),
+        settings=parse(settings.kubelet_arg),
         clock=clock,
         stop=stop,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock),

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mini8s.agent.kubelet.settings import BadArgument, parse
 from mini8s.app import registration
 from mini8s.config import NodeSettings, ServerSettings
 
@@ -49,7 +50,8 @@ def check(settings: NodeSettings) -> None:
     try:
         registration.labels(settings)
         registration.taints(settings)
-    except registration.BadFlag as error:
+        parse(settings.kubelet_arg)
+    except (registration.BadFlag, BadArgument) as error:
         raise SettingsError(str(error)) from error
     if not isinstance(settings, ServerSettings):
         return
@@ -108,7 +110,7 @@ def _from_file(path: Path, items: Mapping[str, Field[Any]], *, must_exist: bool)
 
 def _from_text(item: Field[Any], text: str, where: str) -> Any:
     if item.metadata["many"]:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return tuple(part.strip() for part in text.split(item.metadata["between"]) if part.strip())
     if isinstance(item.default, bool):
         if text.lower() not in _TRUE + _FALSE:
             raise SettingsError(f"{where} is {text!r}, not true or false")

@@ -12,6 +12,7 @@ import pytest
 from fakes.store import FakeStore
 
 from mini8s import config
+from mini8s.agent.kubelet.settings import NAMES as KUBELET_ARGUMENTS
 from mini8s.api.metrics import Metrics
 from mini8s.api.pump import Pump
 from mini8s.cli.main import COMMANDS, cli
@@ -45,6 +46,11 @@ def row(item: Field[Any]) -> str:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_readme_documents_the_flag_and_its_default(name: str) -> None:
     assert row(SETTINGS[name]) in README.splitlines()
+
+
+@pytest.mark.parametrize("name", KUBELET_ARGUMENTS)
+def test_the_readme_documents_the_kubelets_setting(name: str) -> None:
+    assert re.search(rf"^\|[^|]*`{name}`", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

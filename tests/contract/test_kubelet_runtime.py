@@ -188,6 +188,26 @@ def test_an_image_that_is_not_there(place: Place) -> None:
     _remove(place, uid)
 
 
+def test_an_image_goes_when_no_container_has_it(place: Place) -> None:
+    uid = place.uid()
+    box = place.runtime.create_sandbox(sandbox(uid))
+    place.runtime.create_container(box.id, container(uid, "true"))
+    image = place.runtime.image(IMAGE)
+    assert image
+    with pytest.raises(EngineError):
+        place.runtime.remove_image(image)
+    assert place.runtime.image(IMAGE) is not None
+    _remove(place, uid)
+    for _ in range(2):
+        place.runtime.remove_image(image)
+    assert place.runtime.image(IMAGE) is None
+    assert place.runtime.load(place.archive)
+    if place.real:
+        assert [
+            any("pause" in name for name in one.names) for one in place.runtime.images() if one.pinned
+        ] == [True]
+
+
 def test_what_is_gone_already_is_no_error_to_remove(place: Place) -> None:
     uid = place.uid()
     box = place.runtime.create_sandbox(sandbox(uid))

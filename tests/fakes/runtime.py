@@ -264,6 +264,13 @@ class FakeRuntime:
         self.local.add(name)
         return Image(f"sha256:{name}", [name], 1000)
 
+    def remove_image(self, image: Image) -> None:
+        with self._lock:
+            self._enter("remove_image", image.id)
+            if any(one.image in image.names for one in self._containers.values()):
+                raise EngineError(f"conflict: {image.id} is being used by a container")
+            self.local -= set(image.names)
+
     def load(self, path: str) -> Sequence[str]:
         self._enter("load", path)
         if path not in self.archives:

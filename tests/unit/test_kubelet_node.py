@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.api import FakeApi
+from fakes.api import FakeApi, FakeEvents
 from fakes.runtime import FakeRuntime
 
 from mini8s.agent.kubelet import host, logs, node, streams
 from mini8s.agent.kubelet.heartbeat import Heartbeat
+from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
 from mini8s.agent.kubelet.status_writer import StatusWriter, difference
 from mini8s.agent.runtime.base import CreateFailed, EngineInfo, Image
 from mini8s.agent.runtime.docker import sandbox_image
@@ -28,8 +29,7 @@ from mini8s.util.clock import FakeClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOST = host.HostFacts(4, 8 << 30, 100 << 30, "amd64", "6.1", "Debian", "m", "b")
-WELL = host.Pressure(4 << 30, 0.5, 0.5, 0.9)
-FACTS = node.NodeFacts("n1", "10.99.0.11", HOST, WELL, NOW, engine=EngineInfo("docker", "20.10", 1))
+FACTS = node.NodeFacts("n1", "10.99.0.11", HOST, NOW, engine=EngineInfo("docker", "20.10", 1))
 
 
 def judged(**more: Any) -> dict[str, tuple[str, str]]:
@@ -56,8 +56,35 @@ def test_a_healthy_node() -> None:
 def test_trouble_is_said() -> None:
     assert judged(engine_trouble="no socket")["Ready"] == ("False", "KubeletNotReady")
     assert judged(network_trouble="no podCIDR")["NetworkUnavailable"][0] == "True"
-    ill = judged(pressure=host.Pressure(1 << 20, 0.01, 0.5, 0.01))
-    assert [ill[kind][0] for kind in ("MemoryPressure", "DiskPressure", "PIDPressure")] == ["True"] * 3
+    assert judged(shutting_down=True)["Ready"] == ("False", "KubeletNotReady")
+    assert judged(pressures=frozenset({"MemoryPressure"}))["MemoryPressure"] == (
+        "True", "KubeletHasInsufficientMemory"
+    )  # fmt: skip
+    ill = judged(pressures=frozenset({"DiskPressure", "PIDPressure"}))
+    assert [ill[kind][0] for kind in ("MemoryPressure", "DiskPressure", "PIDPressure")] == [
+        "False", "True", "True"
+    ]  # fmt: skip
+
+
+def test_what_is_kept_from_pods() -> None:
+    reserved = {
+        "kube_reserved": {"cpu": "100m", "memory": "1Gi"},
+        "system_reserved": {"cpu": "200m", "ephemeral-storage": "10Gi"},
+    }
+    settings = KubeletSettings(max_pods=7, most_images=1, **reserved)
+    large = replace(HOST, huge_pages={"hugepages-2Mi": 1 << 30})
+    images = [Image(name, [name], size) for name, size in (("a:1", 1), ("b:1", 2))]
+    status = node.status(replace(FACTS, host=large, settings=settings, images=images), {})
+    assert status["allocatable"] == {
+        "cpu": "3700m",
+        "memory": f"{(6 << 20) - (100 << 10)}Ki",
+        "ephemeral-storage": str(80 << 30),
+        "pods": "7",
+        "hugepages-2Mi": "1Gi",
+    }
+    assert [one["names"] for one in status["images"]] == [["b:1"]]
+    everything = node.status(replace(FACTS, settings=replace(settings, most_images=-1), images=images), {})
+    assert len(everything["images"]) == 2
 
 
 def test_time_alone_is_no_difference() -> None:
@@ -71,7 +98,8 @@ def test_this_host_can_be_read(tmp_path: Path) -> None:
     found = host.facts(tmp_path / "not" / "yet")
     assert found.cpus >= 1
     assert found.memory > 1 << 20
-    assert 0 <= host.pressure(tmp_path).disk_free_share <= 1
+    assert found.boot_id
+    assert host.facts(tmp_path) == found
 
 
 @pytest.fixture
@@ -89,6 +117,8 @@ def beat(tmp_path: Path) -> tuple[Heartbeat, FakeApi, FakeClock]:
         clock=clock,
         engine_trouble=lambda: "",
         network_trouble=lambda: "",
+        settings=DEFAULTS,
+        events=FakeEvents(),
     )
     return made, api, clock
 
@@ -167,6 +197,26 @@ def test_a_server_that_is_away(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> No
     assert 0 < heart.step() <= 2
     assert 0 < heart.renew() <= 2
     assert not heart.registered
+
+
+def test_conditions_that_change_are_told_in_events() -> None:
+    old, new = (
+        node.status(replace(FACTS, pressures=frozenset(found)), {}) for found in ((), ("MemoryPressure",))
+    )
+    assert node.changes(old, new) == ["NodeHasInsufficientMemory"]
+    assert node.changes(new, new) == []
+    assert node.changes({}, old) == [
+        "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"
+    ]  # fmt: skip
+
+
+def test_news_do_not_wait_for_the_next_beat(beat: tuple[Heartbeat, FakeApi, FakeClock]) -> None:
+    heart, _, _ = beat
+    beating = threading.Thread(target=heart.beat, daemon=True)
+    beating.start()
+    heart.wake()
+    beating.join(5)
+    assert not beating.is_alive()
 
 
 def stored(api: FakeApi, name: str = "p") -> Obj:

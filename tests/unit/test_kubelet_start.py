@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fakes.api import FakeApi
+from fakes.api import FakeApi, FakeEvents
 from fakes.runtime import FakeRuntime
 
 from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.relist import Relist
+from mini8s.agent.kubelet.settings import DEFAULTS
 from mini8s.objects import conditions
 from mini8s.objects.kinds import NODES
 from mini8s.util.clock import FakeClock
@@ -28,6 +29,8 @@ def start(api: FakeApi, clock: FakeClock, runtime: FakeRuntime, folder: Path) ->
         clock=clock,
         engine_trouble=lambda: relist.trouble,
         network_trouble=lambda: "",
+        settings=DEFAULTS,
+        events=FakeEvents(),
     )
 
 

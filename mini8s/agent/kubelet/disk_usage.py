@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,9 @@ class _Counted:
 class DiskUsage:
     """Counts of folders, kept for a while. What nobody asks for any more is forgotten."""
 
-    def __init__(self, clock: Clock, counted: Callable[[Path | str], Taken] = count) -> None:
+    def __init__(self, clock: Clock, kept_seconds: float = KEPT_SECONDS) -> None:
         self._clock = clock
-        self._count = counted
+        self._kept_seconds = kept_seconds
         self._lock = threading.Lock()  # guards the counts; and two never count at once
         self._kept: dict[str, _Counted] = {}
 
@@ -113,9 +113,9 @@ class DiskUsage:
             known = self._kept.get(str(folder))
             if known is not None and known.until > began:
                 return known.taken
-            taken = self._count(folder)
+            taken = count(folder)
             ended = self._clock.monotonic()
             self._kept = {path: one for path, one in self._kept.items() if one.until > began - KEPT_SECONDS}
-            until = ended + max(KEPT_SECONDS, LAZINESS * (ended - began))
+            until = ended + max(self._kept_seconds, LAZINESS * (ended - began))
             self._kept[str(folder)] = _Counted(taken, until)
             return taken

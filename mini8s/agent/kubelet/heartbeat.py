@@ -8,12 +8,14 @@ minutes at the least.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mini8s.agent.kubelet import host, local_disks, node
+from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.runtime.base import EngineDown, EngineInfo, Image, Runtime
-from mini8s.client.base import RETRY_SECONDS, Api
+from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.lease import Lease
 from mini8s.objects import claims, meta
 from mini8s.objects.errors import ApiError, NotFound
@@ -32,9 +34,10 @@ LEASE_SECONDS = 40
 
 
 class Heartbeat:
-    """`engine_trouble` and `network_trouble` answer "" when all is well."""
+    """`engine_trouble` and `network_trouble` answer "" when all is well; `pressures` are conditions that
+    hold."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says another thing of the node
         self,
         *,
         api: Api,
@@ -47,6 +50,10 @@ class Heartbeat:
         clock: Clock,
         engine_trouble: Callable[[], str],
         network_trouble: Callable[[], str],
+        settings: KubeletSettings,
+        events: EventSink,
+        pressures: Callable[[], frozenset[str]] = frozenset,
+        shutting_down: Callable[[], bool] = lambda: False,
     ) -> None:
         self.registered = False
         self._api, self._runtime, self._clock = api, runtime, clock
@@ -54,7 +61,10 @@ class Heartbeat:
         self._labels, self._taints = labels, taints
         self._data_dir = data_dir
         self._engine_trouble, self._network_trouble = engine_trouble, network_trouble
+        self._settings, self._events = settings, events
+        self._pressures, self._shutting_down = pressures, shutting_down
         self._host = host.facts(data_dir)
+        self._due = threading.Event()
         self._engine: EngineInfo | None = None
         self._node: Obj = {}  # as the server last said it
         self._written = 0.0  # when its status was written, monotonic
@@ -65,12 +75,26 @@ class Heartbeat:
 
     @property
     def allocatable(self) -> Mapping[str, str]:
-        return node.allocatable(self._host)
+        return node.allocatable(self._host, self._settings)
 
     @property
     def engine_root(self) -> str:
         """The engine's own folder, "" until it has said which."""
         return self._engine.root if self._engine else ""
+
+    def beat(self) -> None:
+        """One round, and the wait for the next."""
+        self._due.wait(self.step())
+        self._due.clear()
+
+    def wake(self) -> None:
+        """There is something new to say."""
+        self._due.set()
+
+    def tell(self, type: str, reason: str, message: str) -> None:
+        """An event about this node; as the kubelet does it, under its name for a uid."""
+        about = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self._name, "uid": self._name}}
+        self._events.event(about, type, reason, message)
 
     def step(self) -> float:
         """One round; seconds until the next."""
@@ -137,6 +161,8 @@ class Heartbeat:
             return
         self._node = self._api.patch_status(NODES, "", self._name, {"status": new})
         self._written = self._clock.monotonic() or 1e-9
+        for reason in node.changes(old, new):
+            self.tell("Normal", reason, f"Node {self._name} status is now: {reason}")
 
     def _facts(self) -> node.NodeFacts:
         trouble, images = self._ask_engine()
@@ -144,7 +170,9 @@ class Heartbeat:
             name=self._name,
             ip=self._ip,
             host=self._host,
-            pressure=host.pressure(self._data_dir),
+            settings=self._settings,
+            pressures=self._pressures(),
+            shutting_down=self._shutting_down(),
             now=self._clock.now(),
             engine=self._engine,
             engine_trouble=trouble,

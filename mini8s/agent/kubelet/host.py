@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from mini8s.agent.kubelet.host_usage import memory_figures
+from mini8s.objects.quantity import format_binary
+
+_HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}
 
 
@@ -23,40 +28,22 @@ class HostFacts:
     os_image: str
     machine_id: str
     boot_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pressure:
-    """How much is left."""
-
-    memory_available: int
-    disk_free_share: float
-    inodes_free_share: float
-    pids_free_share: float
+    system_uuid: str = ""
+    huge_pages: Mapping[str, int] = field(default_factory=dict)  # resource → bytes set aside
 
 
 def facts(data_dir: Path) -> HostFacts:
     return HostFacts(
         cpus=len(os.sched_getaffinity(0)),
-        memory=_meminfo()["MemTotal"],
+        memory=memory_figures(_text("/proc/meminfo"))["MemTotal"],
         storage=shutil.disk_usage(_existing(data_dir)).total,
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
         kernel=platform.release(),
         os_image=_os_image(),
         machine_id=_text("/etc/machine-id"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
-    )
-
-
-def pressure(data_dir: Path) -> Pressure:
-    found = os.statvfs(_existing(data_dir))
-    threads = int(_text("/proc/loadavg").split()[3].partition("/")[2])
-    most = int(_text("/proc/sys/kernel/pid_max"))
-    return Pressure(
-        memory_available=_meminfo()["MemAvailable"],
-        disk_free_share=found.f_bavail / max(1, found.f_blocks),
-        inodes_free_share=found.f_favail / found.f_files if found.f_files else 1.0,
-        pids_free_share=1 - threads / max(1, most),
+        system_uuid=_text("/sys/class/dmi/id/product_uuid"),
+        huge_pages=dict(_huge_pages(_HUGE_PAGES)),
     )
 
 
@@ -66,9 +53,11 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _meminfo() -> dict[str, int]:
-    lines = (line.split() for line in _text("/proc/meminfo").splitlines())
-    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
+def _huge_pages(folder: Path) -> Iterator[tuple[str, int]]:
+    """`hugepages-2Mi` and its like, as far as the kernel has sizes of them."""
+    for one in sorted(folder.glob("hugepages-*kB")):
+        size = int(one.name.removeprefix("hugepages-").removesuffix("kB")) * 1024
+        yield f"hugepages-{format_binary(size)}", size * int(_text(str(one / "nr_hugepages")) or 0)
 
 
 def _os_image() -> str:

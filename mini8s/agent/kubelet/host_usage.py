@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROCESS_LIMITS = ("sys/kernel/pid_max", "sys/kernel/threads-max")  # below /proc
 TICKS = 100  # USER_HZ, the unit of /proc/stat on every Linux that runs containers
 _USED = slice(1, 4), slice(6, 8)  # user, nice, system; irq, softirq
 
@@ -58,6 +59,18 @@ def host_reading(stat: str, meminfo: str, vmstat: str) -> HostReading:
         swap_free=memory["SwapFree"],
         booted=float(lines["btime"][1]),
     )
+
+
+def memory_available(meminfo: str) -> tuple[int, int]:
+    """The signal memory.available, and all there is: what is not in a working set."""
+    memory = memory_figures(meminfo)
+    used = memory["MemTotal"] - memory["MemFree"]
+    return memory["MemTotal"] - max(0, used - memory["Inactive(file)"]), memory["MemTotal"]
+
+
+def processes(loadavg: str, pid_max: str, threads_max: str) -> tuple[int, int]:
+    """How many processes and threads there are, and how many there can be."""
+    return int(loadavg.split()[3].partition("/")[2]), min(int(pid_max), int(threads_max))
 
 
 def memory_figures(meminfo: str) -> dict[str, int]:

@@ -6,30 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mini8s.agent.kubelet.host import HostFacts, Pressure
+from mini8s.agent.kubelet import eviction
+from mini8s.agent.kubelet.host import HostFacts
+from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
 from mini8s.agent.runtime.base import EngineInfo, Image
 from mini8s.config import KUBERNETES_VERSION
-from mini8s.objects import conditions
+from mini8s.objects import conditions, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import format_time
 
-MOST_PODS = 110
-MOST_IMAGES = 50  # upstream's nodeStatusMaxImages
-EVICTION_MEMORY = 100 << 20  # upstream's memory.available<100Mi: below it pods are in danger
-LEAST_DISK, LEAST_INODES, LEAST_PIDS = 0.10, 0.05, 0.10
 _STATED = ("addresses", "capacity", "allocatable", "images", "nodeInfo")
+_TOLD = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
+_EVENTS = {
+    ("MemoryPressure", "True"): "NodeHasInsufficientMemory",
+    ("MemoryPressure", "False"): "NodeHasSufficientMemory",
+    ("DiskPressure", "True"): "NodeHasDiskPressure",
+    ("DiskPressure", "False"): "NodeHasNoDiskPressure",
+    ("PIDPressure", "True"): "NodeHasInsufficientPID",
+    ("PIDPressure", "False"): "NodeHasSufficientPID",
+    ("Ready", "True"): "NodeReady",
+    ("Ready", "False"): "NodeNotReady",
+}
 OURS = ("NetworkUnavailable", "MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """`engine` is None, and `engine_trouble` says why, while the container engine doesn't answer."""
+    """`pressures` are conditions of the evictor's that hold. `engine` is None, and `engine_trouble` says why,
+    while the container engine doesn't answer."""
 
     name: str
     ip: str
     host: HostFacts
-    pressure: Pressure
     now: datetime
+    settings: KubeletSettings = DEFAULTS
+    pressures: frozenset[str] = frozenset()
+    shutting_down: bool = False
     engine: EngineInfo | None = None
     engine_trouble: str = ""
     network_trouble: str = ""
@@ -65,22 +77,38 @@ def labels(facts: NodeFacts) -> dict[str, str]:
     }
 
 
-def capacity(host: HostFacts) -> dict[str, str]:
+def capacity(host: HostFacts, settings: KubeletSettings) -> dict[str, str]:
     return {
         "cpu": str(host.cpus),
         "memory": f"{host.memory // 1024}Ki",
         "ephemeral-storage": f"{host.storage // 1024}Ki",
-        "pods": str(MOST_PODS),
+        "pods": str(settings.max_pods),
+        **{name: quantity.format_binary(size) for name, size in host.huge_pages.items()},
     }
 
 
-def allocatable(host: HostFacts) -> dict[str, str]:
-    """What is left when the host keeps what it needs to live: 100Mi of memory, a tenth of the disk."""
+def allocatable(host: HostFacts, settings: KubeletSettings) -> dict[str, str]:
+    """What pods may ask for: not what is reserved for the host and for the agent, nor what has to be left
+    before pods are evicted."""
+    memory = host.memory - sum(host.huge_pages.values()) - _kept("memory", host.memory, settings)
+    storage = host.storage - _kept("ephemeral-storage", host.storage, settings)
+    cpu = 1000 * host.cpus - sum(quantity.milli(one.get("cpu", "0")) for one in _reserved(settings))
     return {
-        **capacity(host),
-        "memory": f"{max(0, host.memory - EVICTION_MEMORY) // 1024}Ki",
-        "ephemeral-storage": str(host.storage * 9 // 10),
+        **capacity(host, settings),
+        "cpu": quantity.format_decimal_milli(max(0, cpu)),
+        "memory": f"{max(0, memory) // 1024}Ki",
+        "ephemeral-storage": str(max(0, storage)),
     }
+
+
+def _kept(resource: str, most: int, settings: KubeletSettings) -> int:
+    signal = {"memory": "memory.available", "ephemeral-storage": "nodefs.available"}[resource]
+    hard = [one.least.of(most) for one in settings.eviction if one.signal == signal and one.hard]
+    return sum(quantity.value(one.get(resource, "0")) for one in _reserved(settings)) + max(hard, default=0)
+
+
+def _reserved(settings: KubeletSettings) -> tuple[Mapping[str, str], ...]:
+    return settings.kube_reserved, settings.system_reserved
 
 
 def status(facts: NodeFacts, old: Obj) -> Obj:
@@ -90,13 +118,23 @@ def status(facts: NodeFacts, old: Obj) -> Obj:
             {"type": "InternalIP", "address": facts.ip},
             {"type": "Hostname", "address": facts.name},
         ],
-        "capacity": capacity(facts.host),
-        "allocatable": allocatable(facts.host),
+        "capacity": capacity(facts.host, facts.settings),
+        "allocatable": allocatable(facts.host, facts.settings),
         "conditions": _conditions(facts, old.get("conditions") or ()),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
-        "images": _images(facts.images),
+        "images": _images(facts.images, facts.settings.most_images),
         "nodeInfo": _info(facts, old.get("nodeInfo") or {}),
     }
+
+
+def changes(old: Obj, new: Obj) -> list[str]:
+    """Reasons of events about conditions that are not what they were."""
+    before = {one["type"]: one["status"] for one in old.get("conditions") or ()}
+    return [
+        _EVENTS[one["type"], one["status"]]
+        for one in new["conditions"]
+        if one["type"] in _TOLD and before.get(one["type"]) != one["status"]
+    ]
 
 
 def differs(old: Obj, new: Obj) -> bool:
@@ -110,9 +148,9 @@ def _timeless(status: Obj) -> Obj:
     return {**kept, "conditions": sorted(bare, key=lambda one: str(one["type"]))}
 
 
-def _images(images: Sequence[Image]) -> list[Obj]:
+def _images(images: Sequence[Image], most: int) -> list[Obj]:
     named = [image for image in images if image.names]
-    biggest = sorted(named, key=lambda image: (-image.size_bytes, image.id))[:MOST_IMAGES]
+    biggest = sorted(named, key=lambda image: (-image.size_bytes, image.id))[: None if most < 0 else most]
     return [{"names": sorted(image.names), "sizeBytes": image.size_bytes} for image in biggest]
 
 
@@ -129,7 +167,7 @@ def _info(facts: NodeFacts, old: Obj) -> Obj:
         "machineID": host.machine_id,
         "operatingSystem": "linux",
         "osImage": host.os_image,
-        "systemUUID": host.machine_id,
+        "systemUUID": host.system_uuid or host.machine_id,
     }
 
 
@@ -141,13 +179,11 @@ def _conditions(facts: NodeFacts, old: Sequence[Obj]) -> list[Obj]:
 
 
 def _judged(facts: NodeFacts) -> dict[str, tuple[str, str, str]]:
-    left = facts.pressure
-    disk = left.disk_free_share < LEAST_DISK or left.inodes_free_share < LEAST_INODES
     return {
         "NetworkUnavailable": _network(facts.network_trouble),
-        "MemoryPressure": _pressure("Memory", "memory", left.memory_available < EVICTION_MEMORY),
-        "DiskPressure": _disk_pressure(disk),
-        "PIDPressure": _pressure("PID", "PID", left.pids_free_share < LEAST_PIDS),
+        "MemoryPressure": _pressure("Memory", "memory", eviction.MEMORY in facts.pressures),
+        "DiskPressure": _disk_pressure(eviction.DISK in facts.pressures),
+        "PIDPressure": _pressure("PID", "PID", eviction.PID in facts.pressures),
         "Ready": _ready(facts),
     }
 
@@ -171,6 +207,8 @@ def _network(trouble: str) -> tuple[str, str, str]:
 
 
 def _ready(facts: NodeFacts) -> tuple[str, str, str]:
+    if facts.shutting_down:
+        return "False", "KubeletNotReady", "node is shutting down"
     if facts.engine_trouble:
         return "False", "KubeletNotReady", f"container runtime is down: {facts.engine_trouble}"
     if facts.network_trouble:

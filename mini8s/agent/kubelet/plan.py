@@ -71,21 +71,24 @@ def _remove_orphan(draft: Draft, running: RunningPod) -> None:
 
 
 def _end_pod(draft: Draft, view: View) -> None:
-    """Records stay for the log and the status until the pod is gone from the server."""
+    """Records stay for the log and the status until the pod is gone from the server; its files take room, and
+    go when the server has heard how it ended."""
     alive = [one for one in view.running.containers if one.running]
     end_all(draft, alive, _grace(view), STOPPING)
     if alive:
         return
     draft.actions += _remove_sandboxes(view.running)
-    if meta.deleting(view.pod) and draft.remembered.folders:
+    if (meta.deleting(view.pod) or view.said_terminal) and draft.remembered.folders:
         draft.actions.append(CleanUp())
     draft.ended = True
 
 
 def _grace(view: View) -> float:
-    """What was given for the deletion; the pod's own grace when it isn't deleted."""
-    grace = view.pod["metadata"].get("deletionGracePeriodSeconds")
-    return pod_grace(view.spec) if grace is None else float(grace)
+    """What was given for the deletion; the pod's own grace when it isn't deleted. The node may shorten it."""
+    given = view.pod["metadata"].get("deletionGracePeriodSeconds")
+    grace = pod_grace(view.spec) if given is None else float(given)
+    most = view.doom.grace_seconds if view.doom else None
+    return grace if most is None else min(grace, most)
 
 
 def _remove_sandboxes(running: RunningPod) -> Iterable[RemoveSandbox]:

@@ -25,7 +25,7 @@ from mini8s.agent.kubelet.view import Doom, View, identity
 from mini8s.agent.runtime.base import EngineDown, RunningPod
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
-from mini8s.objects.pods import is_terminal
+from mini8s.objects.pods import is_terminal, phase
 from mini8s.objects.time import parse_time
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look i
 @dataclass(frozen=True, slots=True)
 class PodWorker:
     """`wanted` is the pod that is to run under a uid, or None; `shown_by` is the object whose status tells of
-    it, None while there is none."""
+    it, None while there is none. `refusal` says why a pod is not even begun."""
 
     executor: Executor
     images: Images
@@ -46,6 +46,7 @@ class PodWorker:
     statuses: StatusWriter
     wanted: Callable[[str], Obj | None]
     shown_by: Callable[[Obj], Obj | None] = lambda pod: pod
+    refusal: Callable[[Obj], Doom | None] = lambda _pod: None
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def sync(self, uid: str) -> float | None:
@@ -77,6 +78,12 @@ class PodWorker:
         """What the engine had of each pod at the last look."""
         seen = [memory.running for memory in list(self.memories.values())]
         return [one for one in seen if one is not None]
+
+    def doom(self, uid: str, doom: Doom) -> None:
+        """Have a pod ended at its next round, unless it is about to be already."""
+        memory = self.memories.get(uid)
+        if memory and not memory.doom:
+            memory.doom = doom
 
     def retry(self, uid: str) -> None:
         """Something that the pod may have waited for has changed."""
@@ -134,14 +141,25 @@ class PodWorker:
         memory.since = min([memory.since, *(parse_time(box.created_at) for box in running.sandboxes)])
         if memory.began is None:
             memory.began = time.of_wall(parse_time(start_time(pod, memory.since)))
+            self._admit(pod, memory, running)
         if memory.doom or is_terminal(pod):
             return
         if deadline.left(pod, memory.began, time.now()) == 0:
             memory.doom = deadline.EXCEEDED
             self.executor.events.event(pod, "Normal", memory.doom.reason, memory.doom.message)
         elif not running.sandboxes and (refused := self.executor.isolation.rejects(pod)):
-            memory.doom = Doom(refused.reason, f"Pod was rejected: {refused.message}")
-            self.executor.events.event(pod, "Warning", refused.reason, refused.message)
+            self._reject(pod, memory, refused.reason, refused.message)
+
+    def _reject(self, pod: Obj, memory: Memory, reason: str, message: str) -> None:
+        memory.doom = Doom(reason, f"Pod was rejected: {message}")
+        self.executor.events.event(pod, "Warning", reason, message)
+
+    def _admit(self, pod: Obj, memory: Memory, running: RunningPod) -> None:
+        """At first sight, of a pod that nothing was done about yet."""
+        begun = running.sandboxes or running.containers or phase(pod) == "Running"
+        refused = None if begun or is_terminal(pod) or meta.deleting(pod) else self.refusal(pod)
+        if refused:
+            self._reject(pod, memory, refused.reason, refused.message)
 
     def _address(self, task: Task, pod: Obj) -> str:
         """What it has, and unless it is on its way out, what it gets."""

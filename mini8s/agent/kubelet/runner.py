@@ -16,8 +16,6 @@ from pathlib import Path
 from mini8s.agent.kubelet import local_disks, static_pods
 from mini8s.agent.kubelet.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.dialling import Dials
-from mini8s.agent.kubelet.disk_usage import DiskUsage
-from mini8s.agent.kubelet.documents import Documents
 from mini8s.agent.kubelet.executor import Executor
 from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.hooks import Hooks
@@ -34,21 +32,22 @@ from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.relist import Relist
 from mini8s.agent.kubelet.sessions import Sessions
+from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
 from mini8s.agent.kubelet.sources import Sources
 from mini8s.agent.kubelet.starting import Starter
 from mini8s.agent.kubelet.static_pod import is_mirror
 from mini8s.agent.kubelet.static_pods import StaticPods
 from mini8s.agent.kubelet.status_writer import StatusWriter
-from mini8s.agent.kubelet.storage import Storage
 from mini8s.agent.kubelet.streams import Streams
 from mini8s.agent.kubelet.tokens import AccountTokens
-from mini8s.agent.kubelet.usage import Usage
+from mini8s.agent.kubelet.upkeep import Upkeep
+from mini8s.agent.kubelet.view import Doom
 from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.runtime.base import EngineDown, Runtime
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
-from mini8s.objects import meta
+from mini8s.objects import meta, pods
 from mini8s.objects.kinds import CONFIGMAPS, PERSISTENTVOLUMES, PODS, SERVICES, Obj
 from mini8s.objects.pods import MIRROR, ROOT_CA
 from mini8s.util.clock import Clock, SteadyTime
@@ -102,14 +101,11 @@ class Kubelet:
         network_trouble: Callable[[], str] = lambda: "",
         tokens: MutableMapping[str, Obj] | None = None,
         policy: Policy | None = None,
+        settings: KubeletSettings = DEFAULTS,
     ) -> None:
         self._rest, self._runtime, self._network = rest, runtime, network
-        self._clock, self._stop, self._recorder, self._network_trouble = (
-            clock,
-            stop,
-            recorder,
-            network_trouble,
-        )
+        self._clock, self._stop, self._recorder = clock, stop, recorder
+        self._settings, self._network_trouble = settings, network_trouble
         self._node = NodeSetup(
             name=node_name,
             ip=node_ip,
@@ -141,6 +137,7 @@ class Kubelet:
         self._statuses = StatusWriter(self._rest, self._status_queue)
         self._heartbeat = self._make_heartbeat()
         self._worker = self._make_worker()
+        self._upkeep = self._make_upkeep()
         self.streams = self._make_streams()
 
     def _make_worker(self) -> PodWorker:
@@ -153,23 +150,32 @@ class Kubelet:
             self._statuses,
             self._sources.wanted,
             self._sources.shown_by,
+            self._refusal,
         )
 
     def _make_streams(self) -> Streams:
-        pod_of, counts = self._sources.named, DiskUsage(self._clock)
-        documents = Documents(
-            node=self._node.name,
-            usage=Usage(self._worker.running, self._clock, self._stop.wait),
-            storage=lambda: Storage(self._node.data_dir, self._heartbeat.engine_root, counts),
-            pods=self._pods.cache.list,
-            pod_of=self._sources.wanted,
-        )
+        pod_of = self._sources.named
         return Streams(
             Logs(self._runtime, pod_of),
-            documents,
+            self._upkeep.documents(self._node.name, self._pods.cache.list),
             Sessions(self._runtime, pod_of),
             Dials(pod_of, self._node.ip),
             self._clock,
+        )
+
+    def _make_upkeep(self) -> Upkeep:
+        return Upkeep(
+            settings=self._settings,
+            data_dir=self._node.data_dir,
+            runtime=self._runtime,
+            heartbeat=self._heartbeat,
+            folder=self._folder,
+            events=self._recorder,
+            running=self._worker.running,
+            pod_of=self._sources.wanted,
+            doom=self._doom,
+            clock=self._clock,
+            stop=self._stop,
         )
 
     def _make_heartbeat(self) -> Heartbeat:
@@ -184,6 +190,9 @@ class Kubelet:
             clock=self._clock,
             engine_trouble=lambda: self._relist.trouble,
             network_trouble=self._network_trouble,
+            settings=self._settings,
+            events=self._recorder,
+            pressures=lambda: self._upkeep.evictor.conditions,
         )
 
     def _make_references(self, informers: Informers) -> References:
@@ -243,12 +252,13 @@ class Kubelet:
         self._volumes.subscribe(self._local_volumes.changed)
         self._volumes.start()
         loops: list[tuple[str, Callable[[], float | None]]] = [
-            ("heartbeat", self._heartbeat.step),
+            ("heartbeat", self._heartbeat.beat),
             ("lease", self._heartbeat.renew),
             ("engine-events", self._relist.listen),
             ("engine-relist", self._watch_engine),
             ("image-folder", self._scan_images),
             ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
+            ("upkeep", lambda: self._upkeep.step() if self._known() else POLL_SECONDS),
             ("probes", self._prober.step),
             ("status", self._statuses.step),
             ("local-volumes", self._local_volumes.step),
@@ -267,6 +277,7 @@ class Kubelet:
         self._mirror_queue.shut_down()
         self._prober.close()
         self._relist.wake()
+        self._heartbeat.wake()
         self._references.close()
         self._runtime.close()
         end = time.monotonic() + STOP_SECONDS
@@ -322,6 +333,14 @@ class Kubelet:
             return POLL_SECONDS
         return IMAGES_EVERY_SECONDS
 
+    def _refusal(self, pod: Obj) -> Doom | None:
+        return self._upkeep.evictor.refusal(pod)
+
+    def _doom(self, uid: str, doom: Doom) -> None:
+        """Have a pod ended."""
+        self._worker.doom(uid, doom)
+        self._queue.add(uid)
+
     def _static_changed(self, uid: str, key: str) -> None:
         self._queue.add(uid)
         self._mirror_queue.add(key)
@@ -361,7 +380,10 @@ def _by_uid(pod: Obj) -> tuple[str, ...]:
 
 
 def _same_wish(old: Obj, new: Obj) -> bool:
-    """Whether only the status changed, and no readiness gate waits for that."""
+    """Whether only the status changed, and nobody here waits for that: a readiness gate, or files that are to
+    go once the server has heard of the pod's end."""
+    if pods.is_terminal(old) != pods.is_terminal(new):
+        return False
     bare_old, bare_new = ({**pod, "status": None, "metadata": _bare(pod)} for pod in (old, new))
     return bare_old == bare_new and not new["spec"].get("readinessGates")
 

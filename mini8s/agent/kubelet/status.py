@@ -103,6 +103,9 @@ def _conditions(
     found: list[Obj] = list((view.pod.get("status") or {}).get("conditions") or ())
     for name in OURS:
         found = conditions.set_condition(found, name, *found_of[name], facts.now)
+    if view.doom and view.doom.disrupts:
+        why = "True", "TerminationByKubelet", view.doom.message
+        found = conditions.set_condition(found, "DisruptionTarget", *why, facts.now)
     return [{key: value for key, value in one.items() if value not in {"", None}} for one in found]
 
 

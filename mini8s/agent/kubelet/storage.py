@@ -21,6 +21,11 @@ class ContainerStorage:
     root: Taken | None
     logs: Taken
 
+    @property
+    def taken(self) -> Taken:
+        root = self.root or NOTHING
+        return Taken(root.bytes + self.logs.bytes, root.inodes + self.logs.inodes)
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeStorage:
@@ -44,8 +49,7 @@ class PodStorage:
     @property
     def ephemeral(self) -> Taken:
         """What counts against the pod's ephemeral-storage limit."""
-        parts = [one.root or NOTHING for one in self.containers.values()]
-        parts += [one.logs for one in self.containers.values()]
+        parts = [one.taken for one in self.containers.values()]
         parts += [one.taken for one in self.volumes if not one.own and not one.claim]
         return Taken(sum(one.bytes for one in parts), sum(one.inodes for one in parts))
 
@@ -70,6 +74,12 @@ class Storage:
         """Raises OSError."""
         node = space(self._data_dir)
         return Filesystems(node, space(self._engine_root) if self._engine_root else node)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the two are one."""
+        root = self._engine_root
+        return not root or Path(root).stat().st_dev == self._data_dir.stat().st_dev
 
     def pod(self, pod: Obj, running: RunningPod) -> PodStorage:
         """Raises OSError."""

@@ -25,10 +25,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Doom:
-    """The node ends a pod for good, though its containers might go on: the status will say why."""
+    """The node ends a pod for good, though its containers might go on: the status will say why.
+    `grace_seconds` is the most that they get; `disrupts`: not through the pod's own doing."""
 
     reason: str
     message: str
+    grace_seconds: float | None = None
+    disrupts: bool = False
 
 
 class Role(Enum):

@@ -206,6 +206,7 @@ class Image:
     names: Sequence[str]
     size_bytes: int
     user: str = ""
+    pinned: bool = False  # the engine's adapter itself needs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +357,10 @@ class Runtime(Protocol):
 
     def pull(self, name: str) -> Image:
         """Raises ImagePullFailed."""
+
+    def remove_image(self, image: Image) -> None:
+        """Under all its names. What is gone already is no error. Raises EngineError when a container has
+        it."""
 
     def load(self, path: str) -> Sequence[str]:
         """Load an image archive (docker save's format); the names it brought. Raises EngineError when it is

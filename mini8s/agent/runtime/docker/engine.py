@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,25 +153,34 @@ class DockerEngine:
             return None
 
     def pull(self, name: str) -> Image:
-        repository, tag = parse_repository_tag(name)
+        """As with `load`, the engine is heard to the end."""
+        (repository, tag), error = parse_repository_tag(name), ""
         with translated(ImagePullFailed):
             for said in self._client.pull(repository, tag or "latest", stream=True, decode=True):
-                if "error" in said:
-                    raise ImagePullFailed(said["error"])
+                error = said.get("error") or error
+        if error:
+            raise ImagePullFailed(error)
         image = self.image(name)
         if image is None:
             raise ImagePullFailed(f"{name} was pulled, but the engine doesn't have it")
         return image
 
+    def remove_image(self, image: Image) -> None:
+        for name in image.names or [image.id]:
+            with suppress(ImageNotPresent), translated():
+                self._client.remove_image(name)
+
     def load(self, path: str) -> Sequence[str]:
-        """It tells how it gets on: a big archive may take longer than a call may be silent."""
-        loaded = []
+        """It tells how it gets on: a big archive may take longer than a call may be silent. Hearing it to the
+        end gives the connection back."""
+        loaded, error = [], ""
         with Path(path).open("rb") as archive, translated():
             for said in self._client.load_image(archive, quiet=False):
-                if "error" in said:
-                    raise EngineError(said["error"])
+                error = said.get("error") or error
                 _, found, image = said.get("stream", "").strip().partition("Loaded image: ")
                 loaded += [image] if found else []
+        if error:
+            raise EngineError(error)
         return loaded
 
     def close(self) -> None:

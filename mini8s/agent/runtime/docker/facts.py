@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mini8s.agent.runtime.base import Container, EngineInfo, Image, RunningPod, Sandbox, Trace
-from mini8s.agent.runtime.docker import names
+from mini8s.agent.runtime.docker import names, sandbox_image
 
 Json = dict[str, Any]
 _STATES = {"created": "created", "running": "running", "paused": "running", "restarting": "running"}
@@ -76,7 +76,9 @@ def container(inspected: Json) -> Container:
 def image(said: Json) -> Image:
     tagged = [*(said.get("RepoTags") or ()), *(said.get("RepoDigests") or ())]
     user = (said.get("Config") or {}).get("User") or ""  # a listing doesn't say
-    return Image(said["Id"], [name for name in tagged if "<none>" not in name], said.get("Size") or 0, user)
+    found = [name for name in tagged if "<none>" not in name]
+    pinned = any(name.startswith(f"{sandbox_image.REPOSITORY}:") for name in found)
+    return Image(said["Id"], found, said.get("Size") or 0, user, pinned)
 
 
 def info(said: Json) -> EngineInfo:

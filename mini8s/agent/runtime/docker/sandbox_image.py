@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from mini8s.agent.runtime.base import CreateFailed
 
+REPOSITORY = "mini8s/pause"
 VERSION = "1"  # a part of the image's tag: raise it with every change of the program
 _BASE = 0x10000
 _SIGNALS = "signals"  # the label of the set of all signals, behind the code
@@ -64,7 +65,7 @@ _PROGRAM: tuple[Step, ...] = (
 
 
 def name(machine: str) -> str:
-    return f"mini8s/pause:{VERSION}-{machine}"
+    return f"{REPOSITORY}:{VERSION}-{machine}"
 
 
 def archive(machine: str) -> bytes:
