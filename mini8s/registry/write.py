@@ -57,7 +57,7 @@ class Writer:
                 return self._create(ctx, kind, namespace, new)
             except AlreadyExists as error:
                 taken = error
-        raise taken
+        raise refusals.not_unique(kind, taken.name) from taken
 
     def update(
         self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj, subresource: str = ""
