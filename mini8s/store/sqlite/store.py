@@ -66,6 +66,7 @@ def open_store(
     try:
         db = file.open_checked(path)
         loaded = rows.load(db)
+        db.execute("pragma shrink_memory")  # what was checked and loaded is not read from here again
     except BaseException:
         lock.release()
         raise
