@@ -26,6 +26,7 @@ from mini8s.agent.runtime.base import (
     ImageNotPresent,
     ImagePullFailed,
     NoSuchContainer,
+    RegistryAway,
     Resources,
     Runtime,
     SandboxSpec,
@@ -185,6 +186,8 @@ def test_an_image_that_is_not_there(place: Place) -> None:
     assert place.runtime.image("no-such-image:1") is None
     with pytest.raises(ImagePullFailed):
         place.runtime.pull("no-such-image:1")
+    with pytest.raises(RegistryAway):
+        place.runtime.pull("192.0.2.1:5000/image:1")
     _remove(place, uid)
 
 

@@ -37,10 +37,11 @@ class Cluster:
         }
         self.machine = Machine(
             self.store,
-            **({"issuer": issuer()} | given | settings),
+            **(given | settings),
             clock=self.clock,
             new_uid=lambda: f"uid-{next(uids)}",
             new_suffix=suffixes or (lambda: f"{next(numbers):05d}"),
+            issuer=issuer(),
         )
         if self.store.get(NAMESPACES.key("", "default")) is None:
             self.create(NAMESPACES, {"metadata": {"name": "default"}}, namespace="")

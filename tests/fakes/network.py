@@ -13,6 +13,10 @@ class FakeNetwork:
         self.attached: dict[str, tuple[int, str]] = {}  # uid → pid, address
         self._next = 2
 
+    @property
+    def ready(self) -> bool:
+        return not self.trouble
+
     def attach(self, uid: str, pid: int) -> str:
         if self.trouble:
             raise NetworkError(self.trouble)

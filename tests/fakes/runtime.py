@@ -23,6 +23,7 @@ from mini8s.agent.runtime.base import (
     ImageNotPresent,
     ImagePullFailed,
     NoSuchContainer,
+    RegistryAway,
     RunningPod,
     Sandbox,
     SandboxSpec,
@@ -30,6 +31,7 @@ from mini8s.agent.runtime.base import (
     Trace,
 )
 
+NOWHERE = "192.0.2."  # TEST-NET-1 (RFC 5737): a registry there can't be reached
 Owner = tuple[str, str, str]  # namespace, pod, uid
 
 
@@ -259,6 +261,8 @@ class FakeRuntime:
 
     def pull(self, name: str) -> Image:
         self._enter("pull", name)
+        if name.startswith(NOWHERE):
+            raise RegistryAway(f"dial tcp {name}: no route to host")
         if name not in self.pullable:
             raise ImagePullFailed(f"pull access denied for {name}")
         self.local.add(name)

@@ -256,7 +256,7 @@ def test_a_network_that_refuses_starts_nothing(agent: NodeAgent) -> None:
 def test_a_pull_that_fails_and_then_succeeds(agent: NodeAgent) -> None:
     uid = agent.create(pod("web", container("c", image="far:1")))
     assert agent.container()["state"]["waiting"]["reason"] == "ContainerCreating"
-    agent.images.pull_next(0)
+    agent.images.pull_next()
     assert agent.sync(uid) == 10
     waiting = agent.container()["state"]["waiting"]
     assert waiting["reason"] == "ImagePullBackOff"
@@ -264,7 +264,7 @@ def test_a_pull_that_fails_and_then_succeeds(agent: NodeAgent) -> None:
     agent.runtime.pullable.add("far:1")
     agent.clock.step(10)
     agent.sync(uid)
-    agent.images.pull_next(0)
+    agent.images.pull_next()
     agent.sync(uid)
     assert agent.status()["phase"] == "Running"
     said = [reason for _, _, reason, _ in agent.events.said]

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.restart import FIRST_SECONDS, MOST_SECONDS
-from mini8s.agent.runtime.base import EngineError, Runtime
+from mini8s.agent.runtime.base import EngineError, RegistryAway, Runtime
 from mini8s.client.base import EventSink
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
@@ -40,6 +40,7 @@ class _Pull:
 
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_SECONDS, MOST_SECONDS))
     busy: bool = False
+    away: bool = False  # the last one did not reach the registry
     until: datetime | None = None  # not again before
     error: str = ""
     wanted_by: dict[Request, Obj] = field(default_factory=dict)
@@ -78,21 +79,40 @@ class Images:
             message = f'Container image "{name}" is not present with pull policy of Never'
             self._say(pod, container, "Warning", "ErrImageNeverPull", message)
             raise ImageWait(Waiting("ErrImageNeverPull", message), self._in(FIRST_SECONDS))
+        if attempt and self._does_without_registry(name):
+            message = (
+                f'Container image "{name}" already present on machine, and its registry cannot be reached'
+            )
+            self._say(pod, container, "Normal", "Pulled", message)
+            return
         raise self._ask(name, request, pod, container)
 
-    def pull_next(self, timeout_seconds: float) -> None:
+    def _does_without_registry(self, name: str) -> bool:
+        """A container that ran here before goes on with what it ran, whatever its policy, while nobody can
+        be asked for newer: a host that is cut off brings its pods back."""
+        with self._lock:
+            pull = self._pulls.get(name)
+            away = bool(pull and pull.away and pull.until and pull.until > self._clock.now())
+        return away and self._runtime.image(name) is not None
+
+    def close(self) -> None:
+        """Let the puller's thread end."""
+        self._todo.put("")
+
+    def pull_next(self) -> None:
         """One round of the puller's thread."""
-        try:
-            name = self._todo.get(timeout=timeout_seconds)
-        except queue.Empty:
+        name = self._todo.get()
+        if not name:
             return
-        began, error = self._clock.monotonic(), ""
+        began, error, away = self._clock.monotonic(), "", False
         try:
             size = self._runtime.pull(name).size_bytes
         except EngineError as refused:
             size, error = 0, f'failed to pull image "{name}": {refused}'
+            away = isinstance(refused, RegistryAway)
         took = self._clock.monotonic() - began
-        for uid in self._pulled(name, error, f"in {took:.3f}s. Image size: {size} bytes."):
+        figures = f"in {took:.3f}s. Image size: {size} bytes."
+        for uid in self._pulled(name, error, figures, away=away):
             self._changed(uid)
 
     def arrived(self, names: Iterable[str]) -> None:
@@ -128,14 +148,14 @@ class Images:
             self._say(pod, container, "Normal", "Pulling", f'Pulling image "{name}"')
         return ImageWait(Waiting("ErrImagePull", error) if error else Waiting("ContainerCreating"), None)
 
-    def _pulled(self, name: str, error: str, figures: str) -> set[str]:
+    def _pulled(self, name: str, error: str, figures: str, *, away: bool) -> set[str]:
         """Note how a pull ended and tell the pods' events; the uids of those that waited for it."""
         with self._lock:
             pull = self._pulls.pop(name, _Pull())
             requests = dict(pull.wanted_by)
             if error:
                 pull.until = self._in(pull.backoff.failed())
-                pull.busy, pull.error = False, error
+                pull.busy, pull.error, pull.away = False, error, away
                 self._pulls[name] = pull
             else:
                 self._fresh |= set(requests)

@@ -58,7 +58,9 @@ log = logging.getLogger(__name__)
 
 # Twice the cores: half of a pod's start is waiting for the engine, which more starts at once only slow down.
 WORKERS = min(16, 2 * len(os.sched_getaffinity(0)))
-POLL_SECONDS = 1.0  # how soon a worker notices the stop
+NETWORK_SECONDS = 10.0  # how long a start waits for the pods' network
+UNTOLD_SECONDS = 1.0  # how soon it is asked again whether it is known which pods are wanted
+ENGINE_SECONDS = 1.0  # how soon an engine that was away is asked again for its images
 IMAGES_EVERY_SECONDS = 10.0
 STOP_SECONDS = 5.0
 
@@ -123,7 +125,7 @@ class Kubelet:
         statics = StaticPods(static_pods.folder(self._node.data_dir), node_name, clock, self._static_changed)
         self._sources = Sources(self._pods, statics, self._known)
         self._mirrors = Mirrors(rest, self._sources, node_name, self._mirror_queue)
-        self._said = OnChange(log)
+        self._said, self._began = OnChange(log), 0.0
         self._threads: list[Worker] = []
         self._relist = Relist(self._runtime, self._queue.add, self._stop)
         self._references = self._make_references(informers)
@@ -243,6 +245,7 @@ class Kubelet:
 
     def start(self) -> None:
         """Return at once; pods are touched only when it is known which ones the server wants."""
+        self._began = self._clock.monotonic()
         self._folder.prepare()
         self._pods.once_heard(self._look_at_all)
         self._pods.once_heard(self._mirrors.look_at_all)
@@ -257,8 +260,8 @@ class Kubelet:
             ("engine-events", self._relist.listen),
             ("engine-relist", self._watch_engine),
             ("image-folder", self._scan_images),
-            ("image-pull", lambda: self._images.pull_next(POLL_SECONDS)),
-            ("upkeep", lambda: self._upkeep.step() if self._known() else POLL_SECONDS),
+            ("image-pull", self._images.pull_next),
+            ("upkeep", lambda: self._upkeep.step() if self._known() else UNTOLD_SECONDS),
             ("probes", self._prober.step),
             ("status", self._statuses.step),
             ("local-volumes", self._local_volumes.step),
@@ -276,6 +279,7 @@ class Kubelet:
         self._volume_queue.shut_down()
         self._mirror_queue.shut_down()
         self._prober.close()
+        self._images.close()
         self._relist.wake()
         self._heartbeat.wake()
         self._references.close()
@@ -286,7 +290,7 @@ class Kubelet:
 
     def _work(self) -> None:
         """One pod's round."""
-        if not self._folder.loaded:  # no pod shall ask a registry for what came as a file
+        if not self._may_begin:
             self._stop.wait(0.1)
             return
         uid = self._queue.get()
@@ -310,6 +314,13 @@ class Kubelet:
         finally:
             self._queue.done(uid)
 
+    @property
+    def _may_begin(self) -> bool:
+        """No pod shall ask a registry for what came as a file, nor be refused because the network is just
+        looking around; one that never gets ready is told of by the pods that need it."""
+        late = self._clock.monotonic() - self._began > NETWORK_SECONDS
+        return self._folder.loaded and (self._network.ready or late)
+
     def _watch_engine(self) -> float:
         """A round of the relist; while the engine hangs, what the probes say is told from here."""
         pause = self._relist.wait()
@@ -330,7 +341,7 @@ class Kubelet:
         try:
             self._folder.scan()
         except EngineDown:
-            return POLL_SECONDS
+            return ENGINE_SECONDS
         return IMAGES_EVERY_SECONDS
 
     def _refusal(self, pod: Obj) -> Doom | None:

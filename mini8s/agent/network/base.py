@@ -11,6 +11,10 @@ class NetworkError(Exception):
 
 
 class PodNetwork(Protocol):
+    @property
+    def ready(self) -> bool:
+        """Whether pods can be attached."""
+
     def attach(self, uid: str, pid: int) -> str:
         """Give the sandbox whose first process is `pid` an interface, an address and its routes; returns the
         IPv4 address. Safe to repeat: a pod that has an address keeps it. Raises NetworkError."""

@@ -99,9 +99,8 @@ class Network:
             return None
         self._wake.clear()
         self._round()
-        for _ in range(int(ROUND_SECONDS / IDLE_SECONDS)):
-            if self._wake.wait(IDLE_SECONDS) or self._stop:
-                break
+        if not self._stop:  # else its waking may have been cleared above
+            self._wake.wait(ROUND_SECONDS)
         return None
 
     def _round(self) -> None:

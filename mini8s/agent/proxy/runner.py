@@ -27,7 +27,6 @@ from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
-IDLE_SECONDS = 1.0  # how soon a stop is seen
 SYNC_SECONDS = 0.5
 CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
 
@@ -87,7 +86,7 @@ class Proxy:
         if not all(informer.synced.wait(SYNC_SECONDS) for informer in (self._services, self._slices)):
             return None
         if self._book is not None:
-            self._wake.wait(IDLE_SECONDS)
+            self._wake.wait(CHECK_SECONDS)
             self._check()
         keys = self._take()
         began = time.monotonic()

@@ -242,6 +242,10 @@ class ImagePullFailed(EngineError):
     reason = "ErrImagePull"
 
 
+class RegistryAway(ImagePullFailed):
+    """It could not be reached, so it has not said no."""
+
+
 class CreateFailed(EngineError):
     reason = "CreateContainerError"
 
@@ -356,7 +360,7 @@ class Runtime(Protocol):
     def image(self, name: str) -> Image | None: ...
 
     def pull(self, name: str) -> Image:
-        """Raises ImagePullFailed."""
+        """Raises ImagePullFailed, RegistryAway."""
 
     def remove_image(self, image: Image) -> None:
         """Under all its names. What is gone already is no error. Raises EngineError when a container has

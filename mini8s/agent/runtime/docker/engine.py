@@ -35,7 +35,7 @@ from mini8s.agent.runtime.base import (
 )
 from mini8s.agent.runtime.docker import bodies, execs, facts, names, sandbox_image
 from mini8s.agent.runtime.docker.attached import AttachedProcess
-from mini8s.agent.runtime.docker.errors import NameTaken, translated
+from mini8s.agent.runtime.docker.errors import NameTaken, pull_failed, translated
 from mini8s.agent.runtime.docker.streams import Stream
 
 CALL_SECONDS = 120.0  # the kubelet's --runtime-request-timeout: an SD card may take long over a create
@@ -154,12 +154,15 @@ class DockerEngine:
 
     def pull(self, name: str) -> Image:
         """As with `load`, the engine is heard to the end."""
-        (repository, tag), error = parse_repository_tag(name), ""
-        with translated(ImagePullFailed):
-            for said in self._client.pull(repository, tag or "latest", stream=True, decode=True):
-                error = said.get("error") or error
-        if error:
-            raise ImagePullFailed(error)
+        (repository, tag), refused = parse_repository_tag(name), ""
+        try:
+            with translated(ImagePullFailed):
+                for said in self._client.pull(repository, tag or "latest", stream=True, decode=True):
+                    refused = said.get("error") or refused
+        except ImagePullFailed as error:
+            raise pull_failed(str(error)) from error
+        if refused:
+            raise pull_failed(refused)
         image = self.image(name)
         if image is None:
             raise ImagePullFailed(f"{name} was pulled, but the engine doesn't have it")

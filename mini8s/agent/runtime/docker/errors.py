@@ -11,7 +11,15 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from mini8s.agent.runtime.base import CreateFailed, EngineDown, EngineError, ImageNotPresent, NoSuchContainer
+from mini8s.agent.runtime.base import (
+    CreateFailed,
+    EngineDown,
+    EngineError,
+    ImageNotPresent,
+    ImagePullFailed,
+    NoSuchContainer,
+    RegistryAway,
+)
 
 _NO_ANSWER = (
     requests.exceptions.RequestException,
@@ -41,6 +49,15 @@ def translated(refused: type[EngineError] = EngineError) -> Iterator[None]:
         raise EngineDown(f"the container engine cannot be used: {error}") from error
     except _NO_ANSWER as error:
         raise EngineDown(f"the container engine doesn't answer: {error}") from error
+
+
+# What Go's net and net/http say before a server has answered; the engine passes the sentence on.
+_UNREACHED = ("dial tcp", "i/o timeout", "TLS handshake timeout", "while waiting for connection")
+
+
+def pull_failed(sentence: str) -> ImagePullFailed:
+    away = any(words in sentence for words in _UNREACHED)
+    return (RegistryAway if away else ImagePullFailed)(sentence)
 
 
 def message(error: docker.errors.APIError) -> str:
