@@ -130,6 +130,19 @@ def test_a_leftover_of_the_same_attempt_gives_way_unless_it_runs(place: Place) -
     _remove(place, uid)
 
 
+def test_other_amounts_for_a_container_that_runs(place: Place) -> None:
+    uid, had = place.uid(), Resources(cpu_shares=100, cpu_quota_us=10_000, memory_bytes=16 << 20)
+    box = place.runtime.create_sandbox(sandbox(uid))
+    made = place.runtime.create_container(box.id, container(uid, "sleep", "60", resources=had))
+    place.runtime.start_container(made)
+    wanted = Resources(cpu_shares=200, cpu_quota_us=20_000, memory_bytes=32 << 20)
+    for amounts in (had, wanted):
+        place.runtime.resize_container(made, amounts)
+        one = place.runtime.pod(uid).newest("c")  # type: ignore[union-attr]
+        assert (one.resources, one.running) == (amounts, True)
+    _remove(place, uid)
+
+
 def test_newest_attempts_come_first(place: Place) -> None:
     uid = place.uid()
     box = place.runtime.create_sandbox(sandbox(uid))

@@ -78,7 +78,8 @@ def test_hooks(here: Space, tmp_path: Path) -> None:
         pod("asleep", container(FOREVER, lifecycle={"preStop": {"sleep": {"seconds": 1}}})),
     )
     here.cluster.wait_for("the hook", lambda: "first" in here.cluster.hosts[1].docker("ps"))
-    assert state(here.pod("hooked")["status"], "second") == {"waiting": {"reason": "ContainerCreating"}}
+    creating = {"waiting": {"reason": "ContainerCreating"}}
+    here.wait("hooked", "to be waited for", lambda status: state(status, "second") == creating)
     assert here.pod("hooked")["status"]["phase"] == "Pending"
     (tmp_path / "go").touch()
     here.kubectl("wait", "--for=condition=Ready", "pod/hooked", "pod/bad-stop", "--timeout=30s")
@@ -226,6 +227,23 @@ def test_what_is_bad_is_said_and_recovers(here: Space, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nexec sleep 1000\n")
     program.chmod(0o755)
     here.kubectl("wait", "--for=condition=Ready", "pod/port", "pod/program", "--timeout=40s")
+
+
+def test_other_amounts_for_a_container_that_runs(here: Space) -> None:
+    had, wanted = {"cpu": "100m", "memory": "24Mi"}, {"cpu": "300m", "memory": "48Mi"}
+    here.apply(pod("grown", container(FOREVER, resources={"limits": had})))
+    here.kubectl("wait", "--for=condition=Ready", "pod/grown", "--timeout=30s")
+    more = {"name": "main", "resources": {"limits": wanted, "requests": wanted}}
+    patch = {"spec": {"containers": [more]}}
+    kind = "Content-Type: application/strategic-merge-patch+json"
+    path = f"/api/v1/namespaces/{here.name}/pods/grown/resize"
+    here.cluster.api(path, "--request", "PATCH", "--header", kind, "--data", json.dumps(patch))
+    here.wait("grown", "more", lambda status: container_of(status)["resources"]["limits"] == wanted)
+    either = "cat /sys/fs/cgroup/{0} 2>/dev/null || cat /sys/fs/cgroup/{1}"
+    memory = here.exec("grown", either.format("memory.max", "memory/memory.limit_in_bytes"))
+    quota = here.exec("grown", either.format("cpu.max", "cpu/cpu.cfs_quota_us")).split()[0]
+    assert (int(memory), int(quota)) == (48 << 20, 30_000)
+    assert container_of(here.pod("grown")["status"])["restartCount"] == 0
 
 
 def test_static_pods(here: Space) -> None:

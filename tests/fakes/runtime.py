@@ -24,6 +24,7 @@ from mini8s.agent.runtime.base import (
     ImagePullFailed,
     NoSuchContainer,
     RegistryAway,
+    Resources,
     RunningPod,
     Sandbox,
     SandboxSpec,
@@ -85,6 +86,7 @@ class FakeRuntime:
     down: bool = False
     stubborn: bool = False
     refuse_start: dict[str, str] = field(default_factory=dict)
+    refuse_resize: str = ""
     local: set[str] = field(default_factory=set)
     pullable: set[str] = field(default_factory=set)
     archives: dict[str, list[str]] = field(default_factory=dict)
@@ -193,7 +195,7 @@ class FakeRuntime:
             key = f"c{next(self._numbers)}"
             self._containers[key] = Container(
                 key, spec.name, spec.attempt, spec.image, f"sha256:{spec.image}", "created", self._time(),
-                sandbox_id=sandbox_id, labels=dict(spec.labels),
+                sandbox_id=sandbox_id, labels=dict(spec.labels), resources=replace(spec.resources, pids=0),
             )  # fmt: skip
             self.specs[key], self._owners[key] = spec, (spec.namespace, spec.pod, spec.uid)
             return key
@@ -208,6 +210,14 @@ class FakeRuntime:
                 raise StartFailed(refusal)
             self._containers[container_id] = replace(one, state="running", started_at=self._time())
             self._told(container_id)
+
+    def resize_container(self, container_id: str, resources: Resources) -> None:
+        with self._lock:
+            self._enter("resize_container", container_id)
+            if self.refuse_resize:
+                raise EngineError(self.refuse_resize)
+            one = self._need(container_id)
+            self._containers[container_id] = replace(one, resources=replace(resources, pids=0))
 
     def terminate_container(self, container_id: str) -> None:
         self._enter("terminate_container", container_id)

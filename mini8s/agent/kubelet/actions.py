@@ -14,6 +14,11 @@ from mini8s.objects.kinds import Obj
 SANDBOX = ""  # the name under which the sandbox itself is held
 
 
+def resize_of(name: str) -> str:
+    """The name under which a container's resize is held."""
+    return f"resize/{name}"
+
+
 class Hook(StrEnum):
     """When in a container's life a hook runs; the values are the API's field names."""
 
@@ -66,6 +71,14 @@ class RunHook:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """Give it what its spec says now."""
+
+    container: Container
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Terminate:
     """Ask to end."""
 
@@ -93,6 +106,7 @@ Action = (
     | StartContainer
     | BeginEnd
     | RunHook
+    | Resize
     | Terminate
     | Kill
     | RemoveContainer

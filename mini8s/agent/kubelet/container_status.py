@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mini8s.agent.kubelet.resources import differs
 from mini8s.agent.kubelet.view import Role, View, Wanted
 from mini8s.agent.runtime.base import Container
 from mini8s.objects.kinds import Obj
@@ -51,7 +52,7 @@ def container_status(view: View, wanted: Wanted, notes: Notes) -> Obj:
         status["started"] = view.started(wanted)
     if last:
         status["containerID"] = f"docker://{last.id}"
-        status |= _resources(wanted.spec) | _mounts(wanted.spec)
+        status |= _resources(_given(view, wanted, last)) | _mounts(wanted.spec)
     return status
 
 
@@ -108,9 +109,20 @@ def _ready(view: View, wanted: Wanted, last: Container | None) -> bool:
     return bool(view.started(wanted) and last and view.verdict(last).ready)
 
 
-def _resources(spec: Obj) -> Obj:
-    """What was given to it (KEP-1287)."""
-    stated = spec.get("resources") or {}
+def _given(view: View, wanted: Wanted, last: Container) -> Obj:
+    """What it has: what its spec says, or while that is not done what was said before."""
+    asked: Obj = wanted.spec.get("resources") or {}
+    if not last.running or not differs(wanted.spec, last.resources):
+        return asked
+    word = "initContainerStatuses" if wanted.init else "containerStatuses"
+    old = (one for one in (view.pod.get("status") or {}).get(word) or () if one["name"] == wanted.name)
+    found: Obj = next(old, {})
+    given: Obj | None = found.get("resources")
+    return asked if given is None else given
+
+
+def _resources(stated: Obj) -> Obj:
+    """KEP-1287."""
     given = {side: stated[side] for side in ("limits", "requests") if stated.get(side)}
     found: Obj = {"resources": given}
     return found | ({"allocatedResources": given["requests"]} if "requests" in given else {})

@@ -16,9 +16,11 @@ from mini8s.agent.kubelet.actions import (
     Kill,
     RemoveContainer,
     RemoveSandbox,
+    Resize,
     RunHook,
     StartContainer,
     Terminate,
+    resize_of,
 )
 from mini8s.agent.kubelet.container_spec import sandbox_spec
 from mini8s.agent.kubelet.container_status import Waiting
@@ -28,8 +30,10 @@ from mini8s.agent.kubelet.images import field_path
 from mini8s.agent.kubelet.isolation import Isolation
 from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.pod_folder import PodFolder
+from mini8s.agent.kubelet.resources import limits, shrinks_quota
 from mini8s.agent.kubelet.security import Refused
 from mini8s.agent.kubelet.starting import CannotStart, Starter
+from mini8s.agent.kubelet.view import Wanted
 from mini8s.agent.network.base import NetworkError, PodNetwork
 from mini8s.agent.runtime.base import Container, EngineDown, EngineError, Runtime, Sandbox, StartFailed
 from mini8s.client.base import EventSink
@@ -75,6 +79,8 @@ class Executor:
                 self._begin_end(task, container, message)
             case RunHook():
                 self.hooks.begin(task.uid, task.pod, self._reached_at(task), action)
+            case Resize(container, wanted):
+                self._resize(task, container, wanted)
             case Terminate(container):
                 task.memory.marks.asked(container.id)
                 self._tried(self.runtime.terminate_container, container.id)
@@ -149,6 +155,22 @@ class Executor:
         except (EngineError, OSError) as error:
             log.warning("cannot start %s of %s: %s", name, task.uid, error)
             task.memory.hold(name, Waiting("RunContainerError", str(error)), self.time.now())
+        else:
+            task.memory.release(name)
+
+    def _resize(self, task: Task, container: Container, wanted: Wanted) -> None:
+        """The kernel of cgroup v1 wants the pod's quota never below a container's."""
+        name, pod, amounts = resize_of(container.name), _wanted(task), limits(wanted.spec)
+        shrinks = shrinks_quota(amounts, container.resources)
+        try:
+            if not shrinks:
+                self.isolation.hold(pod)
+            self.runtime.resize_container(container.id, amounts)
+            self.isolation.hold(pod)
+        except EngineDown:
+            raise
+        except EngineError as error:
+            task.memory.hold(name, Waiting("Error", str(error)), self.time.now())
         else:
             task.memory.release(name)
 

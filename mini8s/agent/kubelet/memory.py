@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mini8s.agent.kubelet.actions import HookKey, HookState, Remembered
+from mini8s.agent.kubelet.allocation import Pending
 from mini8s.agent.kubelet.container_status import CRASH_LOOP, Waiting
 from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.view import Doom
@@ -33,6 +34,7 @@ class Memory:
     marks: Marks
     began: datetime | None = None  # when the node took the pod up
     doom: Doom | None = None  # why the node ends it
+    pending: Pending | None = None  # why it doesn't get other amounts
     ended: dict[str, datetime] = field(default_factory=dict)  # container id → when it ended
     held: dict[str, Hold] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)  # sandbox id → the pod's address

@@ -20,10 +20,13 @@ from mini8s.agent.kubelet.actions import (
     Remembered,
     RemoveContainer,
     RemoveSandbox,
+    Resize,
     RunHook,
     StartContainer,
+    resize_of,
 )
 from mini8s.agent.kubelet.ending import end, end_all
+from mini8s.agent.kubelet.resources import differs, needs_restart
 from mini8s.agent.kubelet.restart import NextStart, go_duration, next_start
 from mini8s.agent.kubelet.view import Init, Role, View, Wanted, identity
 from mini8s.agent.runtime.base import Container, RunningPod
@@ -150,6 +153,15 @@ def _judge(draft: Draft, view: View, wanted: Wanted, current: Container) -> None
         end(draft, current, grace if own is None else float(own), message)
     elif current.id in draft.remembered.endings:
         end(draft, current, grace, "")
+    elif changed := differs(wanted.spec, current.resources):
+        _resize(draft, wanted, current, grace, changed)
+
+
+def _resize(draft: Draft, wanted: Wanted, current: Container, grace: float, changed: frozenset[str]) -> None:
+    if needs_restart(wanted.spec, changed):
+        end(draft, current, grace, f"Container {wanted.name} resize requires restart")
+    elif not _held(draft, resize_of(wanted.name)):
+        draft.actions.append(Resize(current, wanted))
 
 
 def _start_in_turn(draft: Draft, view: View) -> None:

@@ -6,11 +6,12 @@ The queue gives a pod to one worker at a time, so a round needs no lock on its p
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet import deadline, last_words, volumes
 from mini8s.agent.kubelet.actions import CreateSandbox, Plan, StartContainer
+from mini8s.agent.kubelet.allocation import allocate
 from mini8s.agent.kubelet.executor import Executor, Task
 from mini8s.agent.kubelet.images import Images, field_path
 from mini8s.agent.kubelet.marks import Marks
@@ -30,13 +31,15 @@ from mini8s.objects.time import parse_time
 
 log = logging.getLogger(__name__)
 
+RESIZE_SECONDS = 10.0  # how often it is looked whether others have gone, for a pod that waits for that
 MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look is a second later
 
 
 @dataclass(frozen=True, slots=True)
 class PodWorker:
     """`wanted` is the pod that is to run under a uid, or None; `shown_by` is the object whose status tells of
-    it, None while there is none. `refusal` says why a pod is not even begun."""
+    it, None while there is none. `refusal` says why a pod is not even begun; `others` are all pods of the
+    node."""
 
     executor: Executor
     images: Images
@@ -47,12 +50,14 @@ class PodWorker:
     wanted: Callable[[str], Obj | None]
     shown_by: Callable[[Obj], Obj | None] = lambda pod: pod
     refusal: Callable[[Obj], Doom | None] = lambda _pod: None
+    others: Callable[[], Iterable[Obj]] = tuple
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def sync(self, uid: str) -> float | None:
         """Bring one pod to rest; seconds after which to look again. Raises EngineDown."""
-        pod, folder = self.wanted(uid), PodFolder.of(self.executor.data_dir, uid)
+        folder = PodFolder.of(self.executor.data_dir, uid)
         memory = self.memories.get(uid) or self._memory(uid, folder)
+        pod = self._allocated(uid, memory)
         task = Task(uid, pod, folder, memory)
         if pod is not None:
             self.references.follow(pod)
@@ -69,7 +74,18 @@ class PodWorker:
             self._report(task, pod, running, done)
         renewal = self.tokens.renew_in(uid) if task.sandbox else None
         left = None if pod is None or memory.doom else self._time_left(pod, memory)
-        return min((wait for wait in (done.wake_seconds, renewal, left) if wait is not None), default=None)
+        again = RESIZE_SECONDS if memory.pending else None
+        waits = (done.wake_seconds, renewal, left, again)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _allocated(self, uid: str, memory: Memory) -> Obj | None:
+        """The pod that is wanted, with the amounts that this node can give it."""
+        pod = self.wanted(uid)
+        if pod is None:
+            return None
+        found = allocate(pod, self.others(), self.executor.allocatable)
+        memory.pending = found.pending
+        return found.pod
 
     def _time_left(self, pod: Obj, memory: Memory) -> float | None:
         return deadline.left(pod, memory.began, self.executor.time.now())
@@ -171,8 +187,9 @@ class PodWorker:
     def report_unseen(self, uid: str) -> None:
         """The probes still tell who serves when the engine tells nothing: no Service shall wait for it. The
         pod's own worker may hang in the engine just now, so nothing is asked and nothing noted here."""
-        pod, memory = self.wanted(uid), self.memories.get(uid)
+        memory = self.memories.get(uid)
         seen = memory.running if memory else None
+        pod = self._allocated(uid, memory) if memory else None
         if pod is None or memory is None or seen is None or meta.deleting(pod):
             return
         task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory, seen.sandbox)
@@ -201,6 +218,7 @@ class PodWorker:
             pod_ip=address,
             last_ip=task.memory.last_address,
             at_end=done.ended and (meta.deleting(pod) or view.doom is not None),
+            pending=task.memory.pending,
             waiting=task.memory.waiting(done.waiting),
             last_words=words,
         )

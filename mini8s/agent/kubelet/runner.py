@@ -153,6 +153,7 @@ class Kubelet:
             self._sources.wanted,
             self._sources.shown_by,
             self._refusal,
+            self._pods.cache.list,
         )
 
     def _make_streams(self) -> Streams:

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mini8s.agent.kubelet.actions import resize_of
+from mini8s.agent.kubelet.allocation import Pending
 from mini8s.agent.kubelet.container_status import Notes, Waiting, container_status, lost
 from mini8s.agent.kubelet.phase import initialized, phase
+from mini8s.agent.kubelet.resources import differs
 from mini8s.agent.kubelet.view import View
 from mini8s.objects import conditions, pods
 from mini8s.objects.kinds import Obj
@@ -28,6 +31,7 @@ class Facts:
     pod_ip: str = ""
     last_ip: str = ""
     at_end: bool = False
+    pending: Pending | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     last_words: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,7 +110,24 @@ def _conditions(
     if view.doom and view.doom.disrupts:
         why = "True", "TerminationByKubelet", view.doom.message
         found = conditions.set_condition(found, "DisruptionTarget", *why, facts.now)
+    for name, said in _resizing(view, facts).items():
+        if said is None:
+            found = conditions.remove_condition(found, name)
+        else:
+            found = conditions.set_condition(found, name, *said, facts.now)
     return [{key: value for key, value in one.items() if value not in {"", None}} for one in found]
+
+
+def _resizing(view: View, facts: Facts) -> dict[str, Judgement | None]:
+    """Conditions that are there only while they are true."""
+    pending = ("True", facts.pending.reason, facts.pending.message) if facts.pending else None
+    going = None
+    for wanted in (*view.init_containers, *view.containers):
+        current = view.current(wanted)
+        if current and current.running and differs(wanted.spec, current.resources):
+            trouble = facts.waiting.get(resize_of(wanted.name))
+            going = ("True", trouble.reason, trouble.message) if trouble else going or ("True", "", "")
+    return {"PodResizePending": pending, "PodResizeInProgress": going}
 
 
 Judgement = tuple[str, str, str]  # status, reason, message

@@ -146,6 +146,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     pid: int = 0  # of its main process, 0 when it doesn't run
     log_path: str = ""  # the file that its output goes to, rotated ones lie beside it
+    resources: Resources | None = None  # what it has now, but for `pids`; None: nobody looked
 
     @property
     def running(self) -> bool:
@@ -323,6 +324,10 @@ class Runtime(Protocol):
 
     def start_container(self, container_id: str) -> None:
         """Raises StartFailed (command not found, mount refused …); the container then stays as a record."""
+
+    def resize_container(self, container_id: str, resources: Resources) -> None:
+        """Give a container that runs other amounts of cpu and memory; what is 0 stays as it is. Raises
+        EngineError."""
 
     def terminate_container(self, container_id: str) -> None:
         """Send SIGTERM, or the stop signal that the image asks for. One that has ended is no error."""

@@ -154,3 +154,15 @@ def _limits(resources: Resources) -> Body:
     if resources.pids:
         limits["PidsLimit"] = resources.pids
     return limits
+
+
+def update(resources: Resources) -> Body:
+    """The same as the SDK's words for a container that is there."""
+    found: Body = {
+        "cpu_shares": resources.cpu_shares,
+        "cpu_quota": resources.cpu_quota_us,
+        "cpu_period": CPU_PERIOD_US if resources.cpu_quota_us else 0,
+        "mem_limit": resources.memory_bytes,
+        "memswap_limit": resources.memory_bytes,
+    }
+    return {word: number for word, number in found.items() if number}

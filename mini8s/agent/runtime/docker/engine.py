@@ -27,6 +27,7 @@ from mini8s.agent.runtime.base import (
     ImagePullFailed,
     LogStream,
     NoSuchContainer,
+    Resources,
     RunningPod,
     Sandbox,
     SandboxSpec,
@@ -98,6 +99,10 @@ class DockerEngine:
     def start_container(self, container_id: str) -> None:
         with translated(StartFailed):
             self._client.start(container_id)
+
+    def resize_container(self, container_id: str, resources: Resources) -> None:
+        with translated():
+            self._client.update_container(container_id, **bodies.update(resources))
 
     def terminate_container(self, container_id: str) -> None:
         said = self._inspect(container_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mini8s.agent.runtime.base import Container, EngineInfo, Image, RunningPod, Sandbox, Trace
+from mini8s.agent.runtime.base import Container, EngineInfo, Image, Resources, RunningPod, Sandbox, Trace
 from mini8s.agent.runtime.docker import names, sandbox_image
 
 Json = dict[str, Any]
@@ -70,7 +70,13 @@ def container(inspected: Json) -> Container:
         labels=labels,
         pid=state.get("Pid") or 0,
         log_path=inspected.get("LogPath") or "",
+        resources=_resources(inspected.get("HostConfig") or {}),
     )
+
+
+def _resources(said: Json) -> Resources:
+    numbers = (said.get(word) or 0 for word in ("CpuShares", "CpuQuota", "Memory"))
+    return Resources(*numbers)
 
 
 def image(said: Json) -> Image:
