@@ -1,4 +1,5 @@
-"""A host that runs short of disk: pods that keep too much go, unused images go, and the node says so."""
+"""A host that runs short of disk: pods that keep too much go, unused images go, and the node says so. Then
+the host goes down."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes.logind import FakeLogind
 from hosts import Hosts
 from hosts.cluster import Cluster
 from space import Space, container, pod, space
@@ -21,13 +23,23 @@ FLAGS = (
     "eviction-pressure-transition-period=3s",
     "minimum-image-ttl-duration=0s",
     "kube-reserved=memory=1Gi",
+    "shutdown-grace-period=5s",
 )
 FILL = "head -c {}000000 /dev/zero >/v/it; exec sleep 1000"
 MOUNTED = [{"name": "v", "mountPath": "/v"}]
 
 
 @pytest.fixture(scope="module")
-def here(hosts: Hosts, image_archives: list[Path]) -> Iterator[Space]:
+def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeLogind]:
+    made = FakeLogind(tmp_path_factory.mktemp("login"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", made.address)
+        yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def here(hosts: Hosts, image_archives: list[Path], login: FakeLogind) -> Iterator[Space]:
     (host,) = hosts.up(1)
     host.data.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "small", str(host.data)], check=True)
@@ -109,3 +121,24 @@ def test_what_is_reserved_is_not_for_pods(here: Space) -> None:
     capacity, left = (int(status[of]["memory"].removesuffix("Ki")) for of in ("capacity", "allocatable"))
     assert capacity - left == 1 << 20
     assert status["nodeInfo"]["bootID"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_a_shutdown_waits_for_pods(here: Space, login: FakeLogind) -> None:
+    assert login.wait(1) == [("shutdown", "mini8s", "Pods end before the host does", "delay")]
+    here.apply(pod("last", container("exec sleep 1000")))
+    here.wait_phase("last", "Running")
+    login.announce(begins=True)
+    status = here.wait_phase("last", "Failed")["status"]
+    assert status["reason"] == "Terminated"
+    assert status["message"] == "Pod was terminated in response to imminent node shutdown."
+    assert login.wait(0) == []
+    ready = here.cluster.wait_for("the node to say so", lambda: _not_ready(here))
+    assert (ready["reason"], ready["message"]) == ("KubeletNotReady", "node is shutting down")
+    login.announce(begins=False)
+    here.cluster.wait_ready("h1")
+    assert len(login.wait(1)) == 1
+
+
+def _not_ready(here: Space) -> Obj:
+    found = condition(here, "Ready")
+    return found if found["status"] == "False" else {}

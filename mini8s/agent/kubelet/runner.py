@@ -196,6 +196,7 @@ class Kubelet:
             settings=self._settings,
             events=self._recorder,
             pressures=lambda: self._upkeep.evictor.conditions,
+            shutting_down=lambda: self._upkeep.shutdown.begun,
         )
 
     def _make_references(self, informers: Informers) -> References:
@@ -270,6 +271,8 @@ class Kubelet:
             ("mirrors", self._mirrors.step),
             *((f"pods-{number}", self._work) for number in range(WORKERS)),
         ]
+        if self._upkeep.shutdown.wanted:
+            loops.append(("shutdown", self._upkeep.shutdown.step))
         self._threads = [Worker(name, step, self._stop).start() for name, step in loops]
 
     def stop(self) -> None:
@@ -283,6 +286,7 @@ class Kubelet:
         self._images.close()
         self._relist.wake()
         self._heartbeat.wake()
+        self._upkeep.shutdown.close()
         self._references.close()
         self._runtime.close()
         end = time.monotonic() + STOP_SECONDS
@@ -346,7 +350,7 @@ class Kubelet:
         return IMAGES_EVERY_SECONDS
 
     def _refusal(self, pod: Obj) -> Doom | None:
-        return self._upkeep.evictor.refusal(pod)
+        return self._upkeep.refusal(pod)
 
     def _doom(self, uid: str, doom: Doom) -> None:
         """Have a pod ended."""

@@ -1,4 +1,4 @@
-"""What keeps a host fit for pods, put together: figures of use, evictions, and room for images."""
+"""What keeps a host fit for pods, put together: figures of use, evictions, room for images, the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mini8s.agent.kubelet.evictor import EVERY_SECONDS, Evictor, Surroundings
 from mini8s.agent.kubelet.heartbeat import Heartbeat
 from mini8s.agent.kubelet.image_collector import ImageCollector
 from mini8s.agent.kubelet.image_folder import ImageFolder
+from mini8s.agent.kubelet.logind import Logind
 from mini8s.agent.kubelet.settings import KubeletSettings
+from mini8s.agent.kubelet.shutdown import REFUSED, Shutdown
 from mini8s.agent.kubelet.storage import Storage
 from mini8s.agent.kubelet.usage import Usage
 from mini8s.agent.kubelet.view import Doom
@@ -69,6 +71,21 @@ class Upkeep:
                 clock=clock,
             ),
         )
+
+        self.shutdown = Shutdown(
+            settings=settings,
+            login=Logind(),
+            running=running,
+            pod_of=pod_of,
+            doom=doom,
+            changed=heartbeat.wake,
+            pause=stop.wait,
+            clock=clock,
+        )
+
+    def refusal(self, pod: Obj) -> Doom | None:
+        """Why a pod that comes now is not begun."""
+        return REFUSED if self.shutdown.begun else self.evictor.refusal(pod)
 
     def step(self) -> float:
         """One round; seconds until the next."""
