@@ -119,7 +119,7 @@ def _kubelet(
         settings=parse(settings.kubelet_arg),
         clock=clock,
         stop=stop,
-        recorder=Recorder(rest, "kubelet", settings.node_name, clock),
+        recorder=Recorder(rest, "kubelet", settings.node_name, clock, stop.wait),
         tokens=tokens,
         policy=_policy(settings),
         network_trouble=lambda: "" if network.ready else network.sentence,

@@ -1,7 +1,8 @@
 """Events about objects, as `kubectl describe` shows them.
 
 Nothing waits for an event: they go through a bounded queue to a thread of their own, and what cannot be kept
-or sent is dropped with a word in the log. Equal events become one object whose count rises, and an object
+or sent is dropped with a word in the log. Who may wait for a server that is away keeps its events until it is
+back, as many as the queue holds. Equal events become one object whose count rises, and an object
 that keeps complaining is limited to a burst and then one event every few minutes (client-go's figures).
 """
 
@@ -13,15 +14,17 @@ import queue
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from mini8s.client.base import Api
+from mini8s.client.base import RETRY_SECONDS, Api
 from mini8s.objects import meta
-from mini8s.objects.errors import ApiError, NotFound
+from mini8s.objects.errors import ApiError, NotFound, ServiceUnavailable
 from mini8s.objects.kinds import EVENTS, Obj
 from mini8s.objects.time import format_time
+from mini8s.util.backoff import Backoff
 from mini8s.util.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -69,9 +72,18 @@ class Occurrence:
 
 
 class Recorder:
-    """See `client.base.EventSink`. `component` and `host` say who saw it."""
+    """See `client.base.EventSink`. `component` and `host` say who saw it. `wait` sleeps so many seconds
+    before a server that is away is tried again, and says whether to give up; without it an event that can't
+    be sent at once is lost."""
 
-    def __init__(self, api: Api, component: str, host: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        api: Api,
+        component: str,
+        host: str,
+        clock: Clock,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
         self._api = api
         self._component, self._host = component, host
         self._clock = clock
@@ -79,6 +91,8 @@ class Recorder:
         self._lock = threading.Lock()  # guards the start of the thread and the count of what was dropped
         self._thread: threading.Thread | None = None
         self._dropped = 0
+        self._wait = wait
+        self._pause = Backoff(first=0.2, most=RETRY_SECONDS)
         self._lost = 0  # in a row; only the thread counts
         self._sent: OrderedDict[Identity, _Sent] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
@@ -121,15 +135,24 @@ class Recorder:
     def _handle(self, happened: Occurrence) -> None:
         if not self._allowed(happened):
             return
+        while (error := self._tried(happened)) is not None:
+            away = isinstance(error, ServiceUnavailable)
+            if not away or self._wait is None or self._wait(self._pause.failed()):
+                self._lose(happened, error)
+                return
+        self._lost = 0
+        self._pause.succeeded()
+
+    def _tried(self, happened: Occurrence) -> ApiError | None:
+        """Send it; what went wrong."""
         try:
             self._send(happened)
         except ApiError as error:
-            self._lose(happened, error)
-        else:
-            self._lost = 0
+            return error
+        return None
 
     def _send(self, happened: Occurrence) -> None:
-        sent = self._sent.pop(happened.identity, None)
+        sent = self._sent.get(happened.identity)
         if sent is None or not self._again(happened, sent):
             sent = self._first(happened)
         _remember(self._sent, happened.identity, sent)
@@ -140,12 +163,12 @@ class Recorder:
 
     def _again(self, happened: Occurrence, sent: _Sent) -> bool:
         """Count one more; whether the event object is still there."""
-        sent.count += 1
-        patch = {"count": sent.count, "lastTimestamp": format_time(happened.when)}
+        patch = {"count": sent.count + 1, "lastTimestamp": format_time(happened.when)}
         try:
             self._api.patch(EVENTS, happened.about["namespace"] or "default", sent.name, patch)
         except NotFound:
             return False
+        sent.count += 1
         return True
 
     def _new(self, happened: Occurrence) -> Obj:
@@ -221,5 +244,6 @@ def _nanoseconds(when: datetime) -> int:
 
 def _remember(table: OrderedDict[Key, Value], key: Key, value: Value) -> None:
     table[key] = value
+    table.move_to_end(key)
     if len(table) > REMEMBERED:
         table.popitem(last=False)

@@ -124,6 +124,7 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         for name in ("web", "works"):
             here.wait(name, "the reboot to be told", restarted)
         assert containers(host).items() <= alone.items()
+        pair.wait_for("the start to be told of, before and after", lambda: starts(here, "works") == 2)
         after = statuses(here)
         assert after["done"] == before["done"]
         for name in ("web", "works"):
@@ -169,6 +170,15 @@ def main(host: Host, name: str) -> str:
 def started(host: Host, name: str) -> str:
     """Since when it does, as a pod's status says it."""
     return host.docker("inspect", "--format={{.State.StartedAt}}", main(host, name))[:19] + "Z"
+
+
+def starts(here: Space, name: str) -> int:
+    """How many starts of a pod's container there are events of."""
+    return sum(
+        one["count"]
+        for one in here.get("events")["items"]
+        if one["involvedObject"]["name"] == name and one["reason"] == "Started"
+    )
 
 
 def inside(host: Host, name: str, script: str) -> str:

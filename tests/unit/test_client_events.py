@@ -116,6 +116,40 @@ def test_an_unreachable_server_loses_events_and_says_so(
     assert "event Pulled for p lost: no server" in caplog.text
 
 
+def test_what_happens_while_the_server_is_away_is_told_when_it_is_back(
+    api: FakeApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        api.down = len(pauses) < 4
+        return False
+
+    recorder = Recorder(api, "kubelet", "n1", clock, wait)
+    recorder.event(POD, "Normal", "Pulled", "image")
+    assert recorder.flush(5)
+    api.down = True
+    for message in ("image", "another image"):
+        recorder.event(POD, "Normal", "Pulled", message)
+    assert recorder.flush(5)
+    assert pauses == [0.2, 0.4, 0.8, 1.6]
+    assert [(event["message"], event["count"]) for event in found(api)] == [
+        ("image", 2), ("another image", 1)
+    ]  # fmt: skip
+    assert caplog.text == ""
+
+
+def test_who_stops_does_not_wait_for_a_server(
+    api: FakeApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.down = True
+    recorder = Recorder(api, "kubelet", "n1", clock, lambda seconds: True)
+    recorder.event(POD, "Normal", "Pulled", "image")
+    assert recorder.flush(5)
+    assert "event Pulled for p lost" in caplog.text
+
+
 def test_an_outage_does_not_fill_the_log(
     api: FakeApi, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
