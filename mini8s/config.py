@@ -37,6 +37,9 @@ class NodeSettings:
     docker_host: str = setting("unix:///var/run/docker.sock", "Address of the Docker engine.")
     token: str = setting("", "Token to join with; made at first start on a server.")
     token_file: str = setting("", "File that holds the token.")
+    private_registry: str = setting(
+        "/etc/mini8s/registries.yaml", "YAML file with mirrors and credentials of registries, as k3s has it."
+    )
     network_backend: str = setting("host-gw", "How pods reach other hosts.", choices=("host-gw", "vxlan"))
     allow_device: tuple[str, ...] = setting(
         (), "Devices that pods may ask for in the annotation mini8s.io/devices, as /dev/ttyUSB*.", many=True

@@ -20,7 +20,7 @@ from mini8s.agent.runtime.docker.engine import DockerEngine
 from mini8s.agent.state.keeper import State
 from mini8s.agent.state.sources import Drawer
 from mini8s.agent.tunnel import Tunnel
-from mini8s.app import registration
+from mini8s.app import registration, registry_settings
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
@@ -103,11 +103,16 @@ def _kubelet(
     tokens: Drawer,
     stop: Stop,
 ) -> Kubelet:
-    clock = SystemClock()
+    clock, registries, engine = (
+        SystemClock(),
+        registry_settings.load(settings),
+        DockerEngine(settings.docker_host),
+    )
+    registry_settings.introduce(registries, engine)
     return Kubelet(
         rest=rest,
         informers=informers,
-        runtime=DockerEngine(settings.docker_host),
+        runtime=engine,
         network=network,
         node_name=settings.node_name,
         node_ip=settings.node_ip,
@@ -122,6 +127,7 @@ def _kubelet(
         recorder=Recorder(rest, "kubelet", settings.node_name, clock, stop.wait),
         tokens=tokens,
         policy=_policy(settings),
+        registries=registries,
         network_trouble=lambda: "" if network.ready else network.sentence,
     )
 

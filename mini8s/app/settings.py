@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mini8s.agent.kubelet.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
-from mini8s.app import registration
+from mini8s.app import registration, registry_settings
 from mini8s.config import NodeSettings, ServerSettings
 
 S = TypeVar("S", bound=NodeSettings)
@@ -51,7 +52,8 @@ def check(settings: NodeSettings) -> None:
         registration.labels(settings)
         registration.taints(settings)
         parse(settings.kubelet_arg)
-    except (registration.BadFlag, BadArgument) as error:
+        registry_settings.load(settings)
+    except (registration.BadFlag, BadArgument, BadRegistries) as error:
         raise SettingsError(str(error)) from error
     if not isinstance(settings, ServerSettings):
         return

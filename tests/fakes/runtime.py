@@ -23,6 +23,7 @@ from mini8s.agent.runtime.base import (
     ImageNotPresent,
     ImagePullFailed,
     NoSuchContainer,
+    RegistryAuth,
     RegistryAway,
     Resources,
     RunningPod,
@@ -80,7 +81,7 @@ class FakeAttached:
 @dataclass
 class FakeRuntime:
     """`down`: nothing answers. `stubborn`: containers ignore SIGTERM. `refuse_start`: by container name, the
-    engine's sentence. `pullable`: images a registry has."""
+    engine's sentence. `pullable`: images a registry has, `welcome`: who may have them, when not everybody."""
 
     now: Callable[[], datetime]
     down: bool = False
@@ -89,6 +90,8 @@ class FakeRuntime:
     refuse_resize: str = ""
     local: set[str] = field(default_factory=set)
     pullable: set[str] = field(default_factory=set)
+    welcome: dict[str, set[str]] = field(default_factory=dict)
+    trusted: dict[str, Mapping[str, str]] = field(default_factory=dict)
     archives: dict[str, list[str]] = field(default_factory=dict)
     exec_answer: Callable[[str, Sequence[str]], ExecResult] = lambda _id, _command: ExecResult(0, b"")
     attached: list[FakeAttached] = field(default_factory=list)
@@ -269,12 +272,13 @@ class FakeRuntime:
         self._enter("image", name)
         return Image(f"sha256:{name}", [name], 1000) if name in self.local else None
 
-    def pull(self, name: str) -> Image:
-        self._enter("pull", name)
-        if name.startswith(NOWHERE):
-            raise RegistryAway(f"dial tcp {name}: no route to host")
-        if name not in self.pullable:
-            raise ImagePullFailed(f"pull access denied for {name}")
+    def pull(self, name: str, *, source: str = "", auth: RegistryAuth | None = None) -> Image:
+        asked, who = source or name, auth.username if auth else ""
+        self._enter("pull", asked)
+        if asked.startswith(NOWHERE):
+            raise RegistryAway(f"dial tcp {asked}: no route to host")
+        if asked not in self.pullable or who not in self.welcome.get(asked, {who}):
+            raise ImagePullFailed(f"pull access denied for {asked}")
         self.local.add(name)
         return Image(f"sha256:{name}", [name], 1000)
 
@@ -284,6 +288,10 @@ class FakeRuntime:
             if any(one.image in image.names for one in self._containers.values()):
                 raise EngineError(f"conflict: {image.id} is being used by a container")
             self.local -= set(image.names)
+
+    def trust(self, registry: str, files: Mapping[str, str]) -> None:
+        self._enter("trust", registry)
+        self.trusted[registry] = files
 
     def load(self, path: str) -> Sequence[str]:
         self._enter("load", path)

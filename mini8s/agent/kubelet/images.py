@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mini8s.agent.kubelet.container_status import Waiting
+from mini8s.agent.kubelet.lookup import Lookup, Missing, need
+from mini8s.agent.kubelet.registries import Registries
 from mini8s.agent.kubelet.restart import FIRST_SECONDS, MOST_SECONDS
-from mini8s.agent.runtime.base import EngineError, RegistryAway, Runtime
+from mini8s.agent.runtime.base import EngineError, Image, ImagePullFailed, RegistryAway, Runtime
 from mini8s.client.base import EventSink
 from mini8s.objects import meta
-from mini8s.objects.kinds import Obj
+from mini8s.objects.kinds import SECRETS, Obj
 from mini8s.util.backoff import Backoff
 from mini8s.util.clock import Clock
 
@@ -50,8 +52,17 @@ class Images:
     """`changed` is called with a pod's uid when an image that it waits for came or can't come."""
 
     def __init__(
-        self, runtime: Runtime, events: EventSink, clock: Clock, changed: Callable[[str], None]
+        self,
+        runtime: Runtime,
+        events: EventSink,
+        clock: Clock,
+        changed: Callable[[str], None],
+        *,
+        registries: Registries | None = None,
+        lookup: Lookup = lambda _kind, _namespace, _name: None,
     ) -> None:
+        self._registries = registries or Registries()
+        self._lookup = lookup
         self._runtime = runtime
         self._events = events
         self._clock = clock
@@ -106,7 +117,7 @@ class Images:
             return
         began, error, away = self._clock.monotonic(), "", False
         try:
-            size = self._runtime.pull(name).size_bytes
+            size = self._pull(name).size_bytes
         except EngineError as refused:
             size, error = 0, f'failed to pull image "{name}": {refused}'
             away = isinstance(refused, RegistryAway)
@@ -114,6 +125,38 @@ class Images:
         figures = f"in {took:.3f}s. Image size: {size} bytes."
         for uid in self._pulled(name, error, figures, away=away):
             self._changed(uid)
+
+    def _pull(self, name: str) -> Image:
+        """From the first place that gives it to the first who may have it. Raises what the last one said."""
+        with self._lock:
+            waiting = list(self._pulls.get(name, _Pull()).wanted_by.values())
+        secrets = [secret for pod in waiting for secret in self._secrets(pod)]
+        failed: ImagePullFailed | None = None
+        for source, auth in self._registries.attempts(name, secrets):
+            try:
+                return self._runtime.pull(name, source=source, auth=auth)
+            except ImagePullFailed as error:
+                failed = error
+        raise failed or ImagePullFailed(f"there is no place to pull {name} from")
+
+    def _secrets(self, pod: Obj) -> Iterator[Obj]:
+        """A pod's pull secrets, as far as they are there."""
+        missing = []
+        for reference in pod["spec"].get("imagePullSecrets") or ():
+            name = reference.get("name") or ""
+            try:
+                found = need(self._lookup, SECRETS, meta.namespace(pod), name, optional=False)
+            except Missing:
+                missing.append(name)
+            else:
+                if found is not None:
+                    yield found
+        if missing:
+            message = (
+                f"Unable to retrieve some image pull secrets ({', '.join(missing)}); "
+                "attempting to pull the image may not succeed."
+            )
+            self._events.event(pod, "Warning", "FailedToRetrieveImagePullSecret", message)
 
     def arrived(self, names: Iterable[str]) -> None:
         """Images that were loaded from files: nobody waits for their registry any more."""

@@ -137,7 +137,7 @@ class References:
 
 
 def references_of(pod: Obj) -> Iterable[Reference]:
-    """Everything the containers' environment, the volumes and the pod's runtime name."""
+    """Everything that the containers' environment, the volumes, the pulls and the pod's runtime name."""
     namespace, spec = meta.namespace(pod), pod["spec"]
     lists = (spec.get(role.value) or () for role in Role)
     for container in itertools.chain.from_iterable(lists):
@@ -151,6 +151,9 @@ def references_of(pod: Obj) -> Iterable[Reference]:
             yield from _named(namespace, source, "configMap", "secret")
     if runtime := spec.get("runtimeClassName"):
         yield RUNTIMECLASSES, "", runtime
+    for secret in spec.get("imagePullSecrets") or ():
+        if secret.get("name"):
+            yield SECRETS, namespace, secret["name"]
     for claim, _ in claims.of_pod(pod):
         yield PERSISTENTVOLUMECLAIMS, namespace, claim
 

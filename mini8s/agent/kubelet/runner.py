@@ -30,6 +30,7 @@ from mini8s.agent.kubelet.pod_worker import PodWorker
 from mini8s.agent.kubelet.policy import Policy
 from mini8s.agent.kubelet.prober import Prober
 from mini8s.agent.kubelet.references import References
+from mini8s.agent.kubelet.registries import Registries
 from mini8s.agent.kubelet.relist import Relist
 from mini8s.agent.kubelet.sessions import Sessions
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
@@ -103,6 +104,7 @@ class Kubelet:
         network_trouble: Callable[[], str] = lambda: "",
         tokens: MutableMapping[str, Obj] | None = None,
         policy: Policy | None = None,
+        registries: Registries | None = None,
         settings: KubeletSettings = DEFAULTS,
     ) -> None:
         self._rest, self._runtime, self._network = rest, runtime, network
@@ -133,7 +135,7 @@ class Kubelet:
         self._local_volumes = self._make_local_volumes()
         self._isolation = Isolation(self._runtime, policy or Policy(), CgroupTree())
         self._time = SteadyTime(self._clock)
-        self._images = Images(self._runtime, self._recorder, self._time, self._again)
+        self._images = self._make_images(registries or Registries())
         self._folder = ImageFolder(self._node.data_dir, self._runtime, self._images.arrived)
         self._prober = Prober(self._runtime, self._recorder, self._clock, self._probed)
         self._statuses = StatusWriter(self._rest, self._status_queue)
@@ -141,6 +143,16 @@ class Kubelet:
         self._worker = self._make_worker()
         self._upkeep = self._make_upkeep()
         self.streams = self._make_streams()
+
+    def _make_images(self, registries: Registries) -> Images:
+        return Images(
+            self._runtime,
+            self._recorder,
+            self._time,
+            self._again,
+            registries=registries,
+            lookup=self._references.lookup,
+        )
 
     def _make_worker(self) -> PodWorker:
         return PodWorker(

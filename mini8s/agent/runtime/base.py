@@ -211,6 +211,15 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryAuth:
+    """Who asks a registry: a user with a password, or the bearer of an identity token."""
+
+    username: str
+    password: str = field(repr=False)
+    identity_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What a node says of its engine."""
 
@@ -364,8 +373,13 @@ class Runtime(Protocol):
 
     def image(self, name: str) -> Image | None: ...
 
-    def pull(self, name: str) -> Image:
-        """Raises ImagePullFailed, RegistryAway."""
+    def pull(self, name: str, *, source: str = "", auth: RegistryAuth | None = None) -> Image:
+        """Fetch an image; from a mirror when `source` is another name for it. Raises ImagePullFailed,
+        RegistryAway."""
+
+    def trust(self, registry: str, files: Mapping[str, str]) -> None:
+        """Have a registry's certificates known: `ca.crt`, `client.cert`, `client.key`, each a file of the
+        host. Raises OSError."""
 
     def remove_image(self, image: Image) -> None:
         """Under all its names. What is gone already is no error. Raises EngineError when a container has

@@ -27,6 +27,7 @@ from mini8s.agent.runtime.base import (
     ImagePullFailed,
     LogStream,
     NoSuchContainer,
+    RegistryAuth,
     Resources,
     RunningPod,
     Sandbox,
@@ -34,7 +35,7 @@ from mini8s.agent.runtime.base import (
     StartFailed,
     Trace,
 )
-from mini8s.agent.runtime.docker import bodies, execs, facts, names, sandbox_image
+from mini8s.agent.runtime.docker import bodies, certs, execs, facts, names, sandbox_image
 from mini8s.agent.runtime.docker.attached import AttachedProcess
 from mini8s.agent.runtime.docker.errors import NameTaken, pull_failed, translated
 from mini8s.agent.runtime.docker.streams import Stream
@@ -157,17 +158,22 @@ class DockerEngine:
         except ImageNotPresent:
             return None
 
-    def pull(self, name: str) -> Image:
+    def pull(self, name: str, *, source: str = "", auth: RegistryAuth | None = None) -> Image:
         """As with `load`, the engine is heard to the end."""
-        (repository, tag), refused = parse_repository_tag(name), ""
+        asked, refused, who = source or name, "", certs.auth_config(auth)
+        repository, tag = parse_repository_tag(asked)
         try:
             with translated(ImagePullFailed):
-                for said in self._client.pull(repository, tag or "latest", stream=True, decode=True):
+                for said in self._client.pull(
+                    repository, tag or "latest", stream=True, decode=True, auth_config=who
+                ):
                     refused = said.get("error") or refused
         except ImagePullFailed as error:
             raise pull_failed(str(error)) from error
         if refused:
             raise pull_failed(refused)
+        if asked != name:
+            self._rename(asked, name)
         image = self.image(name)
         if image is None:
             raise ImagePullFailed(f"{name} was pulled, but the engine doesn't have it")
@@ -177,6 +183,16 @@ class DockerEngine:
         for name in image.names or [image.id]:
             with suppress(ImageNotPresent), translated():
                 self._client.remove_image(name)
+
+    def trust(self, registry: str, files: Mapping[str, str]) -> None:
+        certs.trust(registry, files)
+
+    def _rename(self, mirrored: str, name: str) -> None:
+        """What a mirror calls it is nobody's name for it."""
+        repository, tag = parse_repository_tag(name)
+        with translated(ImagePullFailed):
+            self._client.tag(mirrored, repository, tag or "latest")
+            self._client.remove_image(mirrored)
 
     def load(self, path: str) -> Sequence[str]:
         """It tells how it gets on: a big archive may take longer than a call may be silent. Hearing it to the

@@ -1,0 +1,40 @@
+"""The node's `registries.yaml`: read and checked before anything starts, and made known to the engine."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import yaml
+
+from mini8s.agent.kubelet.registries import BadRegistries, Registries, parse
+from mini8s.agent.runtime.base import Runtime
+from mini8s.config import NodeSettings
+
+log = logging.getLogger(__name__)
+
+
+def load(settings: NodeSettings) -> Registries:
+    """Nothing when there is no such file. Raises BadRegistries, whose message names the file."""
+    path = Path(settings.private_registry)
+    try:
+        return parse(yaml.safe_load(path.read_text()))
+    except FileNotFoundError:
+        return Registries()
+    except (BadRegistries, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise BadRegistries(f"{path}: {error}") from error
+
+
+def introduce(registries: Registries, engine: Runtime) -> None:
+    """Have the engine trust what the node trusts. What it has to be told otherwise is said."""
+    for host, files in registries.files.items():
+        try:
+            engine.trust(host, files)
+        except OSError as error:
+            log.warning("certificates of registry %s are not used: %s", host, error)
+    for host in registries.unverified:
+        log.warning(
+            "insecure_skip_verify of registry %s is Docker's own setting: "
+            "add it to insecure-registries in /etc/docker/daemon.json",
+            host,
+        )
