@@ -68,7 +68,13 @@ def test_hooks(here: Space, tmp_path: Path) -> None:
     trap = "trap 'echo term >>/host/stopped; exit 0' TERM; while :; do sleep 0.1; done"
     first = named("first", trap, lifecycle=stop, **host)
     here.apply(
-        pod("hooked", first, named("second"), volumes=volumes, terminationGracePeriodSeconds=20),
+        pod(
+            "hooked",
+            first,
+            named("second", "trap 'exit 0' TERM; while :; do sleep 0.1; done"),
+            volumes=volumes,
+            terminationGracePeriodSeconds=20,
+        ),
         pod("bad-start", container(FOREVER, lifecycle={"postStart": sh("echo why; exit 3")})),
         pod(
             "bad-stop",

@@ -305,6 +305,7 @@ KILLABLE = ("create_sandbox", "create_container", "start_container", "remove_san
     policy=st.sampled_from(["Always", "OnFailure", "Never"]),
     inits=st.integers(0, 2),
     exits=st.lists(st.tuples(st.sampled_from(["c", "i0", "i1"]), st.integers(0, 1)), max_size=4),
+    hooks=st.booleans(),
 )
 def test_an_agent_killed_anywhere_converges_and_leaks_nothing(
     tmp_path_factory: pytest.TempPathFactory,
@@ -312,11 +313,13 @@ def test_an_agent_killed_anywhere_converges_and_leaks_nothing(
     policy: str,
     inits: int,
     exits: list[tuple[str, int]],
+    hooks: bool,
 ) -> None:
     agent = NodeAgent(tmp_path_factory.mktemp("node"))
-    made = agent.api.create(
-        PODS, pod("web", restartPolicy=policy, initContainers=[container(f"i{n}") for n in range(inits)])
-    )
+    sleep = {"sleep": {"seconds": 1}}
+    main = container("c", **({"lifecycle": {"postStart": sleep, "preStop": sleep}} if hooks else {}))
+    first = [container(f"i{n}") for n in range(inits)]
+    made = agent.api.create(PODS, pod("web", main, restartPolicy=policy, initContainers=first))
     uid = made["metadata"]["uid"]
     mortal(agent, kills)
     for name, code in exits:
