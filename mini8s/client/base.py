@@ -106,4 +106,7 @@ class Api(Protocol):
 class EventSink(Protocol):
     """Who takes events about objects; never blocks and never raises."""
 
-    def event(self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "") -> None: ...
+    def event(
+        self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "", component: str = ""
+    ) -> None:
+        """`component` says who saw it when it is not whom the sink speaks for."""

@@ -62,13 +62,14 @@ class Occurrence:
     type: str
     reason: str
     message: str
+    component: str
     when: datetime
 
     @property
     def identity(self) -> Identity:
         about = self.about
         return (about["uid"], about["kind"], about["namespace"], about["name"], about.get("fieldPath", ""),
-                self.type, self.reason, self.message)  # fmt: skip
+                self.type, self.reason, self.message, self.component)  # fmt: skip
 
 
 class Recorder:
@@ -97,8 +98,11 @@ class Recorder:
         self._sent: OrderedDict[Identity, _Sent] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def event(self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "") -> None:
-        happened = Occurrence(_reference(obj, field_path), type, reason, message, self._clock.now())
+    def event(
+        self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "", component: str = ""
+    ) -> None:
+        about, by, now = _reference(obj, field_path), component or self._component, self._clock.now()
+        happened = Occurrence(about, type, reason, message, by, now)
         try:
             self._queue.put_nowait(happened)
         except queue.Full:
@@ -184,12 +188,12 @@ class Recorder:
             "type": happened.type,
             "reason": happened.reason,
             "message": happened.message,
-            "source": {"component": self._component} | ({"host": self._host} if self._host else {}),
+            "source": {"component": happened.component} | ({"host": self._host} if self._host else {}),
             "firstTimestamp": when,
             "lastTimestamp": when,
             "count": 1,
             "eventTime": None,
-            "reportingComponent": self._component,
+            "reportingComponent": happened.component,
             "reportingInstance": self._host,
         }
 

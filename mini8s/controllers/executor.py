@@ -59,7 +59,7 @@ class Executor:
             case Burst():
                 self._burst(action, written)
             case Tell(about, type, reason, message):
-                self._events.event(about, type, reason, message)
+                self._events.event(about, type, reason, message, component=written.component)
             case _:
                 assert_never(action)
 
@@ -68,14 +68,20 @@ class Executor:
             created = self._api.create(action.kind, action.obj)
         except ApiError as error:
             if action.owner and not _namespace_ends(error):
-                self._events.event(action.owner, WARNING, "FailedCreate", f"Error creating: {error}")
+                self._events.event(
+                    action.owner,
+                    WARNING,
+                    "FailedCreate",
+                    f"Error creating: {error}",
+                    component=written.component,
+                )
             if action.otherwise:
                 self.run(action.otherwise(error), written)
             raise
         written.note(action.kind, created)
         if action.owner:
             what = f"Created {action.kind.singular}: {meta.name(created)}"
-            self._events.event(action.owner, NORMAL, "SuccessfulCreate", what)
+            self._events.event(action.owner, NORMAL, "SuccessfulCreate", what, component=written.component)
 
     def _patch(self, action: Patch, written: Written) -> None:
         identity = {"uid": action.uid} | ({"resourceVersion": action.version} if action.version else {})
@@ -103,17 +109,23 @@ class Executor:
             return
         except ApiError as error:
             if action.owner:
-                self._events.event(action.owner, WARNING, "FailedDelete", f"Error deleting: {error}")
+                self._events.event(
+                    action.owner,
+                    WARNING,
+                    "FailedDelete",
+                    f"Error deleting: {error}",
+                    component=written.component,
+                )
             raise
         written.note(action.kind, gone)
         written.gone.add(Gone(action.kind, action.namespace, action.name, action.uid))
         if action.owner:
             what = f"Deleted {action.kind.singular}: {action.name}"
-            self._events.event(action.owner, NORMAL, "SuccessfulDelete", what)
+            self._events.event(action.owner, NORMAL, "SuccessfulDelete", what, component=written.component)
 
     def _burst(self, burst: Burst, written: Written) -> None:
         for batch in batches(burst.actions):
-            results = list(self._pool.map(self._alone, batch))
+            results = list(self._pool.map(lambda action: self._alone(action, written.component), batch))
             for _, made in results:
                 written.merge(made)
             failed = next((error for error, _ in results if error), None)
@@ -122,8 +134,8 @@ class Executor:
                     self.run(burst.otherwise(failed), written)
                 raise failed
 
-    def _alone(self, action: Create | Delete) -> tuple[ApiError | None, Written]:
-        written = Written()
+    def _alone(self, action: Create | Delete, component: str) -> tuple[ApiError | None, Written]:
+        written = Written(component=component)
         try:
             self._do(action, written)
         except ApiError as error:

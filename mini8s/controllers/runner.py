@@ -27,6 +27,10 @@ SEEN_WITHIN_SECONDS = (
 LOOK_AGAIN_SECONDS = 0.1  # the news itself wakes the key; this is for news that touches no key
 
 
+# As who a controller speaks in events, where upstream's name is not made of ours.
+_COMPONENTS = {"nodelifecycle": "node-controller", "tainteviction": "taint-eviction-controller"}
+
+
 @dataclass(slots=True)
 class _Fence:
     """What must have been seen before the key is planned again."""
@@ -73,7 +77,7 @@ class Runner:
         if not self._seen(key):
             self.queue.add_after(key, LOOK_AGAIN_SECONDS)
             return
-        written = Written()
+        written = Written(component=_COMPONENTS.get(self.name) or f"{self.name}-controller")
         try:
             plan = self._controller.plan(key)
             self._executor.run(plan.actions, written)

@@ -24,8 +24,9 @@ class Gone:
 
 @dataclass(slots=True)
 class Written:
-    """The newest revision made of each kind, and what was deleted."""
+    """The newest revision made of each kind, and what was deleted; `component` is who writes, for events."""
 
+    component: str = ""
     revisions: dict[Kind, int] = field(default_factory=dict)
     gone: set[Gone] = field(default_factory=set)
 

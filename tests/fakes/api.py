@@ -375,7 +375,9 @@ class FakeEvents:
     def __init__(self) -> None:
         self.said: builtins.list[tuple[str, str, str, str]] = []  # name, type, reason, message
 
-    def event(self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+    def event(
+        self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "", component: str = ""
+    ) -> None:
         self.said.append((meta.name(obj), type, reason, message))
 
 

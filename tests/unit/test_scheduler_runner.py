@@ -25,7 +25,9 @@ class Events:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def event(self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+    def event(
+        self, obj: Obj, type: str, reason: str, message: str, *, field_path: str = "", component: str = ""
+    ) -> None:
         self.said.append(f"{type} {reason} {obj['metadata']['name']}: {message}")
 
 
