@@ -4,6 +4,7 @@ views both give."""
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -12,13 +13,16 @@ from typing import Any
 from mini8s.api.connection import ENVIRON_KEY, Connection
 from mini8s.api.representation import JSON, TEXT, YAML, Representation
 from mini8s.objects.errors import ApiError, InternalError
-from mini8s.wire.codec import encode_json, encode_yaml
+from mini8s.wire.codec import encode_json, encode_yaml, indented
 
 Headers = list[tuple[str, str]]
 Pieces = Generator[bytes, None, None]
 StartResponse = Callable[[str, Headers], Callable[[bytes], object]]
 
 GZIP_FROM = 128 * 1024  # bytes; below, the round trip costs more than the line (upstream's limit)
+_PRETTY = re.compile("(?:^|&)pretty=([^&]+)")
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 _GZIP_LEVEL = 1  # one core serves everybody: speed before the last tenth of size
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -55,6 +59,15 @@ def warned(answer: Answer, warnings: Iterable[str]) -> Answer:
     for warning in dict.fromkeys(warnings):
         text = warning.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
         answer.headers.append(("Warning", f'299 - "{text}"'.encode().decode("latin-1")))
+    return answer
+
+
+def legible(answer: Answer, environ: Mapping[str, Any]) -> Answer:
+    """JSON indented for those who read it themselves (upstream: `isPrettyPrint`)."""
+    said = _PRETTY.search(environ.get("QUERY_STRING", ""))
+    asked = said[1] in _TRUE if said else environ.get("HTTP_USER_AGENT", "").startswith(_PEOPLE)
+    if asked and answer.content_type == JSON and answer.body:
+        answer.body = indented(answer.body)
     return answer
 
 

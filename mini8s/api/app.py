@@ -17,7 +17,7 @@ from typing import Any, cast
 from werkzeug.exceptions import HTTPException
 
 from mini8s.api import applying, query, routes
-from mini8s.api.answer import Answer, StartResponse, failure, send
+from mini8s.api.answer import Answer, StartResponse, failure, legible, send
 from mini8s.api.answered import Answered
 from mini8s.api.authn import Authenticate
 from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
@@ -100,13 +100,13 @@ class Api:
         except ApiError as error:
             if error.code >= 500 and not error.retry:
                 log.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
-            return failure(error, _wanted(environ))
+            return _refusal(error, environ)
         except HTTPException as error:
-            return failure(_from_flask(error), _wanted(environ))
+            return _refusal(_from_flask(error), environ)
         except Exception as error:
             log.exception("%s %s failed", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             said = InternalError(f"an error on the server ({type(error).__name__}) has prevented the request")
-            return failure(said, _wanted(environ))
+            return _refusal(said, environ)
 
     def _perform(self, environ: dict[str, Any], target: Target | None) -> Answer:
         path: str = environ["PATH_INFO"]
@@ -222,6 +222,10 @@ def create_app(
 def _is_fast(target: Target, method: str) -> bool:
     """Whether a request needs nothing of Flask. A proxied one may have any method and any path."""
     return target.subresource == PROXY or (target.subresource != "log" and method in _FAST_METHODS)
+
+
+def _refusal(error: ApiError, environ: Mapping[str, Any]) -> Answer:
+    return legible(failure(error, _wanted(environ)), environ)
 
 
 def _wanted(environ: Mapping[str, Any]) -> Representation:

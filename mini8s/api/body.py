@@ -57,19 +57,24 @@ class Body:
             return protobuf.decode(data), []
         if media in _YAML_TYPES:
             return codec.decode_yaml(data), []
+        if not data.strip():
+            return None, []  # of no form at all: a deletion with nothing to add
         if media in _JSON_TYPES:
-            if not data.strip():
-                return None, []
             return codec.decode_strict_json(data) if look_for_repeated else (codec.decode_json(data), [])
         raise _unsupported((*sorted(_JSON_TYPES - {"", "*/*"}), "application/yaml", PROTOBUF))
 
-    def patch(self) -> tuple[Any, str]:
-        """A patch and its media type."""
+    def patch(self, *, look_for_repeated: bool = False) -> tuple[Any, str, list[str]]:
+        """A patch, its media type, and the paths of keys that it has twice, if asked."""
         media = self.media_type
         if media not in PATCH_TYPES:
             raise _unsupported(PATCH_TYPES)
         data = self.raw()
-        return _decode_applied(data) if media == APPLY else codec.decode_json(data), media
+        if media == APPLY:
+            return _decode_applied(data), media, []
+        if not look_for_repeated:
+            return codec.decode_json(data), media, []
+        value, repeated = codec.decode_strict_json(data)
+        return value, media, repeated
 
     def _length(self) -> int | None:
         text = self._environ.get("CONTENT_LENGTH") or ""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mini8s.api import query as queries
-from mini8s.api.answer import Answer, failure, warned
+from mini8s.api.answer import Answer, failure, legible, warned
 from mini8s.api.authz import Attributes, Authorize, permission, refuse
 from mini8s.api.body import Body
 from mini8s.api.call import Call, verb_of
@@ -65,11 +65,11 @@ class Resources:
             warnings=[target.kind.deprecated] if target.kind.deprecated else [],
         )
         try:
-            return warned(self.verbs.find(method, call, verb)(call), call.warnings)
+            return legible(warned(self.verbs.find(method, call, verb)(call), call.warnings), environ)
         except ApiError as error:
             if not call.warnings or error.code >= 500:
                 raise
-            return warned(failure(error, wanted), call.warnings)
+            return legible(warned(failure(error, wanted), call.warnings), environ)
 
     def _check(self, user: User, target: Target, verb: str, query: queries.Query) -> None:
         selector = query.list.field_selector

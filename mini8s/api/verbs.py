@@ -124,8 +124,11 @@ class Verbs:
 
     def patch(self, call: Call) -> Answer:
         target, context = call.target, call.context()
-        patch, media = call.body.patch()
+        judged = context.field_validation != "Ignore"
+        patch, media, repeated = call.body.patch(look_for_repeated=judged)
         check_writing(call.query, "PatchOptions", applying=media == APPLY)
+        with incoming.made_by(patch):
+            _report_repeated(repeated, context, _kind_of(call))
         value, created = self._registry.patch(
             context,
             target.kind,
@@ -173,9 +176,7 @@ class Verbs:
     def _body(self, call: Call, context: Context, kind: Kind | None) -> Obj:
         judged = context.field_validation != "Ignore"
         value, repeated = call.body.value(look_for_repeated=judged)
-        if repeated:  # unknown to the registry, which sees the decoded object only
-            said = [f'duplicate field "{path}"' for path in repeated]
-            incoming.report(context, kind or scale.SCALE, said)
+        _report_repeated(repeated, context, kind)
         if kind is not None:
             return check_object(value, kind)
         if not isinstance(value, dict) or not isinstance(value.setdefault("metadata", {}), dict):
@@ -209,6 +210,13 @@ class Verbs:
 def _kind_of(call: Call) -> Kind | None:
     """What a body must be. Scale has a kind of its own, which the registry knows."""
     return None if call.target.subresource == "scale" else call.target.kind
+
+
+def _report_repeated(repeated: list[str], context: Context, kind: Kind | None) -> None:
+    """Keys that are there twice: unknown to the registry, which sees the decoded object only."""
+    if repeated:
+        said = [f'duplicate field "{path}"' for path in repeated]
+        incoming.report(context, kind or scale.SCALE, said)
 
 
 def _options_body(call: Call) -> Obj | None:

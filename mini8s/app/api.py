@@ -75,7 +75,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
 def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Ready) -> None:
     signer = token_signer(settings.data_dir)
     name = f"https://kubernetes.default.svc.{settings.cluster_domain}"
-    issuer = Issuer(name, audiences=(name,), sign=signer.sign)
+    issuer = Issuer(name, audiences=(name,), sign=signer.sign, prepare=signer.prepare)
     registry = Machine(
         store,
         service_cidr=settings.service_cidr,

@@ -44,6 +44,11 @@ class TokenSigner:
         gevent.spawn_later(KEEP_SECONDS, self._end_unused, self._used)
         return answer.decode().strip()
 
+    def prepare(self) -> None:
+        """Start the child, if there is none: somebody will ask soon, and need not wait for it then."""
+        if self._child is None and not self._turn.locked():
+            gevent.spawn(self._start)
+
     def close(self) -> None:
         with self._turn:
             self._end()
@@ -62,16 +67,29 @@ class TokenSigner:
         return b""
 
     def _ask(self, line: bytes) -> bytes:
+        child = self._running()
+        stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
+        stdin.write(line)
+        stdin.flush()
+        return stdout.readline()
+
+    def _running(self) -> subprocess.Popen[bytes]:
         child = self._child
         if child is None or child.poll() is not None:
             self._end()
             child = self._child = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True
             )
-        stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
-        stdin.write(line)
-        stdin.flush()
-        return stdout.readline()
+        return child
+
+    def _start(self) -> None:
+        with self._turn:
+            try:
+                self._running()
+            except OSError as error:
+                log.warning("the signer of tokens cannot start: %s", error)
+                return
+        gevent.spawn_later(KEEP_SECONDS, self._end_unused, self._used)
 
     def _end_unused(self, used: int) -> None:
         with self._turn:

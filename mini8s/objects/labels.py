@@ -17,13 +17,15 @@ from mini8s.objects.names import label_value, qualified_name
 _TOKEN = re.compile(r"\s*(?:([^\s=!,()<>]+)|(==|!=|[=!,()<>])|$)")
 _END = ""
 _SYMBOLS = frozenset({"==", "!=", "=", "!", ",", "(", ")", "<", ">", _END})
-_OPERATORS = {"=": "=", "==": "=", "!=": "!=", "in": "in", "notin": "notin"}
+_OPERATORS = {"=": "=", "==": "=", "!=": "!=", "in": "in", "notin": "notin", ">": ">", "<": "<"}
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _OF_EXPRESSION = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One condition on one key; op is `=`, `!=`, `in`, `notin`, `exists` or `!` (does not exist)."""
+    """One condition on one key; op is `=`, `!=`, `in`, `notin`, `exists`, `!` (does not exist), or, between
+    integers, `<` or `>`."""
 
     key: str
     op: str
@@ -38,7 +40,15 @@ class Requirement:
                 return value is None
             case "=" | "in":
                 return value in self.values
+            case "<" | ">":
+                return self._compares(value)
         return value not in self.values
+
+    def _compares(self, value: str | None) -> bool:
+        if value is None or not _INTEGER.fullmatch(value):
+            return False
+        bound = int(min(self.values))
+        return int(value) < bound if self.op == "<" else int(value) > bound
 
     def __str__(self) -> str:
         values = ",".join(sorted(self.values))
@@ -170,6 +180,9 @@ class _Parser:
         op = self._operator()
         values = self._values() if op in {"in", "notin"} else frozenset({self._exact()})
         for value in sorted(values):
+            if op in {"<", ">"} and not _INTEGER.fullmatch(value):
+                why = "for 'Gt', 'Lt' operators, the value must be an integer"
+                raise ValueError(f'values[0]: Invalid value: "{value}": {why}')
             if wrong := label_value(value):
                 raise ValueError(f'values[0][{key}]: Invalid value: "{value}": {wrong}')
         return Requirement(key, op, values)
@@ -183,7 +196,7 @@ class _Parser:
     def _operator(self) -> str:
         word = self._take()
         if word not in _OPERATORS:
-            raise ValueError(f"found '{word}', expected: in, notin, =, ==, !=")
+            raise ValueError(f"found '{word}', expected: in, notin, =, ==, !=, gt, lt")
         return _OPERATORS[word]
 
     def _exact(self) -> str:

@@ -57,6 +57,7 @@ class Machine:
         self._writer = Writer(self._reader, BY_KIND, committer, new_uid=new_uid, new_suffix=new_suffix)
         self._deleter = Deleter(self._reader, BY_KIND, committer)
         self._evictor = Evictor(self._reader, self._writer, self._deleter)
+        self._issuer = issuer
         self._tokens = TokenRequests(self._reader, issuer, new_uid) if issuer else None
 
     def get(self, kind: Kind, namespace: str, name: str, *, resource_version: str = "") -> bytes:
@@ -80,7 +81,10 @@ class Machine:
 
     def create(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> bytes:
         said = versions.to_store(ctx, kind, obj)
-        return versions.shown_bytes(kind, self._writer.create(ctx, kind.stored, namespace, said))
+        made = versions.shown_bytes(kind, self._writer.create(ctx, kind.stored, namespace, said))
+        if kind is PODS and self._issuer is not None and not ctx.dry_run:
+            self._issuer.prepare()  # its node will ask for its token while it starts
+        return made
 
     def update(
         self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj, *, subresource: str = ""

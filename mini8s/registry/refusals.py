@@ -30,6 +30,13 @@ def already_exists(kind: Kind, name: str, *, deleting: bool = False) -> AlreadyE
     return AlreadyExists(message, group=kind.group, kind=kind.plural, name=name)
 
 
+def not_unique(kind: Kind, name: str) -> AlreadyExists:
+    """Name after name that was generated is taken."""
+    why = "the server was not able to generate a unique name for the object"
+    message = f'{kind.resource} "{name}" already exists, {why}'
+    return AlreadyExists(message, group=kind.group, kind=kind.plural, name=name, retry_after=1)
+
+
 def conflict(kind: Kind, name: str, why: str = MODIFIED, *, subresource: str = "") -> Conflict:
     resource = f"{kind.resource}/{subresource}" if subresource else kind.resource
     message = f'Operation cannot be fulfilled on {resource} "{name}": {why}'

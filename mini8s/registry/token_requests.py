@@ -29,11 +29,13 @@ Claims = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who vouches for tokens: its name, the audiences of a request that names none, and its signature."""
+    """Who vouches for tokens: its name, the audiences of a request that names none, and its signature.
+    `prepare` is told when one will be wanted soon."""
 
     name: str
     audiences: tuple[str, ...]
     sign: Callable[[Claims], str]
+    prepare: Callable[[], None] = lambda: None
 
 
 class TokenRequests:

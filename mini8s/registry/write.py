@@ -12,8 +12,8 @@ from contextlib import nullcontext
 
 from mini8s.objects import meta, names
 from mini8s.objects.errors import AlreadyExists, ApiError, BadRequest, Cause
-from mini8s.objects.kinds import RESOURCEQUOTAS, Kind, Obj
-from mini8s.registry import incoming, managing, metadata, problems, refusals
+from mini8s.objects.kinds import PODS, RESOURCEQUOTAS, Kind, Obj
+from mini8s.registry import incoming, managing, metadata, problems, refusals, warnings
 from mini8s.registry.admission import Attempt, Turns, admit, counts
 from mini8s.registry.base import Context
 from mini8s.registry.commit import Committer, until_stored
@@ -57,7 +57,7 @@ class Writer:
                 return self._create(ctx, kind, namespace, new)
             except AlreadyExists as error:
                 taken = error
-        raise taken
+        raise refusals.not_unique(kind, taken.name) from taken
 
     def update(
         self, ctx: Context, kind: Kind, namespace: str, name: str, obj: Obj, subresource: str = ""
@@ -139,6 +139,7 @@ class Writer:
             strategy.prepare_for_create(new)
             rules = (strategy.validate(new), strategy.validate_new(new))
             _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), *rules)
+            ctx.warnings.extend(warnings.of_new(kind, new))
             try:
                 return self._committer.put(ctx, strategy, new, expected=0, allocate=True)
             except Mismatch as error:
@@ -195,6 +196,8 @@ class Writer:
             whole,
             way.validate(new, old),
         )
+        if kind is not PODS and meta.generation(new) != meta.generation(old):  # people do not change pods
+            ctx.warnings.extend(warnings.of_changed(kind, new))
 
 
 def check_uid(kind: Kind, name: str, uid: str, old: Obj) -> None:

@@ -119,9 +119,10 @@ def test_kubectl_get_watch_follows_live(one_host: Cluster, hello: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "begins"), [("", '{"'), ("?as=yaml", "apiVersion: v1"), ("?as=table", "NAME")]
+    ("form", "begins"),
+    [("", '{\n  "'), ("?pretty=false", '{"'), ("?as=yaml", "apiVersion: v1"), ("?as=table", "NAME")],
 )
-def test_curl_reads_pods_in_three_forms(one_host: Cluster, hello: str, form: str, begins: str) -> None:
+def test_curl_reads_pods_in_every_form(one_host: Cluster, hello: str, form: str, begins: str) -> None:
     path = f"/api/v1/namespaces/default/pods{form}"
     said = one_host.api(path)
     assert said.startswith(begins)

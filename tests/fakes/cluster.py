@@ -37,11 +37,10 @@ class Cluster:
         }
         self.machine = Machine(
             self.store,
-            **(given | settings),
+            **({"issuer": issuer()} | given | settings),
             clock=self.clock,
             new_uid=lambda: f"uid-{next(uids)}",
             new_suffix=suffixes or (lambda: f"{next(numbers):05d}"),
-            issuer=issuer(),
         )
         if self.store.get(NAMESPACES.key("", "default")) is None:
             self.create(NAMESPACES, {"metadata": {"name": "default"}}, namespace="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import socket
 import time
@@ -11,10 +12,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from depth import examples
 from integration import api_process
 from integration.api_process import ApiProcess
 
 PATIENCE = 1
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 POST = b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -147,3 +150,39 @@ def test_a_client_that_asks_without_a_pause_does_not_keep_others_waiting(api: Ap
     busy.close()
     other.close()
     assert beaten >= 3
+
+
+def test_ten_thousand_idle_connections(tmp_path: Path) -> None:
+    """Each has asked once and keeps its connection; whoever comes meanwhile is answered. The first few speak
+    TLS (MINI8S_TEST_DEPTH=100: all)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = 10_000
+    assert hard > count + 500, "the system's limit of open files is too low for this test"
+    secure = min(count, examples(100))
+    request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as held:
+        api = held.enter_context(api_process.running(tmp_path))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        held.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        before = resident(api)
+        idle = []
+        for number in range(count):
+            sock = held.enter_context(api.secure() if number < secure else api.unix())
+            idle.append(sock)
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert api.ask("GET", "/readyz", user="admin") == (200, "ok")
+        assert api.ask("POST", CONFIGMAPS, {"metadata": {"name": "meanwhile"}})[0] == 201
+        each = (resident(api) - before) / count
+        print(f"{count} idle connections, {secure} of them TLS: {each:.1f} KiB each")
+        assert each < 100
+        for sock in (idle[0], idle[-1]):  # they are still there
+            sock.sendall(request)
+            assert sock.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def resident(api: ApiProcess) -> int:
+    """KiB of memory."""
+    found = re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{api.process.pid}/status").read_text())
+    assert found is not None
+    return int(found[1])

@@ -83,6 +83,22 @@ signer.close()
     assert run(text, folder) == ["-9", "-9", "True"]
 
 
+def test_it_can_be_there_before_it_is_asked(folder: Path) -> None:
+    text = """
+signer = signing.token_signer(sys.argv[1])
+for _ in range(3):
+    signer.prepare()
+gevent.sleep(0.1)
+child = signer._child
+print(child is not None, bool(signer.sign({})), signer._child is child)
+gevent.sleep(1)
+signer.prepare()
+gevent.sleep(1)
+print(signer._child)
+"""
+    assert run(text, folder) == ["True", "True", "True", "None"]
+
+
 def test_one_that_cannot_start_is_a_refusal(tmp_path: Path) -> None:
     text = """
 signer = signing.token_signer(sys.argv[1])

@@ -20,7 +20,7 @@ from mini8s.objects.errors import Expired
 from mini8s.objects.kinds import CONFIGMAPS, Obj
 from mini8s.registry.base import ListOptions, WatchEvent
 
-NAMES = st.sampled_from(["a", "b", "c", "d"])
+NAMES = st.sampled_from(["a", "b", "c"])
 DATA = st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from(["1", "2"]), max_size=2)
 LABELS = st.dictionaries(st.sampled_from(["tier", "zone"]), st.sampled_from(["x", "y"]), max_size=2)
 FINALIZERS = st.frozensets(st.sampled_from(["x.io/a", "x.io/b"]), max_size=2)
@@ -178,7 +178,7 @@ class Requests(RuleBasedStateMachine):
         data=DATA,
         labels=LABELS,
         finalizers=FINALIZERS,
-        version=st.sampled_from(["", "new", "old"]),
+        version=st.sampled_from(["", "new", "old", "wrong uid"]),
     )
     def update(
         self,
@@ -191,12 +191,14 @@ class Requests(RuleBasedStateMachine):
         old = self.things.get(name, Thing({}, {}))
         new = old.updated(data, labels, finalizers)
         body = new.body(name)
-        if version:
+        if version == "wrong uid":
+            body["metadata"]["uid"] = "another"
+        elif version:
             body["metadata"]["resourceVersion"] = str(old.version - (version == "old"))
         code = 200
         if name not in self.things:
             code = 404
-        elif version == "old":
+        elif version in {"old", "wrong uid"}:
             code = 409
         elif old.deleting and finalizers - old.finalizers:
             code = 422
@@ -329,6 +331,13 @@ class Requests(RuleBasedStateMachine):
         now = {name: thing for name, thing in self.things.items() if name >= first}
         self.turn(self.heard(200, "GET", url + token).json, copy.deepcopy(now), self.revision)
 
+    @precondition(lambda self: len(self.things) > 1)
+    @rule(name=NAMES, data=DATA)
+    def a_change_between_pages(self, name: str, data: dict[str, str]) -> None:
+        self.first_page(limit=1)
+        self.update(name=name, data=data, labels={}, finalizers=frozenset(), version="")
+        self.next_page(limit=3)
+
     def turn(self, listed: Obj, rest: dict[str, Thing], revision: int) -> None:
         shown = {item["metadata"]["name"]: read(item) for item in listed["items"]}
         names = sorted(rest)
@@ -414,5 +423,5 @@ def told(
 
 TestRequests = Requests.TestCase
 TestRequests.settings = settings(
-    max_examples=examples(25), stateful_step_count=30, deadline=None, derandomize=DEPTH == 1
+    max_examples=examples(80), stateful_step_count=30, deadline=None, derandomize=DEPTH == 1
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,6 +196,16 @@ def test_what_others_have_signed_is_nobodys(cluster: Cluster, accounts: ServiceA
             accounts.judge(tokens.sign(claims | changed), ())
     with pytest.raises(Refused, match="invalid bearer token"):
         accounts.judge("nonsense", ())
+
+
+def test_a_new_pod_announces_that_it_will_want_one() -> None:
+    told: list[str] = []
+    issuer = replace(tokens.issuer(), prepare=lambda: told.append("soon"))
+    cluster = Cluster(issuer=issuer)
+    cluster.create(PODS, pod("dry"), dry_run=True)
+    assert told == []
+    cluster.create(PODS, pod())
+    assert told == ["soon"]
 
 
 def test_no_more_is_remembered_than_fits(

@@ -308,3 +308,11 @@ def test_managed_fields_that_make_no_sense() -> None:
     assert apply.decode("nonsense") is None
     assert apply.decode([{"operation": "Apply", "fieldsV1": 7}]) is None
     assert apply.decode([]) == {}
+
+
+def test_the_last_label_goes_without_a_quarrel_over_the_map_that_held_it() -> None:
+    thing = Thing(CONFIGMAPS)
+    thing.update("bob", {"metadata": {"name": "a", "labels": {"tier": "x"}}})
+    thing.apply("ann", {"metadata": {"name": "a", "labels": {"tier": "y"}}}, force=True)
+    thing.apply("ann", {"metadata": {"name": "a"}})
+    assert not thing.obj["metadata"].get("labels")

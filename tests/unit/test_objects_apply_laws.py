@@ -130,6 +130,9 @@ def test_a_difference_is_the_other_way_round_backwards(old: Obj, new: Obj) -> No
     assert not difference(difference(stated(ROOT, old), stated(ROOT, new)), there.removed)
     assert not compare(ROOT, new, new).touched
     assert not intersection(there.added, there.removed)
+    assert not intersection(there.added, stated(ROOT, old))
+    assert not intersection(there.removed, stated(ROOT, new))
+    assert not difference(intersection(there.modified, stated(ROOT, new)), stated(ROOT, old))
     assert bool(there.touched) == (unordered(old) != unordered(new))
 
 

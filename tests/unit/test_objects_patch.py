@@ -115,7 +115,7 @@ def test_json_patch_examples(doc, op, result):
         {"op": "replace", "path": "/x", "value": 1},
         {"op": "replace", "path": "/l/-", "value": 1},
         {"op": "add", "path": "/x/y", "value": 1},
-        {"op": "add", "path": "/l/4", "value": 1},
+        {"op": "add", "path": "/l/3", "value": 1},
         {"op": "add", "path": "/l/01", "value": 1},
         {"op": "add", "path": "/l/-1", "value": 1},
         {"op": "add", "path": "/s/x", "value": 1},
@@ -123,15 +123,16 @@ def test_json_patch_examples(doc, op, result):
         {"op": "test", "path": "/s", "value": "t"},
         {"op": "move", "from": "/x", "path": "/y"},
         {"op": "move", "from": "/d", "path": "/d/e"},
+        {"op": "move", "from": "/m/0", "path": "/m/0/e"},
     ],
 )
 def test_what_a_document_cannot_take(op):
-    doc = {"l": [1, 2], "s": "s", "one": 1, "d": {}}
+    doc = {"l": [1, 2], "s": "s", "one": 1, "d": {}, "m": [{}, {}]}
     with pytest.raises(Invalid) as caught:
         json_patch(doc, [op])
     said = f"the server rejected our request due to an error in our request: {op['path']}: "
     assert caught.value.message.startswith(said) or "from" in op
-    assert doc == {"l": [1, 2], "s": "s", "one": 1, "d": {}}
+    assert doc == {"l": [1, 2], "s": "s", "one": 1, "d": {}, "m": [{}, {}]}
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,40 @@ def test_what_is_no_patch(patch):
         merge_pods(doc, patch)
 
 
-def test_a_directive_for_what_is_not_there_does_what_it_says():
+def test_a_directive_for_what_is_not_there_says_nothing():
+    """As upstream does from 1.30 on at the latest: what comes with it is dropped too."""
     doc = pod([{"name": "a"}])
     gone = {"spec": {"securityContext": {"$patch": "delete"}}}
     new = {"spec": {"securityContext": {"$patch": "replace", "runAsUser": 1}}}
     assert merge_pods(doc, gone) == doc
-    assert merge_pods(doc, new)["spec"]["securityContext"] == {"runAsUser": 1}
+    assert merge_pods(doc, new) == doc
+
+
+VALUES = st.lists(st.sampled_from(["a/a", "b/b", "c/c", "d/d"]), unique=True, min_size=1)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_lists_of_values_are_sets_that_keep_their_order(had, put, taken):
+    doc = {"metadata": {"name": "p", "finalizers": had}}
+    patch = {"metadata": {"finalizers": put, "$deleteFromPrimitiveList/finalizers": taken}}
+    merged = merge_pods(doc, {"metadata": {"finalizers": put}})["metadata"]["finalizers"]
+    assert set(merged) == {*had, *put}
+    assert len(merged) == len(set(merged))
+    assert [value for value in merged if value in put] == put
+    left = merge_pods(doc, patch)["metadata"]["finalizers"]
+    assert set(left) >= set(put) - set(taken)
+    del patch["metadata"]["finalizers"]
+    kept = merge_pods(doc, patch)["metadata"]["finalizers"]
+    assert kept == [value for value in had if value not in taken]
+
+
+def test_what_only_the_server_has_keeps_its_place():
+    doc = pod([{"name": name} for name in "abcd"])
+    wanted = {"spec": {"$setElementOrder/containers": [{"name": "d"}, {"name": "b"}]}}
+    assert [item["name"] for item in merge_pods(doc, wanted)["spec"]["containers"]] == ["a", "c", "d", "b"]
+
+
+def test_a_null_takes_away():
+    doc = {"metadata": {"name": "p", "labels": {"a": "b", "c": "d"}}, "spec": {"hostname": "h"}}
+    patch = {"metadata": {"labels": {"a": None, "z": None}}, "spec": {"hostname": None}}
+    assert merge_pods(doc, patch) == {"metadata": {"name": "p", "labels": {"c": "d"}}, "spec": {}}

@@ -116,7 +116,9 @@ def _differ_maps(field: Field, old: dict[str, Any], new: dict[str, Any]) -> _Nod
         if before == value:
             continue
         below = field.schema.field(name)
-        if before is not None:
+        if value is None:
+            parts.removed["f:" + name] = _extent(below, before, True) or LEAF
+        elif before is not None:
             parts.take("f:" + name, _differ(below, before, value))
         elif name in _ALWAYS_THERE and value and type(value) in {dict, list}:
             parts.take("f:" + name, _differ(below, type(value)(), value))

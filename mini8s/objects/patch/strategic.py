@@ -40,7 +40,7 @@ def _merge_map(original: Obj, patch: Obj, schema: Schema) -> Obj:
             continue
         if key.startswith(_DELETE):
             _delete_values(merged, key.removeprefix(_DELETE), value)
-        elif value is None or (_gone(value) and key not in merged):
+        elif value is None or (_directed(value) and key not in merged):
             merged.pop(key, None)
         else:
             merged[key] = _merge_value(merged.get(key), value, schema.field(key))
@@ -91,15 +91,16 @@ def _clean(value: Obj) -> Obj:
     return {key: item for key, item in value.items() if key != _PATCH}
 
 
-def _gone(value: Any) -> bool:
-    return isinstance(value, dict) and value.get(_PATCH) == "delete"
+def _directed(value: Any) -> bool:
+    """A map that says what to do with one that is there. Where there is none, upstream drops it."""
+    return isinstance(value, dict) and _PATCH in value
 
 
 def _new(value: Any) -> Any:
     """What the patch brings where nothing was: without nulls, directives and what is to be deleted. Upstream
     forgets some directives here, which its typed decoding then drops."""
     if isinstance(value, dict):
-        value = {key: item for key, item in value.items() if not _gone(item)}
+        value = {key: item for key, item in value.items() if not _directed(item)}
         return {
             key: _new(item) for key, item in value.items() if item is not None and not key.startswith("$")
         }
