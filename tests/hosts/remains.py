@@ -74,9 +74,11 @@ def _shims(folder: Path) -> Iterable[str]:
 
 
 def _groups(host: Host) -> Iterable[str]:
-    """Below the engine's own, which its first container makes and none takes away."""
+    """But for the engine's own and those of all pods and of a class of pods, which the first one makes and
+    none takes away."""
     for top in groups.below(host.place.host(host.number)):
-        yield from (folder for folder, _, _ in os.walk(top) if folder != str(top))
+        lasting = {top, top / "kubepods", top / "kubepods" / "burstable", top / "kubepods" / "besteffort"}
+        yield from (folder for folder, _, _ in os.walk(top) if Path(folder) not in lasting)
 
 
 def _folders(pods: Path) -> Iterable[Path]:

@@ -86,10 +86,10 @@ class Kernel:
             ipr.link("add", ifname=name, kind="veth", address=GATEWAY_MAC, mtu=mtu, peer=peer)
             index = _index(ipr, name)
             ipr.link("set", index=index, ifalias=_ALIAS + uid, state="up")
-        # a pod that reaches itself through a Service comes in and leaves by one link: no cause for a redirect
-        sysctl.switch(f"conf/{name}/send_redirects", 0)
-        _in_pod(pid, lambda pod: _plumb(pod, address))
-        with _using() as ipr:
+            # a pod that reaches itself through a Service comes in and leaves by one link: that is no cause
+            # for a redirect
+            sysctl.switch(f"conf/{name}/send_redirects", 0)
+            _in_pod(pid, lambda pod: _plumb(pod, address))
             # last: a link with a route is a pod that is ready
             ipr.route("replace", dst=address + "/32", oif=index, scope=_LINK_SCOPE, proto=_PROTOCOL)
 

@@ -60,9 +60,9 @@ class Pods:
         return len(held)
 
     def _attach(self, uid: str, pid: int) -> str:
-        present = self._kernel.address_in(pid)
-        if present and present == self.address(uid):
-            return present
+        held = self.address(uid)
+        if held and self._kernel.address_in(pid) == held:
+            return held
         known = self._known()
         with self._lock:
             address = self._addresses.take(uid, known)
