@@ -433,3 +433,11 @@ def older(case: Case, seconds: float) -> Case:
         for key, one in case.endings.items()
     }
     return replace(case, endings=endings)
+
+
+def test_a_failed_init_container_ends_the_pod_though_a_sidecar_has_ended_before() -> None:
+    state: dict[str, str | int] = {"s": 137, "i": 1}
+    case = Case({"a": {}}, {"s": SIDE, "i": {}}, state=state, spec={"restartPolicy": "Never"})
+    done = case.plan()
+    assert done.ended
+    assert not any(isinstance(action, StartContainer) for action in done.actions)

@@ -179,17 +179,19 @@ class View:
     @property
     def init(self) -> Init:
         """Once a container of the pod proper was made, the init phase is over, whatever became of its
-        records."""
+        records. It has failed with its container, whatever becomes of the sidecars before that one: they end
+        because of it."""
         if any(self.current(wanted) for wanted in self.containers):
             return Init.DONE
-        for wanted in self.init_containers:
-            if self.init_done(wanted):
-                continue
-            current = self.current(wanted)
-            if current and current.ended and not self.restarts(wanted, current):
-                return Init.FAILED
-            return Init.PENDING
-        return Init.DONE
+        if any(map(self._init_failed, self.init_containers)):
+            return Init.FAILED
+        return Init.DONE if all(map(self.init_done, self.init_containers)) else Init.PENDING
+
+    def _init_failed(self, wanted: Wanted) -> bool:
+        current = self.current(wanted)
+        if current is None or not current.ended or self.init_done(wanted):
+            return False
+        return not self.restarts(wanted, current)
 
     @property
     def finished(self) -> bool:
