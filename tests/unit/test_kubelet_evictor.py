@@ -15,9 +15,11 @@ from mini8s.agent.kubelet.disk_usage import Space, Taken
 from mini8s.agent.kubelet.evictor import Evictor, Surroundings
 from mini8s.agent.kubelet.host_usage import HostReading
 from mini8s.agent.kubelet.image_collector import ImageCollector
+from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.settings import KubeletSettings, parse
 from mini8s.agent.kubelet.storage import Filesystems, PodStorage, VolumeStorage
 from mini8s.agent.kubelet.usage import ContainerUsage, PodUsage, Snapshot
+from mini8s.agent.kubelet.view import Doom
 from mini8s.agent.runtime.base import RunningPod
 from mini8s.objects import conditions
 from mini8s.objects.kinds import Obj
@@ -164,6 +166,7 @@ def test_a_hard_eviction_gives_no_grace_and_is_waited_for(host: Host) -> None:
     assert host.agent.status("big")["phase"] == "Running"  # it has not ended yet
     assert host.look() == 1
     assert host.phases() == {"big": "Running", "small": "Running"}  # nobody else goes meanwhile
+    assert [said[0] for said in host.agent.events.said if said[2] == "Evicted"] == ["big"]
     host.agent.clock.step(2)
     for one in host.agent.worker.running():
         host.agent.sync(one.uid)
@@ -191,9 +194,11 @@ def test_old_records_go_for_the_disk_and_the_last_one_stays(host: Host) -> None:
         host.agent.runtime.end(host.agent.runtime.newest("c").id, 1)
         host.agent.clock.step(400)
         host.agent.sync(uid)
+    host.agent.runtime.end(host.agent.runtime.newest("c").id, 1)
+    host.agent.sync(uid)
     running = host.agent.runtime.pod(uid)
     assert running
-    assert [one.attempt for one in running.containers] == [2, 1]
+    assert [(one.attempt, one.state) for one in running.containers] == [(2, "exited"), (1, "exited")]
     host.free = 1000
     host.evictor.step()
     running = host.agent.runtime.pod(uid)
@@ -211,6 +216,19 @@ def test_a_volume_that_grew_beyond_its_size(host: Host) -> None:
     host.look()
     assert host.phases() == {"p": "Failed", "free": "Running"}
     assert host.agent.status("p")["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "1Ki". '
+
+
+def test_the_files_of_a_pod_that_has_ended_go_when_the_server_knows(host: Host) -> None:
+    uid = host.create("p", volumes=[{"name": "v", "emptyDir": {}}])
+    folder = PodFolder.of(host.folder, uid)
+    assert folder.volume("v").is_dir()
+    host.agent.worker.doom(uid, Doom("Evicted", "x"))
+    host.agent.worker.sync(uid)
+    assert folder.exists, "its last status was not written yet"
+    host.agent.statuses.write(uid)
+    host.agent.sync(uid)
+    assert not folder.exists
+    assert host.agent.status("p")["message"] == "x"
 
 
 def test_a_pod_that_comes_to_a_host_under_pressure_is_refused(host: Host) -> None:
