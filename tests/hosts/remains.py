@@ -74,10 +74,9 @@ def _shims(folder: Path) -> Iterable[str]:
 
 
 def _groups(host: Host) -> Iterable[str]:
-    """But for the engine's own and those of all pods and of a class of pods, which the first one makes and
-    none takes away."""
+    """But for the engine's own and that of all pods, which the first one makes and none takes away."""
     for top in groups.below(host.place.host(host.number)):
-        lasting = {top, top / "kubepods", top / "kubepods" / "burstable", top / "kubepods" / "besteffort"}
+        lasting = {top, top / "kubepods"}
         yield from (folder for folder, _, _ in os.walk(top) if Path(folder) not in lasting)
 
 
