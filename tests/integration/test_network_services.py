@@ -230,6 +230,7 @@ def test_a_restart_drops_nothing(web: Obj, hosts: list[SmallHost], pods: list[Po
 def test_a_flushed_table_comes_back(web: Obj, hosts: list[SmallHost], pods: list[Pod]) -> None:
     hosts[0].sh("nft", "delete", "table", "ip", "mini8s_proxy")
     hosts[0].proxy._checked = 0.0
+    hosts[0].proxy._wake.set()  # as if its time had come
     eventually(lambda: answered(pods[0], VIP, 80))
 
 
