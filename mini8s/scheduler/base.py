@@ -1,4 +1,4 @@
-"""What the scheduler decides on: nodes and pods as facts, parsed once, and the plugins' two contracts.
+"""What the scheduler decides on: nodes and pods as facts, parsed once, and the plugins' three contracts.
 
 Everything here is immutable. A `NodeState` with one more pod is a new `NodeState`, so that a decision can be
 tried, taken back and tested without a cluster.
@@ -11,18 +11,24 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mini8s.objects.kinds import Obj
+from mini8s.scheduler.terms import NO_RULES, Constraint, NamespaceLabels, PodRules
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """cpu in millicores, memory in bytes, pods as a count."""
+    """cpu in millicores, memory in bytes, pods as a count; all else by its name."""
 
     cpu: int = 0
     memory: int = 0
     pods: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+        others = self.others
+        if other.others:
+            names = self.others.keys() | other.others.keys()
+            others = {name: self.others.get(name, 0) + other.others.get(name, 0) for name in names}
+        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,20 @@ class PodFacts:
     scheduler: str = "default-scheduler"
     claim_names: Sequence[tuple[str, bool]] = ()  # and whether each is made for this pod
     claims: Sequence[ClaimFacts] = ()  # known only while the pod is being placed
+    labels: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
+    spread: tuple[Constraint, ...] = ()
+    attracted: PodRules = NO_RULES  # spec.affinity.podAffinity
+    repelled: PodRules = NO_RULES  # spec.affinity.podAntiAffinity
 
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def affine(self) -> bool:
+        """Whether it says anything of other pods than that they be spread."""
+        return bool(self.attracted or self.repelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,30 @@ class NodeState:
             owners,
             self.claims.union(f"{pod.namespace}/{name}" for name, _ in pod.claim_names),
         )
+
+
+def _unlabelled(_: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(slots=True)
+class Picture:
+    """Who is where, for the plugins that look at all nodes at once."""
+
+    namespaces: NamespaceLabels = _unlabelled
+    pods: dict[str, list[PodFacts]] = field(default_factory=dict)  # by node
+    affine: dict[str, list[PodFacts]] = field(default_factory=dict)  # those of them that mind others
+
+    def add(self, pod: PodFacts, node: str) -> None:
+        self.pods.setdefault(node, []).append(pod)
+        if pod.affine:
+            self.affine.setdefault(node, []).append(pod)
+
+    def on(self, node: str) -> Sequence[PodFacts]:
+        return self.pods.get(node, ())
+
+    def affine_on(self, node: str) -> Sequence[PodFacts]:
+        return self.affine.get(node, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +173,17 @@ class Score(Protocol):
     """How good a node is for a pod, from 0 to 100, among those that can run it."""
 
     def __call__(self, pod: PodFacts, nodes: Sequence[NodeState]) -> Sequence[float]: ...
+
+
+class View(Protocol):
+    """What a survey made of the whole picture for one pod: a filter and a score of its own."""
+
+    def why_not(self, node: NodeState) -> Sequence[str]: ...
+
+    def score(self, nodes: Sequence[NodeState]) -> Sequence[float]: ...
+
+
+class Survey(Protocol):
+    """Looks at all nodes once per pod; None, at no cost, when nobody states anything that it minds."""
+
+    def __call__(self, pod: PodFacts, nodes: Sequence[NodeState], picture: Picture) -> View | None: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -44,6 +44,7 @@ class Scheduler:
         self._rest, self._clock, self._stop, self._events = rest, clock, stop, recorder
         self._nodes = informers.of(kinds.NODES)
         self._pods = informers.of(kinds.PODS)
+        self._namespaces = informers.of(kinds.NAMESPACES)
         self._queue = Queue()
         self._reservations = Reservations(rest, informers, self._queue.cluster_changed)
         self._lock = threading.Lock()  # guards the two tables of placed pods, written by informer and binders
@@ -54,6 +55,7 @@ class Scheduler:
         self._worker = Worker("scheduler", self.step, stop)
         self._pods.subscribe(self._pod_changed)
         self._nodes.subscribe(self._node_changed)
+        self._namespaces.subscribe(self._namespace_changed)
 
     def start(self) -> None:
         """Call when the informers have synced."""
@@ -70,7 +72,7 @@ class Scheduler:
         self._queue.wait(self._clock.monotonic(), IDLE_SECONDS)
         due = self._queue.due(self._clock.monotonic())
         if due:
-            snapshot = Snapshot(self._nodes.cache.list(), self._counted())
+            snapshot = Snapshot(self._nodes.cache.list(), self._counted(), self._labels_of)
             bindings = [self._binders.submit(bind) for pod in due if (bind := self._decide(pod, snapshot))]
             for binding in bindings:
                 binding.result()
@@ -84,7 +86,7 @@ class Scheduler:
             pod = self._reservations.with_claims(pod)
             if reserved := self._reserved(pod, snapshot):
                 return reserved
-            decision = decide(pod, snapshot.nodes())
+            decision = decide(pod, snapshot.nodes(), snapshot.picture)
         except Exception:  # a pod that trips a plugin must not keep all others waiting
             log.exception("%s cannot be judged", pod.key)
             self._queue.failed(pod.key, self._clock.monotonic(), unschedulable=True)
@@ -195,9 +197,14 @@ class Scheduler:
     def _arrived(self, pod: Obj) -> None:
         facts = pod_facts(pod)
         with self._lock:
+            known = self._placed.get(facts.uid)
             self._placed[facts.uid] = facts
             self._assumed.pop(facts.uid, None)
         self._queue.forget(facts.key)
+        if known and known.labels != facts.labels:
+            self._queue.cluster_changed()
+        elif not known or known.deleting != facts.deleting:
+            self._queue.pods_moved()
 
     def _left(self, pod: Obj) -> None:
         with self._lock:
@@ -211,6 +218,15 @@ class Scheduler:
     def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
         if new is not None and (old is None or _matters(old) != _matters(new)):
             self._queue.cluster_changed()
+        elif new is None:
+            self._queue.pods_moved()  # a domain less may be evener
+
+    def _namespace_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None or old is None or meta.labels(old) != meta.labels(new):
+            self._queue.cluster_changed()
+
+    def _labels_of(self, namespace: str) -> Mapping[str, str]:
+        return meta.labels(self._namespaces.cache.get("", namespace) or {})
 
 
 def _matters(node: Obj) -> Obj:

@@ -6,18 +6,22 @@ from collections.abc import Iterable
 
 from mini8s.objects import claims, meta, pods, quantity
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.base import HostPort, NodeState, PodFacts, Resources
+from mini8s.scheduler.base import HostPort, NodeState, Picture, PodFacts, Resources
+from mini8s.scheduler.terms import NamespaceLabels, constraints, rules
+
+_APART = frozenset({"cpu", "memory", "pods"})  # resources with a field of their own
 
 
 def pod_facts(pod: Obj) -> PodFacts:
     spec = pod.get("spec") or {}
     cpu, memory = pods.requests(spec)
+    others = {name: pods.needed(spec, "requests", name) for name in _requested(spec) - _APART}
     owner = meta.controller_ref(pod) or {}
     return PodFacts(
         namespace=meta.namespace(pod),
         name=meta.name(pod),
         uid=meta.uid(pod),
-        requests=Resources(cpu, memory, 1),
+        requests=Resources(cpu, memory, 1, others),
         node_name=pods.node_name(pod),
         owner=owner.get("uid", ""),
         priority=spec.get("priority") or 0,
@@ -27,6 +31,11 @@ def pod_facts(pod: Obj) -> PodFacts:
         host_ports=frozenset(_host_ports(spec)),
         scheduler=spec.get("schedulerName") or "default-scheduler",
         claim_names=tuple(claims.of_pod(pod)) if spec.get("volumes") else (),
+        labels=meta.labels(pod),
+        deleting=meta.deleting(pod),
+        spread=constraints(pod) if spec.get("topologySpreadConstraints") else (),
+        attracted=rules(pod, "podAffinity"),
+        repelled=rules(pod, "podAntiAffinity"),
     )
 
 
@@ -43,6 +52,7 @@ def node_state(node: Obj) -> NodeState:
             quantity.milli(room.get("cpu", 0)),
             quantity.value(room.get("memory", 0)),
             quantity.value(room.get("pods", 0)),
+            {name: quantity.value(amount) for name, amount in room.items() if name not in _APART},
         ),
     )
 
@@ -50,7 +60,10 @@ def node_state(node: Obj) -> NodeState:
 class Snapshot:
     """All nodes with all that counts against them at one moment; `place` is the only change it knows."""
 
-    def __init__(self, nodes: Iterable[Obj], placed: Iterable[PodFacts]) -> None:
+    def __init__(
+        self, nodes: Iterable[Obj], placed: Iterable[PodFacts], namespaces: NamespaceLabels | None = None
+    ) -> None:
+        self.picture = Picture(namespaces) if namespaces else Picture()
         self._nodes = {state.name: state for state in map(node_state, nodes)}
         for pod in placed:
             self.place(pod, pod.node_name)
@@ -68,6 +81,13 @@ class Snapshot:
         """Count the pod against the node; a node that is gone counts nothing."""
         if node in self._nodes:
             self._nodes[node] = self._nodes[node].with_pod(pod)
+            self.picture.add(pod, node)
+
+
+def _requested(spec: Obj) -> set[str]:
+    every = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    stated = [(item.get("resources") or {}).get("requests") or {} for item in every]
+    return {name for amounts in (*stated, spec.get("overhead") or {}) for name in amounts}
 
 
 def _host_ports(spec: Obj) -> Iterable[HostPort]:

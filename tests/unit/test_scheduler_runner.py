@@ -12,7 +12,7 @@ from mini8s.objects import kinds
 from mini8s.objects.errors import Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
 from mini8s.scheduler import runner
-from mini8s.scheduler.base import NodeState, Placed, PodFacts, Refused
+from mini8s.scheduler.base import NodeState, Picture, Placed, PodFacts, Refused
 from mini8s.scheduler.decide import decide as decide_well
 from mini8s.scheduler.runner import Scheduler
 from mini8s.scheduler.snapshot import pod_facts
@@ -159,10 +159,10 @@ def test_pods_of_another_scheduler_are_left_alone(world: World) -> None:
 def test_a_pod_that_trips_a_plugin_keeps_no_other_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decide(pod: PodFacts, nodes: Iterable[NodeState]) -> Placed | Refused:
+    def decide(pod: PodFacts, nodes: Iterable[NodeState], picture: Picture) -> Placed | Refused:
         if pod.name == "odd":
             raise KeyError("operator")
-        return decide_well(pod, nodes)
+        return decide_well(pod, nodes, picture)
 
     monkeypatch.setattr(runner, "decide", decide)
     world.node("a")
@@ -186,5 +186,22 @@ def test_a_gated_pod_waits_for_its_gates(world: World) -> None:
     world.cycle()
     assert (world.where("web"), world.events.said) == ("", [])
     world.api.patch(kinds.PODS, "default", "web", {"spec": {"schedulingGates": None}})
+    world.cycle()
+    assert world.where("web") == "a"
+
+
+def test_a_pod_that_minds_others_is_tried_again_when_one_comes(world: World) -> None:
+    world.node("a", cpu="4")
+    term = {"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "kubernetes.io/hostname"}
+    node = world.api.get(kinds.NODES, "", "a")
+    node["metadata"]["labels"] = {"kubernetes.io/hostname": "a"}
+    world.api.update(kinds.NODES, node)
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    world.pod("web", affinity=affinity)
+    world.cycle()
+    assert "didn't match pod affinity rules" in world.events.said[-1]
+    metadata = {"namespace": "default", "name": "db", "labels": {"app": "db"}}
+    world.api.create(kinds.PODS, {"metadata": metadata, "spec": {"containers": [], "nodeName": "a"}})
+    world.clock.step(2.0)
     world.cycle()
     assert world.where("web") == "a"

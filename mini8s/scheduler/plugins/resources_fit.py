@@ -17,4 +17,7 @@ def resources_fit(pod: PodFacts, node: NodeState) -> Sequence[str]:
         reasons.append("Insufficient cpu")
     if pod.requests.memory and total.memory > room.memory:
         reasons.append("Insufficient memory")
+    for name, amount in sorted(pod.requests.others.items()):
+        if amount and total.others[name] > room.others.get(name, 0):
+            reasons.append(f"Insufficient {name}")
     return reasons
