@@ -60,3 +60,11 @@ def slice_of(owner: Obj, endpoints: Iterable[Obj], *ports: Obj, suffix: str = "x
         "endpoints": list(endpoints),
         "ports": list(ports),
     }
+
+
+def pod_with_ports(name: str, address: str, *ports: Obj, **spec: Any) -> Obj:
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"nodeName": "h1", "containers": [{"name": "main", "ports": list(ports)}], **spec},
+        "status": {"phase": "Running", "podIP": address},
+    }

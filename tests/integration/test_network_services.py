@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES, Obj
-from tests.fakes.network_objects import endpoint, port, service, slice_of
+from mini8s.objects.kinds import ENDPOINTSLICES, PODS, SERVICES, Obj
+from tests.fakes.network_objects import endpoint, pod_with_ports, port, service, slice_of
 from tests.integration.small_hosts import DNS, OUTSIDE, Place, Pod, SmallHost, eventually, small_hosts
 
 VIP = "10.43.0.100"
@@ -133,6 +133,36 @@ def test_local_policy_keeps_the_clients_address(hosts: list[SmallHost], pods: li
     assert outside.tcp(hosts[0].address, 30081) == ("a", OUTSIDE)
     with pytest.raises(TimeoutError):
         outside.tcp(hosts[1].address, 30081, timeout=0.3)
+
+
+def test_a_host_port_leads_to_its_pod(hosts: list[SmallHost], pods: list[Pod]) -> None:
+    node, outside, port = hosts[0], hosts[0].outside, {"containerPort": 8080}
+    ports = (
+        port | {"hostPort": 8000},
+        port | {"hostPort": 8000, "protocol": "UDP"},
+        port | {"hostPort": 8001, "hostIP": node.address},
+        port | {"hostPort": 7000, "hostIP": OUTSIDE},  # somebody else's address is nobody's to take
+    )
+    node.informers.put(PODS, pod_with_ports("a", pods[0].address, *ports))
+    settled(*hosts)
+    for number in (8000, 8001):
+        assert outside.tcp(node.address, number) == ("a", OUTSIDE)
+        assert hosts[1].tcp(node.address, number)[0] == "a"
+        assert node.tcp(node.address, number)[0] == "a"
+        assert pods[1].tcp(node.address, number)[0] == "a"
+        assert pods[0].tcp(node.address, number)[0] == "a"
+    assert outside.udp(node.address, 8000)[0] == "a"
+    assert outside.do(_accept_one, lambda: pods[1].do(_connect, OUTSIDE, 7000)) == node.address
+    node.restart()
+    assert outside.tcp(node.address, 8000) == ("a", OUTSIDE)
+    node.informers.put(PODS, pod_with_ports("a", pods[1].address, *ports))
+    settled(*hosts)
+    assert outside.tcp(node.address, 8000) == ("b", OUTSIDE)
+    assert outside.udp(node.address, 8000)[0] == "b"
+    node.informers.remove(PODS, pod_with_ports("a", ""))
+    settled(*hosts)
+    with pytest.raises(ConnectionRefusedError):
+        outside.tcp(node.address, 8000)
 
 
 def test_affinity_survives_a_change_and_ends_with_its_endpoint(

@@ -18,6 +18,7 @@ from mini8s.agent.proxy.layout import (
     FRONTS,
     GROUP_MASK,
     HAIRPINS,
+    HOST_FRONTS,
     KEEP_CLIENT,
     NODE_PORTS,
     REJECT,
@@ -26,7 +27,7 @@ from mini8s.agent.proxy.layout import (
 )
 from mini8s.agent.proxy.plan import Book, Flow, Round, seat
 from mini8s.objects.kinds import Obj
-from tests.fakes.network_objects import endpoint, port, service, slice_of
+from tests.fakes.network_objects import endpoint, pod_with_ports, port, service, slice_of
 
 VIP = "10.43.0.100"
 
@@ -49,7 +50,9 @@ def packet(
     if data is None and to.startswith("10.43."):
         return Verdict("rejected")
     if data is None and to.startswith("10.99."):
-        data = elements.get((NODE_PORTS, (protocol, number)))
+        data = elements.get((HOST_FRONTS, (to, protocol, number))) or elements.get(
+            (NODE_PORTS, (protocol, number))
+        )
     if data is None:
         return Verdict("passes")
     mark = int(data[0])
@@ -285,3 +288,37 @@ def test_any_history_ends_where_its_last_state_would_begin(states: list[dict[str
         used = Counter(mark[0] & GROUP_MASK for (name, _), mark in kernel.items() if name == FRONTS)
         used.pop(0, None)
         assert all(count == 1 for count in used.values())
+
+
+def test_a_host_port_goes_to_its_pod_and_keeps_the_client() -> None:
+    pod = pod_with_ports(
+        "web",
+        "10.42.1.1",
+        {"containerPort": 80, "hostPort": 8080, "protocol": "TCP"},
+        {"containerPort": 81, "hostPort": 8081, "hostIP": "10.99.0.11"},
+        {"containerPort": 53, "hostPort": 8080, "protocol": "UDP", "hostIP": "0.0.0.0"},
+        {"containerPort": 9},
+    )
+    book = Book()
+    book.change({"pod:default/web": model.pod_service(pod)})
+    assert packet(book.elements, "10.99.0.12", 8080) == sent(("10.42.1.1", 80))
+    assert packet(book.elements, "10.99.0.12", 8080, protocol="udp") == sent(("10.42.1.1", 53))
+    assert packet(book.elements, "10.99.0.11", 8081) == sent(("10.42.1.1", 81))
+    assert packet(book.elements, "10.99.0.12", 8081) == Verdict("passes")
+    assert packet(book.elements, "1.2.3.4", 8080) == Verdict("passes")
+    assert (HAIRPINS, ("10.42.1.1", "10.42.1.1")) in book.elements
+    delta = book.change({"pod:default/web": None})
+    assert not book.elements
+    assert delta.stale == {Flow("udp", "", 8080, ("10.42.1.1", 53))}
+
+
+def test_pods_whose_host_ports_are_not_programmed() -> None:
+    ports = {"containerPort": 80, "hostPort": 80}
+    assert model.pod_service(pod_with_ports("web", "", ports)) is None
+    assert model.pod_service(pod_with_ports("web", "10.99.0.11", ports, hostNetwork=True)) is None
+    ended = pod_with_ports("web", "10.42.1.1", ports)
+    ended["status"]["phase"] = "Failed"
+    assert model.pod_service(ended) is None
+    sidecar = {"name": "side", "restartPolicy": "Always", "ports": [ports]}
+    assert model.pod_service(pod_with_ports("web", "10.42.1.1", initContainers=[sidecar]))
+    assert not model.pod_service(pod_with_ports("web", "10.42.1.1", initContainers=[{"ports": [ports]}]))

@@ -6,11 +6,11 @@ import pytest
 
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy.runner import Proxy
-from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES
+from mini8s.objects.kinds import ENDPOINTSLICES, PODS, SERVICES
 from mini8s.util.workers import Stop
 from tests.fakes.informers import FakeInformers
 from tests.fakes.kernel import FakeKernel
-from tests.fakes.network_objects import endpoint, port, service, slice_of
+from tests.fakes.network_objects import endpoint, pod_with_ports, port, service, slice_of
 
 WEB = service("web", "10.43.0.100", port(80))
 
@@ -26,6 +26,7 @@ def proxy(informers: FakeInformers, kernel: FakeKernel) -> Proxy:
     )
     made._services.subscribe(made._service_changed)
     made._slices.subscribe(made._slice_changed)
+    made._pods.subscribe(made._pod_changed)
     return made
 
 
@@ -40,7 +41,7 @@ def test_the_first_round_replaces_and_the_next_change_little() -> None:
     made.step()
     assert len(kernel.elements) == 2
     assert kernel.calls == ["replace", "change"]
-    assert made.sentence == "1 Services with 1 fronts and 1 endpoints are programmed"
+    assert made.sentence == "1 Services or pods with 1 fronts and 1 endpoints are programmed"
     assert made.metrics()["rounds"] == 2
 
 
@@ -75,3 +76,23 @@ def test_nothing_is_programmed_before_the_picture_is_complete() -> None:
     made = proxy(FakeInformers(synced=False), kernel)
     made.step()
     assert kernel.calls == []
+
+
+def test_a_pods_host_port_comes_and_goes_with_the_pod() -> None:
+    informers, kernel = FakeInformers(), FakeKernel()
+    old = pod_with_ports("web", "10.42.1.1", {"containerPort": 80, "hostPort": 8080})
+    informers.put(PODS, old)
+    made = proxy(informers, kernel)
+    made.step()
+    assert {place[0] for place in kernel.elements} == {"np", "eps", "hp"}
+    new = pod_with_ports("web-2", "10.42.1.2", {"containerPort": 80, "hostPort": 8080})
+    informers.put(PODS, new)
+    made.step()
+    informers.put(PODS, old | {"status": {"phase": "Succeeded", "podIP": "10.42.1.1"}})
+    made.step()
+    made.step()
+    assert ("10.42.1.2", 80) in kernel.elements.values()
+    assert ("np", ("tcp", 8080)) in kernel.elements
+    informers.remove(PODS, new)
+    made.step()
+    assert kernel.elements == {}

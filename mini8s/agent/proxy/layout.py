@@ -31,6 +31,7 @@ REJECT = 0
 MOST_ENDPOINTS = 0x1FE  # of one group: what the class has room for
 
 FRONTS, NODE_PORTS, ENDPOINTS, HAIRPINS, LEARNED = "fe", "np", "eps", "hp", "aff"
+HOST_FRONTS = "ha"  # host ports of one address, which counts only while it is this host's
 
 Value = str | int
 Values = tuple[Value, ...]
@@ -85,6 +86,7 @@ class Map:
 
 MAPS: Mapping[str, Map] = {
     FRONTS: Map((ADDRESS, PROTOCOL, PORT), (MARK,)),
+    HOST_FRONTS: Map((ADDRESS, PROTOCOL, PORT), (MARK,)),
     NODE_PORTS: Map((PROTOCOL, PORT), (MARK,)),
     ENDPOINTS: Map((MARK, NUMBER), (ADDRESS, PORT)),
     HAIRPINS: Map((ADDRESS, ADDRESS)),

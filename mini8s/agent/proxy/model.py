@@ -1,8 +1,8 @@
-"""Services and EndpointSlices as typed facts. PURE, and tolerant as `facts` says."""
+"""Services, EndpointSlices and pods with host ports as typed facts. PURE, and tolerant as `facts` says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,19 @@ from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items
 from mini8s.agent.proxy.layout import PROTOCOLS, Slot
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
+from mini8s.objects.pods import is_terminal
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One port of a Service; `node` is 0 when it has no node port."""
+    """One port of a Service; `node` is 0 when it has no node port, `host` the only address of this host that
+    the node port is answered on, empty for all of them."""
 
     name: str
     protocol: str
     number: int
     node: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,41 @@ def service(obj: Obj, slices: Iterable[Obj], node: str) -> Service | None:
         internal_local=spec.get("internalTrafficPolicy") == "Local",
         external_local=spec.get("externalTrafficPolicy") == "Local",
     )
+
+
+def has_host_ports(pod: Obj) -> bool:
+    return any(True for _ in _host_ports(pod))
+
+
+def pod_service(pod: Obj) -> Service | None:
+    """A pod's host ports, as node ports with one endpoint that keep the client's address, which is what the
+    CNI's portmap does; None when the pod has none, has no address yet, or has ended."""
+    address = (pod.get("status") or {}).get("podIP")
+    found = dict(_host_ports(pod))
+    if not found or is_terminal(pod) or not is_ipv4(address):
+        return None
+    return Service(
+        key=meta.key(pod),
+        addresses=(),
+        external=(),
+        ports=tuple(found),
+        endpoints=tuple((Endpoint((str(address), target), local=True),) for target in found.values()),
+        external_local=True,
+    )
+
+
+def _host_ports(pod: Obj) -> Iterator[tuple[Port, int]]:
+    """Each with the container's port. A pod in the host's network has its ports there anyway."""
+    spec = pod.get("spec") or {}
+    sidecars = [one for one in items(spec.get("initContainers")) if one.get("restartPolicy") == "Always"]
+    for container in [] if spec.get("hostNetwork") else items(spec.get("containers")) + sidecars:
+        for obj in items(container.get("ports")):
+            number, target = obj.get("hostPort"), obj.get("containerPort")
+            protocol, host = str(obj.get("protocol") or "TCP").lower(), str(obj.get("hostIP") or "0.0.0.0")
+            if protocol in PROTOCOLS and _is_port(number) and _is_port(target) and is_ipv4(host):
+                host = "" if host == "0.0.0.0" else host
+                front = int(number or 0)
+                yield Port(f"{host}:{front}", protocol, front, front, host), int(target or 0)
 
 
 def _external_addresses(obj: Obj) -> list[str]:

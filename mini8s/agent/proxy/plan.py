@@ -20,6 +20,7 @@ from mini8s.agent.proxy.layout import (
     GROUP_SHIFT,
     GROUPS,
     HAIRPINS,
+    HOST_FRONTS,
     MOST_ENDPOINTS,
     NODE_PORTS,
     REJECT,
@@ -218,7 +219,10 @@ class _Draft:
                 self._front((FRONTS, (address, port.protocol, port.number)), port, endpoints, inside=True)
             for address in service.external:
                 self._front((FRONTS, (address, port.protocol, port.number)), port, endpoints, inside=False)
-            if port.node:
+            if port.host:
+                place = (HOST_FRONTS, (port.host, port.protocol, port.node))
+                self._front(place, port, endpoints, inside=False)
+            elif port.node:
                 self._front((NODE_PORTS, (port.protocol, port.node)), port, endpoints, inside=False)
         return Programmed(self._groups, self._elements, frozenset(self._flows))
 
@@ -234,7 +238,7 @@ class _Draft:
             number = mark(0, DROP if _serving(endpoints) else REJECT)
         self._elements[place] = (number,)
         if port.protocol == "udp":
-            address = str(place[1][0]) if place[0] == FRONTS else ""
+            address = "" if place[0] == NODE_PORTS else str(place[1][0])
             front = int(place[1][-1])
             self._flows |= {Flow("udp", address, front, slot) for slot in (group.slots if group else ())}
 

@@ -1,4 +1,5 @@
-"""The proxy's loop: informers say which Services changed, a round plans them and programs the kernel.
+"""The proxy's loop: informers say which Services (and pods of this host with
+host ports, which are programmed like Services) changed, a round plans them and programs the kernel.
 
 Changes that come while a round runs are the next round's. The first round, and the first after a failure,
 replaces all that the kernel holds; connections that exist live in the kernel's connection table and don't
@@ -15,24 +16,25 @@ from collections.abc import Mapping
 from mini8s.agent.network.facts import BY_SERVICE, by_service
 from mini8s.agent.proxy import model
 from mini8s.agent.proxy.base import Kernel
-from mini8s.agent.proxy.layout import ENDPOINTS, FRONTS, NODE_PORTS
+from mini8s.agent.proxy.layout import ENDPOINTS, FRONTS, HOST_FRONTS, NODE_PORTS
 from mini8s.agent.proxy.plan import Book
 from mini8s.agent.proxy.table import Table
 from mini8s.client.informer import Informers
 from mini8s.objects import meta
-from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES, Obj
+from mini8s.objects.kinds import ENDPOINTSLICES, PODS, SERVICES, Obj
 from mini8s.util.backoff import Backoff
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
+POD = "pod:"  # what the key of a pod begins with in the book; no namespace has a colon
 SYNC_SECONDS = 0.5
 CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
 
 
 class Proxy:
-    """Keeps Services' addresses and ports true on this host."""
+    """Keeps Services' addresses and ports, and pods' host ports, true on this host."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class Proxy:
         self._kernel = kernel or Table(service_cidr, cluster_cidr)
         self._services = informers.of(SERVICES)
         self._slices = informers.of(ENDPOINTSLICES, indexers={BY_SERVICE: by_service})
+        self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}")
         self._book: Book | None = None  # None: what the kernel holds is unknown
         self._lock = threading.Lock()  # guards the set of changed Services
         self._changed: set[str] = set()
@@ -67,6 +70,7 @@ class Proxy:
     def start(self) -> None:
         self._services.subscribe(self._service_changed)
         self._slices.subscribe(self._slice_changed)
+        self._pods.subscribe(self._pod_changed)
         self._started = True
         self._worker.start()
 
@@ -83,7 +87,8 @@ class Proxy:
 
     def step(self) -> float | None:
         """Wait for changes, then one round."""
-        if not all(informer.synced.wait(SYNC_SECONDS) for informer in (self._services, self._slices)):
+        informers = (self._services, self._slices, self._pods)
+        if not all(informer.synced.wait(SYNC_SECONDS) for informer in informers):
             return None
         if self._book is not None:
             self._wake.wait(CHECK_SECONDS)
@@ -104,8 +109,9 @@ class Proxy:
 
     def _replace(self) -> None:
         book = Book()
-        wanted = {key: self._wanted(key) for key in map(meta.key, self._services.cache.list())}
-        delta = book.change(wanted)
+        keys = [meta.key(obj) for obj in self._services.cache.list()]
+        keys += [_pod_key(pod) for pod in self._pods.cache.list() if model.has_host_ports(pod)]
+        delta = book.change({key: self._wanted(key) for key in keys})
         self._kernel.replace(book.elements, delta.largest)
         self._kernel.forget_others(book.flows)
         self._book, self._checked = book, time.monotonic()
@@ -141,7 +147,10 @@ class Proxy:
             self._book = None
 
     def _wanted(self, key: str) -> model.Service | None:
-        namespace, _, name = key.partition("/")
+        namespace, _, name = key.removeprefix(POD).partition("/")
+        if key.startswith(POD):
+            pod = self._pods.cache.get(namespace, name)
+            return model.pod_service(pod) if pod else None
         obj = self._services.cache.get(namespace, name)
         if obj is None:
             return None
@@ -164,12 +173,23 @@ class Proxy:
     def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._mark({owner for obj in (old, new) if obj for owner in by_service(obj)})
 
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        keys = {_pod_key(pod) for pod in (old, new) if pod and model.has_host_ports(pod)}
+        if keys:
+            self._mark(keys)
+
+
+def _pod_key(pod: Obj) -> str:
+    return POD + meta.key(pod)
+
 
 def summary(book: Book) -> str:
     """What is programmed, as one sentence."""
-    fronts = book.size[FRONTS] + book.size[NODE_PORTS]
+    fronts = book.size[FRONTS] + book.size[HOST_FRONTS] + book.size[NODE_PORTS]
     endpoints = book.size[ENDPOINTS]
-    text = f"{len(book.services)} Services with {fronts} fronts and {endpoints} endpoints are programmed"
+    text = (
+        f"{len(book.services)} Services or pods with {fronts} fronts and {endpoints} endpoints are programmed"
+    )
     if book.waiting:
-        text += f"; {len(book.waiting)} addresses or ports are wanted by more than one Service"
+        text += f"; {len(book.waiting)} addresses or ports are wanted by more than one of them"
     return text

@@ -6,7 +6,8 @@ And a first packet that slips through all the same must not leave un-NATed, beca
 then swallow the retransmissions for minutes: the `leak` chains drop it, its retransmission finds the front.
 
 The cluster's DNS address is inside the service CIDR but local to every host: `fib` keeps local addresses out
-of reject and drop, also when a Service without endpoints bears it.
+of reject and drop, also when a Service without endpoints bears it. A pod's host port on an address (`ha`)
+asks `fib`, too: a pod may name any address, and must not get what this host sends to somebody else's.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ table ip {table}
 delete table ip {table}
 table ip {table} {{
   map fe  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
+  map ha  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
   map np  {{ type inet_proto . inet_service : mark; }}
   map eps {{ typeof meta mark . numgen random mod 65536 : ip daddr . th dport; }}
   map aff {{ type mark . ipv4_addr : ipv4_addr . inet_service; flags dynamic,timeout; size 1000000; timeout {seconds}s; }}
@@ -43,6 +45,7 @@ table ip {table} {{
     meta mark set ip daddr . meta l4proto . th dport map @fe meta mark & 0x3ff vmap @cls
     meta mark set ip daddr . meta l4proto . th dport map @fe meta mark & 0x3ff vmap @cls
     ip daddr {service_cidr} {ports} fib daddr type != local goto rej
+    fib daddr type local ip daddr != 127.0.0.0/8 meta mark set ip daddr . meta l4proto . th dport map @ha meta mark & 0x3ff vmap @cls
     fib daddr type local ip daddr != 127.0.0.0/8 meta mark set meta l4proto . th dport map @np meta mark & 0x3ff vmap @cls
   }}
   chain pre {{ type nat hook prerouting priority dstnat; jump lb
