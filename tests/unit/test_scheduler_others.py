@@ -20,6 +20,7 @@ from mini8s.scheduler.snapshot import Snapshot, pod_facts
 REQUIRED, PREFERRED = (f"{way}DuringSchedulingIgnoredDuringExecution" for way in ("required", "preferred"))
 NAMESPACES = {"default": {"team": "x"}, "other": {"team": "y"}}
 WEB = {"matchLabels": {"app": "web"}}
+ALL = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
 
 
 def node(name: str, zone: str = "", room: Mapping[str, str] | None = None) -> Obj:
@@ -75,7 +76,11 @@ LEAVING["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
             pod("p", **even(minDomains=3)),
             [UNEVEN, UNEVEN, UNLABELLED],
         ),
-        ([pod("x", app="db", on="a")], pod("p", **even(matchLabelKeys=["app"])), ["", "", UNLABELLED]),
+        (
+            [pod("x", "db", on="a")],
+            pod("p", **even(labelSelector=ALL, matchLabelKeys=["app"])),
+            ["", "", UNLABELLED],
+        ),
         (
             [pod("x", on="a")],
             pod("p", nodeSelector={"host": "a"}, **even()),
