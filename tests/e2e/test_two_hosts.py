@@ -120,6 +120,35 @@ def test_the_service_leads_to_pods_on_either_host_from_either_host(pair: Cluster
             assert reaches_all(pair, f"{host.ip}:{NODE_PORT}", names, on=number)
 
 
+def test_a_host_port_leads_to_the_pod_that_has_it_now(pair: Cluster) -> None:
+    address = pair.hosts[1].ip
+    for name in ("first", "second"):
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {
+                "nodeName": "h1",
+                "terminationGracePeriodSeconds": 1,
+                "containers": [
+                    {
+                        "name": "web",
+                        "image": "mini8s-hello:v1",
+                        "ports": [{"containerPort": 8080, "hostPort": 8000}],
+                    }
+                ],
+            },
+        }
+        pair.kubectl("apply", "--filename=-", stdin=json.dumps(pod))
+        pair.kubectl("wait", "pod", name, "--for=condition=Ready", "--timeout=30s")
+        for host in (1, 2):
+            said = pair.hosts[host].run(
+                "curl", "--silent", "--retry", "5", "--retry-connrefused", f"http://{address}:8000/"
+            )
+            assert f"from {name}" in said
+        pair.kubectl("delete", "pod", name)
+
+
 def test_a_pod_finds_the_service_by_name(pair: Cluster, tmp_path: Path) -> None:
     """Through the search domains; its address leads to pods on both hosts, the asking one among them."""
     address, names = vip(pair), {pod["metadata"]["name"] for pod in pods(pair)}
