@@ -32,7 +32,9 @@ from mini8s.wire.codec import decode_json
 _TEXT = "text/plain"
 _PIECE = 65536  # bytes read from the node at a time
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-_LEAST = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
+_NOT_NEGATIVE, _POSITIVE = (0, "must be greater than or equal to 0"), (1, "must be greater than 0")
+_LEAST = {"tailLines": _NOT_NEGATIVE, "limitBytes": _POSITIVE, "sinceSeconds": _POSITIVE}
+_STREAMS = ("All", "Stderr", "Stdout")  # KEP-3288
 _NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _FLAGS = ("follow", "previous", "timestamps")
 
@@ -66,14 +68,14 @@ def options(said: Mapping[str, str], name: str) -> dict[str, str]:
     """The query for the node, checked. Raises Invalid."""
     causes = []
     query = {key: "true" for key in _FLAGS if said.get(key, "false").lower() not in {"false", "0"}}
-    for key, least in _LEAST.items():
+    for key, (least, rule) in _LEAST.items():
         text = said.get(key, "")
         if not text:
             continue
         if not _NUMBER.fullmatch(text):
             raise BadRequest(f'{key}: strconv.ParseInt: parsing "{text}": invalid syntax')
         if int(text) < least:
-            causes.append(Cause(key, f"Invalid value: {text}: must be greater than or equal to {least}"))
+            causes.append(Cause(key, f"Invalid value: {text}: {rule}"))
         query[key] = text
     if said.get("sinceTime"):
         query["sinceTime"] = said["sinceTime"]
@@ -85,12 +87,28 @@ def options(said: Mapping[str, str], name: str) -> dict[str, str]:
                     "FieldValueForbidden",
                 )
             )
+    causes += _stream_causes(said)
+    if said.get("stream"):
+        query["stream"] = said["stream"]
     if causes:
         listed = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
         raise Invalid(
             f'PodLogOptions "{name}" is invalid: {listed}', causes=causes, kind="PodLogOptions", name=name
         )
     return query
+
+
+def _stream_causes(said: Mapping[str, str]) -> list[Cause]:
+    """The rules of KEP-3288: the last lines of one stream can't be told from a log that mixes both."""
+    wanted, causes = said.get("stream") or "All", []
+    if wanted not in _STREAMS:
+        listed = ", ".join(f'"{one}"' for one in _STREAMS)
+        message = f'Unsupported value: "{wanted}": supported values: {listed}'
+        causes.append(Cause("stream", message, "FieldValueNotSupported"))
+    if wanted != "All" and said.get("tailLines"):
+        message = "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"
+        causes.append(Cause("", message, "FieldValueForbidden"))
+    return causes
 
 
 def choose_container(pod: Obj, wanted: str) -> str:

@@ -358,6 +358,20 @@ def test_images_from_a_file(place: Place) -> None:
         place.runtime.load(__file__)
 
 
+def test_a_long_line_on_docker(engine: Place) -> None:
+    """The engine keeps it in many pieces; it comes out whole and stamped once."""
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    script = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end"
+    made = engine.runtime.create_container(box.id, container(uid, "sh", "-c", script))
+    engine.runtime.start_container(made)
+    said = b"".join(engine.runtime.logs(made, follow=True, timestamps=True))
+    stamp, _, line = said.partition(b"\n")[0].partition(b" ")
+    assert (stamp[:2], line == b"x" * 3_000_000) == (b"20", True)
+    assert said.endswith(b" end\n")
+    _remove(engine, uid)
+
+
 def test_output_on_docker(engine: Place) -> None:
     uid = engine.uid()
     box = engine.runtime.create_sandbox(sandbox(uid))
@@ -372,6 +386,8 @@ def test_output_on_docker(engine: Place) -> None:
     stamped = b"".join(engine.runtime.logs(made, tail=1, timestamps=True))
     assert stamped.startswith(b"20")
     assert stamped.endswith(b" three\n")
+    assert b"".join(engine.runtime.logs(made, stderr=False)) == b"one\nthree\n"
+    assert b"".join(engine.runtime.logs(made, stdout=False)) == b"two\n"
     follower = engine.runtime.logs(made, follow=True)
     heard: list[bytes] = []
     reader = threading.Thread(target=lambda: heard.extend(follower), daemon=True)

@@ -258,10 +258,13 @@ class FakeRuntime:
         tail: int | None = None,
         since: float = 0.0,
         timestamps: bool = False,
+        stdout: bool = True,
+        stderr: bool = True,
     ) -> FakeLog:
+        """All that it says is said on stdout."""
         self._enter("logs", container_id)
         self._need(container_id)
-        pieces = self.output.get(container_id, [])
+        pieces = self.output.get(container_id, []) if stdout else []
         return FakeLog(pieces if tail is None else pieces[len(pieces) - min(tail, len(pieces)) :])
 
     def images(self) -> Sequence[Image]:

@@ -67,12 +67,25 @@ def test_options_are_handed_on() -> None:
         ({"tailLines": "-1"}, ["tailLines"]),
         ({"limitBytes": "0", "sinceSeconds": "0"}, ["limitBytes", "sinceSeconds"]),
         ({"sinceSeconds": "1", "sinceTime": "2026-01-01T00:00:00Z"}, [""]),
+        ({"stream": "stdout"}, ["stream"]),
+        ({"stream": "Stderr", "tailLines": "1"}, [""]),
     ],
 )
 def test_options_that_make_no_sense(said: dict[str, str], fields: list[str]) -> None:
     with pytest.raises(Invalid) as caught:
         options(said, "p")
     assert [cause.field for cause in caught.value.causes] == fields
+
+
+def test_one_stream_is_handed_on_and_a_refusal_is_worded_as_upstream_does() -> None:
+    assert options({"stream": "Stderr"}, "p") == {"stream": "Stderr"}
+    assert options({"stream": "All", "tailLines": "1"}, "p") == {"stream": "All", "tailLines": "1"}
+    with pytest.raises(Invalid) as caught:
+        options({"stream": "Both", "limitBytes": "0"}, "p")
+    assert [cause.message for cause in caught.value.causes] == [
+        "Invalid value: 0: must be greater than 0",
+        'Unsupported value: "Both": supported values: "All", "Stderr", "Stdout"',
+    ]
 
 
 def test_options_that_are_no_numbers() -> None:

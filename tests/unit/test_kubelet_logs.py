@@ -8,6 +8,7 @@ from fakes.runtime import FakeLog
 from mini8s.agent.kubelet.logs import choose, limited
 from mini8s.agent.kubelet.view import View
 from mini8s.agent.runtime.base import Container, RunningPod
+from mini8s.agent.runtime.docker.streams import once_a_line
 from mini8s.objects.errors import BadRequest
 
 NOW = "2026-01-01T00:00:00Z"
@@ -59,3 +60,8 @@ def test_a_limit_in_bytes_ends_the_stream() -> None:
     assert log.closed
     assert b"".join(limited(FakeLog([b"abc\n"]), None)) == b"abc\n"
     assert b"".join(limited(FakeLog([b"abc\n"]), 4)) == b"abc\n"
+
+
+def test_a_long_line_has_one_timestamp() -> None:
+    frames = [b"T1 a b", b"T2 c d", b"T3 e\n", b"T4 f\n", b"T5 g"]
+    assert [*once_a_line(frames)] == [b"T1 a b", b"c d", b"e\n", b"T4 f\n", b"T5 g"]

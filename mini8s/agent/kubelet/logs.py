@@ -28,6 +28,7 @@ class LogOptions:
     tail: int | None = None
     since: float = 0.0
     limit_bytes: int | None = None
+    stream: str = "All"  # or Stdout or Stderr
 
     @classmethod
     def parse(cls, query: Mapping[str, str], now: datetime) -> LogOptions:
@@ -52,6 +53,7 @@ class LogOptions:
             tail=int(tail) if tail else None,
             since=since,
             limit_bytes=int(most) if most else None,
+            stream=query.get("stream") or "All",
         )
 
 
@@ -76,6 +78,8 @@ class Logs:
                 tail=options.tail,
                 since=options.since,
                 timestamps=options.timestamps,
+                stdout=options.stream != "Stderr",
+                stderr=options.stream != "Stdout",
             )
         except EngineDown as error:
             raise ServiceUnavailable(str(error)) from error

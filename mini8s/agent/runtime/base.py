@@ -365,9 +365,11 @@ class Runtime(Protocol):
         tail: int | None = None,
         since: float = 0.0,
         timestamps: bool = False,
+        stdout: bool = True,
+        stderr: bool = True,
     ) -> LogStream:
-        """The container's output, stdout and stderr merged in order of time; `since` is Unix time. Raises
-        NoSuchContainer."""
+        """The container's output, stdout and stderr merged in order of time; `since` is Unix time. A line has
+        one timestamp, however long it is. Raises NoSuchContainer."""
 
     def images(self) -> Sequence[Image]: ...
 

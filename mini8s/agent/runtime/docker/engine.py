@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from mini8s.agent.runtime.base import (
 from mini8s.agent.runtime.docker import bodies, certs, execs, facts, names, sandbox_image
 from mini8s.agent.runtime.docker.attached import AttachedProcess
 from mini8s.agent.runtime.docker.errors import NameTaken, pull_failed, translated
-from mini8s.agent.runtime.docker.streams import Stream
+from mini8s.agent.runtime.docker.streams import Stream, once_a_line
 
 CALL_SECONDS = 120.0  # the kubelet's --runtime-request-timeout: an SD card may take long over a create
 LIST_SECONDS = 20.0  # a list needs no disk and no container's lock: an engine that owes one so long hangs
@@ -135,7 +135,11 @@ class DockerEngine:
         tail: int | None = None,
         since: float = 0.0,
         timestamps: bool = False,
+        stdout: bool = True,
+        stderr: bool = True,
     ) -> LogStream:
+        # a terminal's log comes without frames, so that where a piece begins can't be told
+        framed = timestamps and not ((self._inspect(container_id) or {}).get("Config") or {}).get("Tty")
         with translated():
             stream = self._client.logs(
                 container_id,
@@ -144,8 +148,10 @@ class DockerEngine:
                 timestamps=timestamps,
                 tail="all" if tail is None else tail,
                 since=since or None,
+                stdout=stdout,
+                stderr=stderr,
             )
-        return self._open(stream)
+        return self._open(stream, once_a_line if framed else iter)
 
     def images(self) -> Sequence[Image]:
         with translated():
@@ -240,8 +246,8 @@ class DockerEngine:
             self._host, version=version, timeout=seconds, max_pool_size=POOL, user_agent="mini8s"
         )
 
-    def _open(self, stream: Any) -> Stream[Any]:
-        opened: Stream[Any] = Stream(stream, self._streams.discard)
+    def _open(self, stream: Any, read: Callable[[Any], Iterator[Any]] = iter) -> Stream[Any]:
+        opened: Stream[Any] = Stream(stream, self._streams.discard, read)
         with self._lock:
             self._streams.add(opened)
             closed = self._closed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from mini8s.agent.runtime.docker.errors import translated
@@ -10,18 +10,35 @@ from mini8s.agent.runtime.docker.errors import translated
 Item = TypeVar("Item")
 
 
+def once_a_line(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Frames of a log with timestamps; only where a line begins one is left.
+
+    The engine keeps a line in pieces of 16 KiB and stamps each, and so would put times amidst a long line;
+    the kubelet stamps what follows a newline."""
+    begins = True
+    for frame in frames:
+        yield frame if begins else frame.partition(b" ")[2]
+        begins = frame.endswith(b"\n")
+
+
 class Stream(Generic[Item]):
     """Fulfils LogStream when its items are bytes. `forget` is called once, when it has ended."""
 
-    def __init__(self, stream: Any, forget: Callable[[Stream[Item]], None]) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        forget: Callable[[Stream[Item]], None],
+        read: Callable[[Any], Iterator[Item]] = iter,
+    ) -> None:
         self._stream = stream
+        self._read = read
         self._forget = forget
         self._closed = False
 
     def __iter__(self) -> Iterator[Item]:
         try:
             with translated():
-                yield from self._stream
+                yield from self._read(self._stream)
         except Exception:
             if not self._closed:  # a stream that we shut breaks in the reader's hands: that is its end
                 raise
