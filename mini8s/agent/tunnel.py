@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import quote, urlsplit
 
-from mini8s.agent.kubelet.streams import read_head
+from mini8s.agent.kubelet.serving.streams import read_head
 from mini8s.client.base import RETRY_SECONDS
 from mini8s.client.transport import Endpoint
 from mini8s.util.backoff import Backoff

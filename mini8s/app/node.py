@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from mini8s.agent.dns.server import DnsServer
-from mini8s.agent.kubelet.policy import Policy, may_spare
+from mini8s.agent.kubelet.isolation.policy import Policy, may_spare
 from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.kubelet.settings import parse
 from mini8s.agent.network.runner import Network

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from mini8s.agent.kubelet.registries import BadRegistries, Registries, parse
+from mini8s.agent.kubelet.images.registries import BadRegistries, Registries, parse
 from mini8s.agent.runtime.base import Runtime
 from mini8s.config import NodeSettings
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from mini8s.agent.kubelet.registries import BadRegistries
+from mini8s.agent.kubelet.images.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
 from mini8s.app import registration, registry_settings
 from mini8s.config import NodeSettings, ServerSettings

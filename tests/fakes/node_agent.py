@@ -11,19 +11,19 @@ from fakes.api import FakeApi, FakeEvents
 from fakes.network import FakeNetwork
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.executor import Executor
-from mini8s.agent.kubelet.hooks import Hooks
-from mini8s.agent.kubelet.images import Images
-from mini8s.agent.kubelet.isolation import Isolation
+from mini8s.agent.kubelet.images.images import Images
+from mini8s.agent.kubelet.isolation.cgroup_tree import CgroupTree
+from mini8s.agent.kubelet.isolation.isolation import Isolation
+from mini8s.agent.kubelet.isolation.policy import Policy
 from mini8s.agent.kubelet.lookup import Lookup
 from mini8s.agent.kubelet.pod_worker import PodWorker
-from mini8s.agent.kubelet.policy import Policy
-from mini8s.agent.kubelet.prober import Prober
+from mini8s.agent.kubelet.probes.hooks import Hooks
+from mini8s.agent.kubelet.probes.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.starting import Starter
 from mini8s.agent.kubelet.status_writer import StatusWriter
-from mini8s.agent.kubelet.tokens import AccountTokens
+from mini8s.agent.kubelet.volumes.tokens import AccountTokens
 from mini8s.client.informer import Informer
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects.kinds import CONFIGMAPS, PERSISTENTVOLUMES, PODS, Kind, Obj

@@ -10,8 +10,8 @@ from fakes.api import FakeApi
 
 from mini8s.agent.kubelet.downward import Placed
 from mini8s.agent.kubelet.pod_folder import PodFolder
-from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.agent.kubelet.volumes import Setting
+from mini8s.agent.kubelet.volumes.tokens import AccountTokens
 from mini8s.objects.kinds import SERVICEACCOUNTS, Kind, Obj
 from mini8s.util.clock import FakeClock
 

@@ -12,7 +12,7 @@ from integration import api_process
 from integration.api_agent import agent
 from integration.api_process import ApiProcess
 
-from mini8s.agent.kubelet.streams import read_head
+from mini8s.agent.kubelet.serving.streams import read_head
 
 BASE = "/api/v1/namespaces/default/pods/web/proxy"
 CONNECTED = b"HTTP/1.1 200 OK\r\n\r\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mini8s.agent.kubelet.dialling import HEAD, Dials
+from mini8s.agent.kubelet.serving.dialling import HEAD, Dials
 from mini8s.agent.streams.duct import Duct
 from mini8s.objects.errors import ApiError
 from mini8s.objects.kinds import Obj

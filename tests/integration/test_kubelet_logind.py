@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from fakes.logind import FakeLogind
 
-from mini8s.agent.kubelet import logind
-from mini8s.agent.kubelet.logind import Logind, NoLogind
+from mini8s.agent.kubelet.node import logind
+from mini8s.agent.kubelet.node.logind import Logind, NoLogind
 
 HOLDS = """
 import sys, time
-from mini8s.agent.kubelet.logind import Logind
+from mini8s.agent.kubelet.node.logind import Logind
 held, heard = Logind().inhibit(), Logind().announcements()
 print(heard._process.pid, flush=True)
 time.sleep(100)

@@ -12,9 +12,9 @@ from fakes.api import FakeEvents
 from fakes.volumes import Host, pod
 
 from mini8s.agent.kubelet import mounting, volumes
-from mini8s.agent.kubelet.local_disks import DiskError, LocalDisks
-from mini8s.agent.kubelet.local_volumes import LocalVolumes
 from mini8s.agent.kubelet.lookup import Missing
+from mini8s.agent.kubelet.volumes.local_disks import DiskError, LocalDisks
+from mini8s.agent.kubelet.volumes.local_volumes import LocalVolumes
 from mini8s.client.cache import Cache
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import claims

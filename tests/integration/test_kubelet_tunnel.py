@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mini8s.agent.kubelet.streams import read_head
+from mini8s.agent.kubelet.serving.streams import read_head
 from mini8s.agent.tunnel import Tunnel
 from mini8s.client.transport import Endpoint
 from mini8s.util.workers import Stop

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.agent.kubelet.cgroup_tree import CgroupTree
-from mini8s.agent.kubelet.pod_cgroup import PodCgroup, oom_score_adj, pod_cgroup
-from mini8s.agent.kubelet.policy import Policy
+from mini8s.agent.kubelet.isolation.cgroup_tree import CgroupTree
+from mini8s.agent.kubelet.isolation.pod_cgroup import PodCgroup, oom_score_adj, pod_cgroup
+from mini8s.agent.kubelet.isolation.policy import Policy
 
 Obj = dict[str, Any]
 GIGABYTE = 1 << 30

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mini8s.agent.kubelet import etc_files
 from mini8s.agent.kubelet.downward import Placed, field_value, resource_value
 from mini8s.agent.kubelet.env import environment, expand
+from mini8s.agent.kubelet.isolation.resources import limits
 from mini8s.agent.kubelet.lookup import Missing
 from mini8s.agent.kubelet.references import references_of
-from mini8s.agent.kubelet.resources import limits
 from mini8s.objects.kinds import CONFIGMAPS, SECRETS, Kind, Obj
 
 CONFIG = {"data": {"a": "1", "b": "two words"}, "binaryData": {"raw": base64.b64encode(b"\x00\xff").decode()}}

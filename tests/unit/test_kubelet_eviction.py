@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.agent.kubelet import eviction, image_gc
-from mini8s.agent.kubelet.disk_usage import Space
-from mini8s.agent.kubelet.eviction import Candidate, Judgement, Observed, State, Used
+from mini8s.agent.kubelet.images import garbage as image_gc
+from mini8s.agent.kubelet.node import eviction
+from mini8s.agent.kubelet.node.eviction import Candidate, Judgement, Observed, State, Used
 from mini8s.agent.kubelet.settings import (
     DEFAULTS,
     NAMES,
@@ -22,6 +22,7 @@ from mini8s.agent.kubelet.settings import (
     Threshold,
     parse,
 )
+from mini8s.agent.kubelet.usage.disk_usage import Space
 from mini8s.agent.runtime.base import Image
 from mini8s.objects.kinds import Obj
 

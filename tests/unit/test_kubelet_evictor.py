@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from fakes.node_agent import IMAGE, NodeAgent, container, pod
 
-from mini8s.agent.kubelet.cgroup import Reading
-from mini8s.agent.kubelet.disk_usage import Space, Taken
-from mini8s.agent.kubelet.evictor import Evictor, Surroundings
-from mini8s.agent.kubelet.host_usage import HostReading
-from mini8s.agent.kubelet.image_collector import ImageCollector
+from mini8s.agent.kubelet.images.collector import ImageCollector
+from mini8s.agent.kubelet.node.evictor import Evictor, Surroundings
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.settings import KubeletSettings, parse
-from mini8s.agent.kubelet.storage import Filesystems, PodStorage, VolumeStorage
-from mini8s.agent.kubelet.usage import ContainerUsage, PodUsage, Snapshot
+from mini8s.agent.kubelet.usage.cgroup import Reading
+from mini8s.agent.kubelet.usage.disk_usage import Space, Taken
+from mini8s.agent.kubelet.usage.host_usage import HostReading
+from mini8s.agent.kubelet.usage.storage import Filesystems, PodStorage, VolumeStorage
+from mini8s.agent.kubelet.usage.usage import ContainerUsage, PodUsage, Snapshot
 from mini8s.agent.kubelet.view import Doom
 from mini8s.agent.runtime.base import RunningPod
 from mini8s.objects import conditions

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.image_folder import ImageFolder
+from mini8s.agent.kubelet.images.folder import ImageFolder
 from mini8s.agent.kubelet.lookup import Missing
 from mini8s.agent.kubelet.volumes import atomic, host_path
 from mini8s.agent.kubelet.volumes.payload import File

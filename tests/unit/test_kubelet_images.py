@@ -9,7 +9,7 @@ from fakes.api import FakeEvents
 from fakes.runtime import FakeRuntime
 
 from mini8s.agent.kubelet.container_status import Waiting
-from mini8s.agent.kubelet.images import Images, ImageWait
+from mini8s.agent.kubelet.images.images import Images, ImageWait
 from mini8s.util.clock import FakeClock
 
 POD: dict[str, Any] = {

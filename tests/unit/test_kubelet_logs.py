@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fakes.runtime import FakeLog
 
-from mini8s.agent.kubelet.logs import choose, limited
+from mini8s.agent.kubelet.serving.logs import choose, limited
 from mini8s.agent.kubelet.view import View
 from mini8s.agent.runtime.base import Container, RunningPod
 from mini8s.agent.runtime.docker.streams import once_a_line

@@ -15,8 +15,9 @@ import pytest
 from fakes.api import FakeApi, FakeEvents
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet import host, logs, node, streams
-from mini8s.agent.kubelet.heartbeat import Heartbeat
+from mini8s.agent.kubelet.node import host, node
+from mini8s.agent.kubelet.node.heartbeat import Heartbeat
+from mini8s.agent.kubelet.serving import logs, streams
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
 from mini8s.agent.kubelet.status_writer import StatusWriter, difference
 from mini8s.agent.runtime.base import CreateFailed, EngineInfo, Image

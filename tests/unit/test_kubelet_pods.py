@@ -10,7 +10,7 @@ from fakes.runtime import FakeRuntime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mini8s.agent.kubelet.probe_checks import WELL, Answer, Outcome
+from mini8s.agent.kubelet.probes.checks import WELL, Answer, Outcome
 from mini8s.agent.runtime.base import Container, EngineDown
 from mini8s.objects import conditions
 from mini8s.objects.errors import NotFound

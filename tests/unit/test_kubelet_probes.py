@@ -14,10 +14,10 @@ import pytest
 from fakes.api import FakeEvents
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.handlers import Exec, Grpc, HttpGet, TcpSocket, Unknown
-from mini8s.agent.kubelet.probe_checks import Answer, Outcome, ask
-from mini8s.agent.kubelet.prober import Prober
-from mini8s.agent.kubelet.probes import Probe, Tally, count, probes_of, settled
+from mini8s.agent.kubelet.probes.checks import Answer, Outcome, ask
+from mini8s.agent.kubelet.probes.handlers import Exec, Grpc, HttpGet, TcpSocket, Unknown
+from mini8s.agent.kubelet.probes.prober import Prober
+from mini8s.agent.kubelet.probes.verdicts import Probe, Tally, count, probes_of, settled
 from mini8s.agent.kubelet.view import Verdict, View
 from mini8s.agent.runtime.base import Container, EngineDown, ExecResult, RunningPod
 from mini8s.objects.kinds import Obj

@@ -11,8 +11,15 @@ import pytest
 from fakes.api import FakeEvents
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.images import Images, ImageWait
-from mini8s.agent.kubelet.registries import BadRegistries, Mirror, Reference, Registries, entries, parse
+from mini8s.agent.kubelet.images.images import Images, ImageWait
+from mini8s.agent.kubelet.images.registries import (
+    BadRegistries,
+    Mirror,
+    Reference,
+    Registries,
+    entries,
+    parse,
+)
 from mini8s.agent.runtime.base import RegistryAuth
 from mini8s.agent.runtime.docker import certs
 from mini8s.objects.kinds import SECRETS, Kind, Obj

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mini8s.agent.kubelet.admission import rejection
-from mini8s.agent.kubelet.devices import ANNOTATION, devices
-from mini8s.agent.kubelet.policy import Policy
-from mini8s.agent.kubelet.security import Refused, Security, security
+from mini8s.agent.kubelet.isolation.admission import rejection
+from mini8s.agent.kubelet.isolation.devices import ANNOTATION, devices
+from mini8s.agent.kubelet.isolation.policy import Policy
+from mini8s.agent.kubelet.isolation.security import Refused, Security, security
 from mini8s.agent.runtime.base import Confinement, Device
 
 Obj = dict[str, Any]

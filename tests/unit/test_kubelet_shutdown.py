@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fakes.node_agent import NodeAgent, container, pod
 
-from mini8s.agent.kubelet.logind import NoLogind
+from mini8s.agent.kubelet.node.logind import NoLogind
+from mini8s.agent.kubelet.node.shutdown import LOOK_SECONDS, Shutdown
 from mini8s.agent.kubelet.settings import parse
-from mini8s.agent.kubelet.shutdown import LOOK_SECONDS, Shutdown
 from mini8s.objects import conditions
 
 SETTINGS = parse(("shutdown-grace-period=30s", "shutdown-grace-period-critical-pods=10s"))

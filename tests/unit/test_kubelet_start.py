@@ -7,7 +7,7 @@ from pathlib import Path
 from fakes.api import FakeApi, FakeEvents
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.heartbeat import Heartbeat
+from mini8s.agent.kubelet.node.heartbeat import Heartbeat
 from mini8s.agent.kubelet.relist import Relist
 from mini8s.agent.kubelet.settings import DEFAULTS
 from mini8s.objects import conditions

@@ -10,10 +10,10 @@ import pytest
 from fakes.api import FakeApi
 from fakes.informers import FakeInformers
 
-from mini8s.agent.kubelet.mirrors import Mirrors
-from mini8s.agent.kubelet.sources import Sources
-from mini8s.agent.kubelet.static_pod import Step, is_static, mirror_of, mirror_step, parse
-from mini8s.agent.kubelet.static_pods import StaticPods
+from mini8s.agent.kubelet.static.folder import StaticPods
+from mini8s.agent.kubelet.static.manifests import Step, is_static, mirror_of, mirror_step, parse
+from mini8s.agent.kubelet.static.mirrors import Mirrors
+from mini8s.agent.kubelet.static.sources import Sources
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
 from mini8s.objects.errors import BadRequest

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mini8s.agent.kubelet import cgroup, layers
-from mini8s.agent.kubelet.disk_usage import DiskUsage, Space, Taken, count
-from mini8s.agent.kubelet.exposition import exposition
-from mini8s.agent.kubelet.host_usage import default_interface, interfaces
-from mini8s.agent.kubelet.storage import ContainerStorage, Filesystems, PodStorage, VolumeStorage
-from mini8s.agent.kubelet.summary import StorageFacts, summary
-from mini8s.agent.kubelet.usage import Usage
+from mini8s.agent.kubelet.usage import cgroup, layers
+from mini8s.agent.kubelet.usage.disk_usage import DiskUsage, Space, Taken, count
+from mini8s.agent.kubelet.usage.exposition import exposition
+from mini8s.agent.kubelet.usage.host_usage import default_interface, interfaces
+from mini8s.agent.kubelet.usage.storage import ContainerStorage, Filesystems, PodStorage, VolumeStorage
+from mini8s.agent.kubelet.usage.summary import StorageFacts, summary
+from mini8s.agent.kubelet.usage.usage import Usage
 from mini8s.agent.runtime.base import Container, RunningPod, Sandbox
 from mini8s.objects.kinds import Obj
 from mini8s.util.clock import FakeClock

@@ -12,10 +12,10 @@ from fakes.volumes import Host, pod
 from mini8s.agent.kubelet import volumes
 from mini8s.agent.kubelet.lookup import Missing
 from mini8s.agent.kubelet.references import References
-from mini8s.agent.kubelet.tokens import AccountTokens
 from mini8s.agent.kubelet.volumes import ownership
 from mini8s.agent.kubelet.volumes.empty_dir import memory_bytes
 from mini8s.agent.kubelet.volumes.payload import File, payload
+from mini8s.agent.kubelet.volumes.tokens import AccountTokens
 from mini8s.client.informer import Informer
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import (

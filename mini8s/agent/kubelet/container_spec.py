@@ -6,16 +6,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from mini8s.agent.kubelet import handlers, notes
+from mini8s.agent.kubelet import notes
 from mini8s.agent.kubelet.actions import StartContainer
-from mini8s.agent.kubelet.devices import devices
 from mini8s.agent.kubelet.env import expand
 from mini8s.agent.kubelet.etc_files import hostname, qualified
+from mini8s.agent.kubelet.isolation.devices import devices
+from mini8s.agent.kubelet.isolation.pod_cgroup import oom_score_adj, parent
+from mini8s.agent.kubelet.isolation.policy import Policy
+from mini8s.agent.kubelet.isolation.resources import limits
+from mini8s.agent.kubelet.isolation.security import Refused, security
 from mini8s.agent.kubelet.plan import pod_grace
-from mini8s.agent.kubelet.pod_cgroup import oom_score_adj, parent
-from mini8s.agent.kubelet.policy import Policy
-from mini8s.agent.kubelet.resources import limits
-from mini8s.agent.kubelet.security import Refused, security
+from mini8s.agent.kubelet.probes import handlers
 from mini8s.agent.runtime.base import ContainerSpec, Mount, Namespaces, SandboxSpec
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj

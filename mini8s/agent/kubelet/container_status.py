@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mini8s.agent.kubelet.resources import differs
+from mini8s.agent.kubelet.isolation.resources import differs
 from mini8s.agent.kubelet.view import Role, View, Wanted
 from mini8s.agent.runtime.base import Container
 from mini8s.objects.kinds import Obj

@@ -25,13 +25,13 @@ from mini8s.agent.kubelet.actions import (
 from mini8s.agent.kubelet.container_spec import sandbox_spec
 from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.downward import Placed
-from mini8s.agent.kubelet.hooks import Hooks
-from mini8s.agent.kubelet.images import field_path
-from mini8s.agent.kubelet.isolation import Isolation
+from mini8s.agent.kubelet.images.images import field_path
+from mini8s.agent.kubelet.isolation.isolation import Isolation
+from mini8s.agent.kubelet.isolation.resources import limits, shrinks_quota
+from mini8s.agent.kubelet.isolation.security import Refused
 from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.pod_folder import PodFolder
-from mini8s.agent.kubelet.resources import limits, shrinks_quota
-from mini8s.agent.kubelet.security import Refused
+from mini8s.agent.kubelet.probes.hooks import Hooks
 from mini8s.agent.kubelet.starting import CannotStart, Starter
 from mini8s.agent.kubelet.view import Wanted
 from mini8s.agent.network.base import NetworkError, PodNetwork

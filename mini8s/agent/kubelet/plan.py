@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from mini8s.agent.kubelet import handlers, notes
+from mini8s.agent.kubelet import notes
 from mini8s.agent.kubelet.actions import (
     SANDBOX,
     CleanUp,
@@ -26,7 +26,8 @@ from mini8s.agent.kubelet.actions import (
     resize_of,
 )
 from mini8s.agent.kubelet.ending import end, end_all
-from mini8s.agent.kubelet.resources import differs, needs_restart
+from mini8s.agent.kubelet.isolation.resources import differs, needs_restart
+from mini8s.agent.kubelet.probes import handlers
 from mini8s.agent.kubelet.restart import NextStart, go_duration, next_start
 from mini8s.agent.kubelet.view import Init, Role, View, Wanted, identity
 from mini8s.agent.runtime.base import Container, RunningPod

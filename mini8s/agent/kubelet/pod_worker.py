@@ -13,12 +13,12 @@ from mini8s.agent.kubelet import deadline, last_words, volumes
 from mini8s.agent.kubelet.actions import CreateSandbox, Plan, StartContainer
 from mini8s.agent.kubelet.allocation import allocate
 from mini8s.agent.kubelet.executor import Executor, Task
-from mini8s.agent.kubelet.images import Images, field_path
+from mini8s.agent.kubelet.images.images import Images, field_path
 from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.plan import plan
 from mini8s.agent.kubelet.pod_folder import PodFolder
-from mini8s.agent.kubelet.prober import Prober
+from mini8s.agent.kubelet.probes.prober import Prober
 from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.status import Facts, pod_status, start_time
 from mini8s.agent.kubelet.status_writer import StatusWriter

@@ -13,36 +13,37 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mini8s.agent.kubelet import local_disks, static_pods
-from mini8s.agent.kubelet.cgroup_tree import CgroupTree
-from mini8s.agent.kubelet.dialling import Dials
 from mini8s.agent.kubelet.executor import Executor
-from mini8s.agent.kubelet.heartbeat import Heartbeat
-from mini8s.agent.kubelet.hooks import Hooks
-from mini8s.agent.kubelet.image_folder import ImageFolder
-from mini8s.agent.kubelet.images import Images
-from mini8s.agent.kubelet.isolation import Isolation
-from mini8s.agent.kubelet.local_volumes import LocalVolumes
-from mini8s.agent.kubelet.logs import Logs
-from mini8s.agent.kubelet.mirrors import Mirrors
+from mini8s.agent.kubelet.images.folder import ImageFolder
+from mini8s.agent.kubelet.images.images import Images
+from mini8s.agent.kubelet.images.registries import Registries
+from mini8s.agent.kubelet.isolation.cgroup_tree import CgroupTree
+from mini8s.agent.kubelet.isolation.isolation import Isolation
+from mini8s.agent.kubelet.isolation.policy import Policy
+from mini8s.agent.kubelet.node.heartbeat import Heartbeat
+from mini8s.agent.kubelet.node.upkeep import Upkeep
 from mini8s.agent.kubelet.pod_folder import all_uids
 from mini8s.agent.kubelet.pod_worker import PodWorker
-from mini8s.agent.kubelet.policy import Policy
-from mini8s.agent.kubelet.prober import Prober
+from mini8s.agent.kubelet.probes.hooks import Hooks
+from mini8s.agent.kubelet.probes.prober import Prober
 from mini8s.agent.kubelet.references import References
-from mini8s.agent.kubelet.registries import Registries
 from mini8s.agent.kubelet.relist import Relist
-from mini8s.agent.kubelet.sessions import Sessions
+from mini8s.agent.kubelet.serving.dialling import Dials
+from mini8s.agent.kubelet.serving.logs import Logs
+from mini8s.agent.kubelet.serving.sessions import Sessions
+from mini8s.agent.kubelet.serving.streams import Streams
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
-from mini8s.agent.kubelet.sources import Sources
 from mini8s.agent.kubelet.starting import Starter
-from mini8s.agent.kubelet.static_pod import is_mirror
-from mini8s.agent.kubelet.static_pods import StaticPods
+from mini8s.agent.kubelet.static import folder as static_pods
+from mini8s.agent.kubelet.static.folder import StaticPods
+from mini8s.agent.kubelet.static.manifests import is_mirror
+from mini8s.agent.kubelet.static.mirrors import Mirrors
+from mini8s.agent.kubelet.static.sources import Sources
 from mini8s.agent.kubelet.status_writer import StatusWriter
-from mini8s.agent.kubelet.streams import Streams
-from mini8s.agent.kubelet.tokens import AccountTokens
-from mini8s.agent.kubelet.upkeep import Upkeep
 from mini8s.agent.kubelet.view import Doom
+from mini8s.agent.kubelet.volumes import local_disks
+from mini8s.agent.kubelet.volumes.local_volumes import LocalVolumes
+from mini8s.agent.kubelet.volumes.tokens import AccountTokens
 from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.runtime.base import EngineDown, Runtime
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink

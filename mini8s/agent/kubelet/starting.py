@@ -16,11 +16,11 @@ from mini8s.agent.kubelet.container_spec import container_spec
 from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.downward import Placed
 from mini8s.agent.kubelet.env import environment
-from mini8s.agent.kubelet.images import Images, ImageWait, field_path
-from mini8s.agent.kubelet.isolation import Isolation
+from mini8s.agent.kubelet.images.images import Images, ImageWait, field_path
+from mini8s.agent.kubelet.isolation.isolation import Isolation
+from mini8s.agent.kubelet.isolation.security import Refused
 from mini8s.agent.kubelet.lookup import Lookup, Missing, need
 from mini8s.agent.kubelet.pod_folder import PodFolder
-from mini8s.agent.kubelet.security import Refused
 from mini8s.agent.runtime.base import (
     ContainerSpec,
     CreateFailed,

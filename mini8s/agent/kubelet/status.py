@@ -9,8 +9,8 @@ from datetime import datetime
 from mini8s.agent.kubelet.actions import resize_of
 from mini8s.agent.kubelet.allocation import Pending
 from mini8s.agent.kubelet.container_status import Notes, Waiting, container_status, lost
+from mini8s.agent.kubelet.isolation.resources import differs
 from mini8s.agent.kubelet.phase import initialized, phase
-from mini8s.agent.kubelet.resources import differs
 from mini8s.agent.kubelet.view import View
 from mini8s.objects import conditions, pods
 from mini8s.objects.kinds import Obj
