@@ -133,11 +133,14 @@ def _kubelet(
 
 
 def _policy(settings: NodeSettings) -> Policy:
+    kubelet = parse(settings.kubelet_arg)
     return Policy(
         data_dir=Path(settings.data_dir),
         allow_device=settings.allow_device,
         allowed_unsafe_sysctls=settings.allowed_unsafe_sysctls,
         pod_max_pids=settings.pod_max_pids,
+        log_bytes=kubelet.log_bytes,
+        log_files=kubelet.log_files,
         cgroup_root=settings.cgroup_root,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         may_spare=may_spare(),

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -369,6 +369,22 @@ def test_a_long_line_on_docker(engine: Place) -> None:
     stamp, _, line = said.partition(b"\n")[0].partition(b" ")
     assert (stamp[:2], line == b"x" * 3_000_000) == (b"20", True)
     assert said.endswith(b" end\n")
+    _remove(engine, uid)
+
+
+def test_a_log_begins_new_files_on_docker(engine: Place) -> None:
+    """Old lines go, the newest stay."""
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    script = "i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i+1)); done"
+    wanted = replace(container(uid, "sh", "-c", script), log_bytes=100_000, log_files=2)
+    made = engine.runtime.create_container(box.id, wanted)
+    engine.runtime.start_container(made)
+    for _ in engine.runtime.logs(made, follow=True):
+        pass  # until it has ended
+    kept = b"".join(engine.runtime.logs(made)).splitlines()
+    assert 0 < len(kept) < 4000
+    assert kept == [b"line %d" % number for number in range(6000 - len(kept), 6000)]
     _remove(engine, uid)
 
 

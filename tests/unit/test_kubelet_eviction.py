@@ -57,6 +57,8 @@ def test_what_is_given_takes_the_place_of_the_defaults() -> None:
             "eviction-max-pod-grace-period=20",
             "kube-reserved=cpu=100m,memory=1Gi",
             "max-pods=20",
+            "container-log-max-size=64Ki",
+            "container-log-max-files=2",
             "shutdown-grace-period=1m",
             "shutdown-grace-period-critical-pods=10s",
         )
@@ -66,6 +68,7 @@ def test_what_is_given_takes_the_place_of_the_defaults() -> None:
         Threshold("nodefs.available", Amount("20Gi", 20 * GIB), 90, Amount("1Gi", GIB)),
     )
     assert (found.pressure_transition_seconds, found.most_grace_seconds) == (30, 20)
+    assert (found.log_bytes, found.log_files) == (65536, 2)
     assert found.kube_reserved == {"cpu": "100m", "memory": "1Gi"}
     assert (found.max_pods, found.shutdown_seconds, found.shutdown_critical_seconds) == (20, 60, 10)
 
@@ -88,6 +91,8 @@ def test_what_is_given_takes_the_place_of_the_defaults() -> None:
         (["eviction-pressure-transition-period=long"], "'long' is no duration such as 1m30s"),
         (["image-gc-low-threshold=90"], "is not below image-gc-high-threshold=85"),
         (["image-gc-high-threshold=101"], "not a number from 0 to 100"),
+        (["container-log-max-files=1"], "container-log-max-files=1: not a number above 1"),
+        (["container-log-max-size=0"], "'0' is not more than nothing"),
         (["kube-reserved=gpu=1"], "'gpu' is none of cpu, memory"),
         (["kube-reserved=cpu"], "'cpu' is not KEY=VALUE"),
         (["shutdown-grace-period-critical-pods=1s"], "is longer than shutdown-grace-period"),

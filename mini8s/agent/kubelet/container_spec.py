@@ -99,6 +99,8 @@ def container_spec(
         confinement=allowed.confinement,
         devices=devices(pod, policy.allow_device),
         runtime=runtime,
+        log_bytes=policy.log_bytes,
+        log_files=policy.log_files,
         cgroup_parent=parent(meta.uid(pod), policy),
         oom_score_adj=oom_score_adj(pod, container, policy),
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal") or "",

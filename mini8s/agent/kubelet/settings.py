@@ -84,6 +84,8 @@ class KubeletSettings:
     system_reserved: Mapping[str, str] = field(default_factory=dict)
     max_pods: int = 110
     most_images: int = 50  # told in the node's status, the biggest; -1: all
+    log_bytes: int = 10 << 20  # of a container's log before a new file is begun
+    log_files: int = 5  # kept of a container's log, the current one among them
     shutdown_seconds: float = 0.0  # 0: the host's shutdown is not held up for pods
     shutdown_critical_seconds: float = 0.0  # of these, kept for critical pods
 
@@ -225,6 +227,19 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _log_files(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise ValueError("not a number above 1")
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    size = quantity.value(text)
+    if size <= 0:
+        raise ValueError(f"{text!r} is not more than nothing")
+    return size
+
+
 def _images(text: str) -> int:
     return -1 if text == "-1" else _count(text)
 
@@ -236,6 +251,8 @@ def _seconds(text: str) -> float:
 
 
 _VALUES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "container-log-max-files": ("log_files", _log_files),
+    "container-log-max-size": ("log_bytes", _bytes),
     "eviction-max-pod-grace-period": ("most_grace_seconds", _seconds),
     "eviction-pressure-transition-period": ("pressure_transition_seconds", duration),
     "image-gc-high-threshold": ("image_gc_high", _percent),

@@ -116,6 +116,8 @@ class ContainerSpec:
     runtime: str = ""  # the engine's name of what runs it (nvidia, runsc); empty: its default
     cgroup_parent: str = ""  # what the pod's limits are set on; empty: the engine's own
     oom_score_adj: int = 0
+    log_bytes: int = 10 << 20  # before a new file is begun
+    log_files: int = 5  # kept, the current one among them
     stop_signal: str = ""  # what asks it to end (SIGQUIT); empty: what the image says, else SIGTERM
     tty: bool = False
     stdin: bool = False

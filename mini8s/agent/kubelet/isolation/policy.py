@@ -21,6 +21,8 @@ class Policy:
     allow_device: Sequence[str] = ()
     allowed_unsafe_sysctls: Sequence[str] = ()
     pod_max_pids: int = 0
+    log_bytes: int = 10 << 20
+    log_files: int = 5
     cgroup_root: str = ""
     cgroup_driver: str = "cgroupfs"
     apparmor: bool = False

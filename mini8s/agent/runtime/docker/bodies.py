@@ -21,7 +21,6 @@ from mini8s.agent.runtime.docker import names
 
 Body = dict[str, Any]
 CPU_PERIOD_US = 100_000
-LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}  # the kubelet's defaults
 
 
 def sandbox(spec: SandboxSpec, image: str) -> Body:
@@ -93,7 +92,10 @@ def _host_config(sandbox_id: str, spec: ContainerSpec) -> Body:
         "CapDrop": list(spec.capabilities_drop),
         "SecurityOpt": [*_security_options(spec)],
         "GroupAdd": list(spec.groups),
-        "LogConfig": LOG_CONFIG,
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": str(spec.log_bytes), "max-file": str(spec.log_files)},
+        },
         "CgroupParent": spec.cgroup_parent,
         "Runtime": spec.runtime,
         "OomScoreAdj": spec.oom_score_adj,
