@@ -13,7 +13,7 @@ from pathlib import Path
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.kubelet.isolation.policy import Policy, may_spare
 from mini8s.agent.kubelet.runner import Kubelet
-from mini8s.agent.kubelet.settings import parse
+from mini8s.agent.kubelet.settings import KubeletSettings, parse
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
@@ -103,11 +103,8 @@ def _kubelet(
     tokens: Drawer,
     stop: Stop,
 ) -> Kubelet:
-    clock, registries, engine = (
-        SystemClock(),
-        registry_settings.load(settings),
-        DockerEngine(settings.docker_host),
-    )
+    clock, engine = SystemClock(), DockerEngine(settings.docker_host)
+    registries, arguments = registry_settings.load(settings), parse(settings.kubelet_arg)
     registry_settings.introduce(registries, engine)
     return Kubelet(
         rest=rest,
@@ -121,26 +118,25 @@ def _kubelet(
         cluster_domain=cluster.domain,
         labels=registration.labels(settings),
         taints=registration.taints(settings),
-        settings=parse(settings.kubelet_arg),
+        settings=arguments,
         clock=clock,
         stop=stop,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock, stop.wait),
         tokens=tokens,
-        policy=_policy(settings),
+        policy=_policy(settings, arguments),
         registries=registries,
         network_trouble=lambda: "" if network.ready else network.sentence,
     )
 
 
-def _policy(settings: NodeSettings) -> Policy:
-    kubelet = parse(settings.kubelet_arg)
+def _policy(settings: NodeSettings, arguments: KubeletSettings) -> Policy:
     return Policy(
         data_dir=Path(settings.data_dir),
         allow_device=settings.allow_device,
         allowed_unsafe_sysctls=settings.allowed_unsafe_sysctls,
         pod_max_pids=settings.pod_max_pids,
-        log_bytes=kubelet.log_bytes,
-        log_files=kubelet.log_files,
+        log_bytes=arguments.log_bytes,
+        log_files=arguments.log_files,
         cgroup_root=settings.cgroup_root,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         may_spare=may_spare(),
