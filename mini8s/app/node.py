@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.kubelet.isolation.policy import Policy, may_spare
+from mini8s.agent.kubelet.parts import Doors, NodeSetup
 from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.kubelet.settings import KubeletSettings, parse
 from mini8s.agent.network.runner import Network
@@ -106,27 +107,28 @@ def _kubelet(
     clock, engine = SystemClock(), DockerEngine(settings.docker_host)
     registries, arguments = registry_settings.load(settings), parse(settings.kubelet_arg)
     registry_settings.introduce(registries, engine)
-    return Kubelet(
-        rest=rest,
-        informers=informers,
-        runtime=engine,
-        network=network,
-        node_name=settings.node_name,
-        node_ip=settings.node_ip,
-        data_dir=settings.data_dir,
+    node = NodeSetup(
+        name=settings.node_name,
+        ip=settings.node_ip,
+        data_dir=Path(settings.data_dir),
         cluster_dns=cluster.dns,
         cluster_domain=cluster.domain,
         labels=registration.labels(settings),
         taints=registration.taints(settings),
-        settings=arguments,
+    )
+    doors = Doors(
+        rest=rest,
+        informers=informers,
+        runtime=engine,
+        network=network,
+        recorder=Recorder(rest, "kubelet", settings.node_name, clock, stop.wait),
         clock=clock,
         stop=stop,
-        recorder=Recorder(rest, "kubelet", settings.node_name, clock, stop.wait),
         tokens=tokens,
-        policy=_policy(settings, arguments),
-        registries=registries,
         network_trouble=lambda: "" if network.ready else network.sentence,
     )
+    policy = _policy(settings, arguments)
+    return Kubelet(node, doors, policy=policy, registries=registries, settings=arguments)
 
 
 def _policy(settings: NodeSettings, arguments: KubeletSettings) -> Policy:

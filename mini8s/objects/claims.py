@@ -150,10 +150,15 @@ def is_made_for(claim: Obj, pod: Obj) -> bool:
 def of_pod(pod: Obj) -> Iterator[tuple[str, bool]]:
     """The names of the claims that a pod uses, and whether each is made for it."""
     for volume in pod["spec"].get("volumes") or ():
-        if claim := volume.get("persistentVolumeClaim"):
-            yield str(claim["claimName"]), False
-        elif "ephemeral" in volume:
-            yield ephemeral_name(pod, volume["name"]), True
+        if name := of_volume(pod, volume):
+            yield name, "ephemeral" in volume
+
+
+def of_volume(pod: Obj, volume: Obj) -> str:
+    """The name of the claim behind one of a pod's volumes; "" when there is none."""
+    if claim := volume.get("persistentVolumeClaim"):
+        return str(claim["claimName"])
+    return ephemeral_name(pod, volume["name"]) if "ephemeral" in volume else ""
 
 
 def names(volume: Obj, claim: Obj) -> bool:

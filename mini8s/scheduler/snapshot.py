@@ -91,7 +91,10 @@ def _requested(spec: Obj) -> set[str]:
 
 
 def _host_ports(spec: Obj) -> Iterable[HostPort]:
-    for container in spec.get("containers") or ():
+    """Of all that runs side by side: an init container that ends gives its ports back before they are
+    needed."""
+    sidecars = filter(pods.is_sidecar, spec.get("initContainers") or ())
+    for container in (*(spec.get("containers") or ()), *sidecars):
         for port in container.get("ports") or ():
             if port.get("hostPort"):
                 address = port.get("hostIP") or ""

@@ -20,19 +20,17 @@ from hosts import Host
 
 from mini8s.agent.runtime.base import (
     Attached,
-    ContainerSpec,
     EngineDown,
     EngineError,
     ImageNotPresent,
     ImagePullFailed,
     NoSuchContainer,
     RegistryAway,
-    Resources,
     Runtime,
-    SandboxSpec,
     StartFailed,
 )
 from mini8s.agent.runtime.docker.engine import DockerEngine
+from mini8s.agent.runtime.specs import ContainerSpec, Resources, SandboxSpec
 
 IMAGE = "mini8s-busybox:1"
 ARCHIVE = "mini8s-busybox.tar"

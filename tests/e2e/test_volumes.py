@@ -108,9 +108,23 @@ def test_storage_is_made_where_its_pod_runs_and_outlives_it(here: Space) -> None
     assert not list(files.parent.glob(f"{name}*"))
 
 
+def figures(here: Space, claim: str) -> Obj:
+    """What the nodes' summaries say of a claim's volume."""
+    said = {"name": claim, "namespace": here.name}
+    for node in ("h1", "h2"):
+        summary = json.loads(here.cluster.api(f"/api/v1/nodes/{node}/proxy/stats/summary"))
+        found: list[Obj] = [volume for pod in summary["pods"] for volume in pod.get("volume", ())]
+        for volume in found:
+            if volume.get("pvcRef") == said:
+                return volume
+    return {}
+
+
 def test_a_volume_grows(here: Space) -> None:
     here.apply(claim("data"), user("web", of_claim("data")))
     ready(here, "web")
+    told = here.cluster.wait_for("figures of it", lambda: figures(here, "data"))
+    assert 0 < told["usedBytes"] < told["capacityBytes"] <= 16 << 20
     wish = {"spec": {"resources": {"requests": {"storage": "32Mi"}}}}
     here.kubectl("patch", "pvc", "data", f"--patch={json.dumps(wish)}")
     name = here.get("pvc", "data")["spec"]["volumeName"]

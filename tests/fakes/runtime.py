@@ -12,26 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mini8s.agent.runtime.base import (
-    Container,
-    ContainerSpec,
     CreateFailed,
     EngineDown,
     EngineError,
-    EngineInfo,
-    ExecResult,
-    Image,
     ImageNotPresent,
     ImagePullFailed,
     NoSuchContainer,
-    RegistryAuth,
     RegistryAway,
-    Resources,
-    RunningPod,
-    Sandbox,
-    SandboxSpec,
     StartFailed,
-    Trace,
 )
+from mini8s.agent.runtime.records import Container, EngineInfo, ExecResult, Image, RunningPod, Sandbox, Trace
+from mini8s.agent.runtime.specs import ContainerSpec, RegistryAuth, Resources, SandboxSpec
 
 NOWHERE = "192.0.2."  # TEST-NET-1 (RFC 5737): a registry there can't be reached
 Owner = tuple[str, str, str]  # namespace, pod, uid

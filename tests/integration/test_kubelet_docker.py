@@ -19,6 +19,8 @@ from fakes.network import FakeNetwork
 from hosts import Host
 
 from mini8s.agent.kubelet import relist
+from mini8s.agent.kubelet.isolation.policy import Policy
+from mini8s.agent.kubelet.parts import Doors, NodeSetup
 from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.runtime.docker import engine
 from mini8s.agent.runtime.docker.engine import DockerEngine
@@ -49,22 +51,26 @@ class Node:
         self.stop = Stop()
         self.engine = DockerEngine(self.host.docker_host)
         self.informers = Informers(self.api, self.stop)
-        self.kubelet = Kubelet(
-            rest=self.api,
-            informers=self.informers,
-            runtime=self.engine,
-            network=self.network,
-            node_name="n1",
-            node_ip="10.99.0.11",
+        node = NodeSetup(
+            name="n1",
+            ip="10.99.0.11",
             data_dir=self.folder,
             cluster_dns="10.43.0.10",
             cluster_domain="cluster.local",
             labels={"zone": "a"},
             taints=[],
+        )
+        doors = Doors(
+            rest=self.api,
+            informers=self.informers,
+            runtime=self.engine,
+            network=self.network,
+            recorder=self.events,
             clock=SystemClock(),
             stop=self.stop,
-            recorder=self.events,
         )
+        groups = f"/{self.host.place.host(self.host.number)}"  # the host's own, which go with it
+        self.kubelet = Kubelet(node, doors, policy=Policy(cgroup_root=groups))
         self.kubelet.start()
 
     def end(self) -> None:

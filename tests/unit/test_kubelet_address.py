@@ -9,7 +9,7 @@ from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.memory import Memory
 from mini8s.agent.kubelet.status import Facts, pod_status
 from mini8s.agent.kubelet.view import View
-from mini8s.agent.runtime.base import RunningPod
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.util.clock import FakeClock, SteadyTime
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ from mini8s.agent.kubelet.settings import (
     parse,
 )
 from mini8s.agent.kubelet.usage.disk_usage import Space
-from mini8s.agent.runtime.base import Image
+from mini8s.agent.runtime.records import Image
 from mini8s.objects.kinds import Obj
 
 GIB = 1 << 30

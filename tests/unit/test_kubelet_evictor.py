@@ -20,7 +20,7 @@ from mini8s.agent.kubelet.usage.host_usage import HostReading
 from mini8s.agent.kubelet.usage.storage import Filesystems, PodStorage, VolumeStorage
 from mini8s.agent.kubelet.usage.usage import ContainerUsage, PodUsage, Snapshot
 from mini8s.agent.kubelet.view import Doom
-from mini8s.agent.runtime.base import RunningPod
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.objects import conditions
 from mini8s.objects.kinds import Obj
 

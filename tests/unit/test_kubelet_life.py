@@ -11,7 +11,7 @@ import pytest
 from fakes.node_agent import NodeAgent, container, pod
 
 from mini8s.agent.kubelet.actions import Hook
-from mini8s.agent.runtime.base import ExecResult
+from mini8s.agent.runtime.records import ExecResult
 from mini8s.objects import conditions
 from mini8s.objects.kinds import PODS, Obj
 from mini8s.util.clock import FakeClock
@@ -273,14 +273,14 @@ def test_what_never_ran_of_a_pod_that_ends_is_counted_as_failed(agent: NodeAgent
 
 
 def test_resources_and_mounts_are_told(agent: NodeAgent) -> None:
-    mounts = [{"name": "v", "mountPath": "/v", "readOnly": True}]
+    read_only = {"name": "v", "mountPath": "/v", "readOnly": True}
+    mounts = [read_only, read_only | {"mountPath": "/w", "recursiveReadOnly": "Enabled"}]
     resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}
     volumes = [{"name": "v", "emptyDir": {}}]
     agent.create(pod("web", container("c", resources=resources, volumeMounts=mounts), volumes=volumes))
     found = agent.container()
     assert (found["resources"], found["allocatedResources"]) == (resources, {"cpu": "100m"})
-    told = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "Disabled"}
-    assert found["volumeMounts"] == [told]
+    assert found["volumeMounts"] == [read_only | {"recursiveReadOnly": "Disabled"}, mounts[1]]
 
 
 def test_a_finished_pod_with_a_sidecar_ends_when_the_sidecar_has(agent: NodeAgent) -> None:

@@ -7,8 +7,8 @@ from fakes.runtime import FakeLog
 
 from mini8s.agent.kubelet.serving.logs import choose, limited
 from mini8s.agent.kubelet.view import View
-from mini8s.agent.runtime.base import Container, RunningPod
 from mini8s.agent.runtime.docker.streams import once_a_line
+from mini8s.agent.runtime.records import Container, RunningPod
 from mini8s.objects.errors import BadRequest
 
 NOW = "2026-01-01T00:00:00Z"

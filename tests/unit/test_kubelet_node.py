@@ -20,8 +20,9 @@ from mini8s.agent.kubelet.node.heartbeat import Heartbeat
 from mini8s.agent.kubelet.serving import logs, streams
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
 from mini8s.agent.kubelet.status_writer import StatusWriter, difference
-from mini8s.agent.runtime.base import CreateFailed, EngineInfo, Image
+from mini8s.agent.runtime.base import CreateFailed
 from mini8s.agent.runtime.docker import sandbox_image
+from mini8s.agent.runtime.records import EngineInfo, Image
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import conditions
 from mini8s.objects.errors import BadRequest, ServiceUnavailable

@@ -32,7 +32,7 @@ from mini8s.agent.kubelet.actions import (
 )
 from mini8s.agent.kubelet.plan import plan
 from mini8s.agent.kubelet.view import Doom, Verdict, View
-from mini8s.agent.runtime.base import Container, RunningPod, Sandbox
+from mini8s.agent.runtime.records import Container, RunningPod, Sandbox
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import format_micro
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mini8s.agent.kubelet.probes.checks import WELL, Answer, Outcome
-from mini8s.agent.runtime.base import Container, EngineDown
+from mini8s.agent.runtime.base import EngineDown
+from mini8s.agent.runtime.records import Container
 from mini8s.objects import conditions
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import PODS

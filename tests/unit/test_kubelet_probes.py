@@ -19,7 +19,8 @@ from mini8s.agent.kubelet.probes.handlers import Exec, Grpc, HttpGet, TcpSocket,
 from mini8s.agent.kubelet.probes.prober import Prober
 from mini8s.agent.kubelet.probes.verdicts import Probe, Tally, count, probes_of, settled
 from mini8s.agent.kubelet.view import Verdict, View
-from mini8s.agent.runtime.base import Container, EngineDown, ExecResult, RunningPod
+from mini8s.agent.runtime.base import EngineDown
+from mini8s.agent.runtime.records import Container, ExecResult, RunningPod
 from mini8s.objects.kinds import Obj
 from mini8s.util.clock import FakeClock
 

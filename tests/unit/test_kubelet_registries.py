@@ -20,8 +20,8 @@ from mini8s.agent.kubelet.images.registries import (
     entries,
     parse,
 )
-from mini8s.agent.runtime.base import RegistryAuth
 from mini8s.agent.runtime.docker import certs
+from mini8s.agent.runtime.specs import RegistryAuth
 from mini8s.objects.kinds import SECRETS, Kind, Obj
 from mini8s.util.clock import FakeClock
 

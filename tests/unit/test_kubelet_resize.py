@@ -10,7 +10,7 @@ from fakes.node_agent import NodeAgent, container, pod
 
 from mini8s.agent.kubelet.allocation import Pending, allocate
 from mini8s.agent.kubelet.isolation.resources import shrinks_quota
-from mini8s.agent.runtime.base import Resources
+from mini8s.agent.runtime.specs import Resources
 from mini8s.objects import conditions
 from mini8s.objects.kinds import PODS, Obj
 

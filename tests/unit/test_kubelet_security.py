@@ -13,7 +13,7 @@ from mini8s.agent.kubelet.isolation.admission import rejection
 from mini8s.agent.kubelet.isolation.devices import ANNOTATION, devices
 from mini8s.agent.kubelet.isolation.policy import Policy
 from mini8s.agent.kubelet.isolation.security import Refused, Security, security
-from mini8s.agent.runtime.base import Confinement, Device
+from mini8s.agent.runtime.specs import Confinement, Device
 
 Obj = dict[str, Any]
 

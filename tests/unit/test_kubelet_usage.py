@@ -11,10 +11,16 @@ from mini8s.agent.kubelet.usage import cgroup, layers
 from mini8s.agent.kubelet.usage.disk_usage import DiskUsage, Space, Taken, count
 from mini8s.agent.kubelet.usage.exposition import exposition
 from mini8s.agent.kubelet.usage.host_usage import default_interface, interfaces
-from mini8s.agent.kubelet.usage.storage import ContainerStorage, Filesystems, PodStorage, VolumeStorage
+from mini8s.agent.kubelet.usage.storage import (
+    ContainerStorage,
+    Filesystems,
+    PodStorage,
+    Storage,
+    VolumeStorage,
+)
 from mini8s.agent.kubelet.usage.summary import StorageFacts, summary
 from mini8s.agent.kubelet.usage.usage import Usage
-from mini8s.agent.runtime.base import Container, RunningPod, Sandbox
+from mini8s.agent.runtime.records import Container, RunningPod, Sandbox
 from mini8s.objects.kinds import Obj
 from mini8s.util.clock import FakeClock
 
@@ -228,6 +234,31 @@ def test_the_summary(host: Host) -> None:
     assert [(one["name"], one["usedBytes"]) for one in told["volume"]] == [("v", 64), ("m", 512), ("x", 4096)]
     assert told["volume"][2]["pvcRef"] == {"name": "claim", "namespace": "d"}
     assert told["ephemeral-storage"]["usedBytes"] == 32 + 16 + 64
+
+
+def test_the_volume_of_a_claim_is_told_by_its_file_system(tmp_path: Path) -> None:
+    """A claim's folder is not counted, and one that is not of this host not told of."""
+    (tmp_path / "data").mkdir()
+    asked: list[tuple[str, str]] = []
+
+    def claimed(namespace: str, name: str) -> Path | None:
+        asked.append((namespace, name))
+        return tmp_path / "data" if name != "far" else None
+
+    volumes: list[Obj] = [
+        {"name": "v", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "own", "ephemeral": {}},
+        {"name": "f", "persistentVolumeClaim": {"claimName": "far"}},
+    ]
+    pod: Obj = {**POD, "spec": {"volumes": volumes}}
+    storage = Storage(tmp_path, "", DiskUsage(FakeClock()), claimed)
+    found = storage.pod(pod, RunningPod("d", "p", "u"))
+    assert [(one.name, one.claim, one.taken.bytes == one.space.used) for one in found.volumes] == [
+        ("v", "data", True),
+        ("own", "p-own", True),
+    ]
+    assert asked == [("d", "data"), ("d", "p-own"), ("d", "far")]
+    assert found.ephemeral == Taken(0, 0)
 
 
 def test_a_short_summary_and_a_pod_on_the_hosts_network(host: Host) -> None:

@@ -155,10 +155,14 @@ def test_facts_of_an_api_object() -> None:
                 "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}},
                 "ports": [{"containerPort": 80, "hostPort": 8080, "hostIP": "0.0.0.0"}],
             }],
+            "initContainers": [
+                {"restartPolicy": "Always", "ports": [{"containerPort": 81, "hostPort": 8081}]},
+                {"ports": [{"containerPort": 82, "hostPort": 8082}]},
+            ],
         },
     })  # fmt: skip
     assert facts.requests == Resources(250, 64 << 20, 1)
-    assert (facts.owner, facts.host_ports) == ("rs", frozenset({("", "TCP", 8080)}))
+    assert (facts.owner, facts.host_ports) == ("rs", frozenset({("", "TCP", 8080), ("", "TCP", 8081)}))
 
 
 def test_a_node_that_says_no_allocatable_is_judged_by_its_capacity() -> None:

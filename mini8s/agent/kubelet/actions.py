@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mini8s.agent.kubelet.view import Wanted
-from mini8s.agent.runtime.base import Container
+from mini8s.agent.runtime.records import Container
 from mini8s.objects.kinds import Obj
 
 SANDBOX = ""  # the name under which the sandbox itself is held

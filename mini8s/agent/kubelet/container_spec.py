@@ -17,7 +17,7 @@ from mini8s.agent.kubelet.isolation.resources import limits
 from mini8s.agent.kubelet.isolation.security import Refused, security
 from mini8s.agent.kubelet.plan import pod_grace
 from mini8s.agent.kubelet.probes import handlers
-from mini8s.agent.runtime.base import ContainerSpec, Mount, Namespaces, SandboxSpec
+from mini8s.agent.runtime.specs import ContainerSpec, Mount, Namespaces, SandboxSpec
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 

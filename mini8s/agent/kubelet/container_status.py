@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mini8s.agent.kubelet.isolation.resources import differs
 from mini8s.agent.kubelet.view import Role, View, Wanted
-from mini8s.agent.runtime.base import Container
+from mini8s.agent.runtime.records import Container
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import format_time, parse_time
 
@@ -129,13 +129,15 @@ def _resources(stated: Obj) -> Obj:
 
 
 def _mounts(spec: Obj) -> Obj:
-    """How volumes are mounted (KEP-3857): Docker's read-only mounts don't reach into mounts below them."""
+    """How volumes are mounted (KEP-3857). Docker's read-only mounts don't reach into mounts below them: who
+    insisted runs because there are none (`volumes/mounts.py`), and nobody looked for the others."""
     found = []
     for mount in spec.get("volumeMounts") or ():
         said = {"name": mount["name"], "mountPath": mount["mountPath"]}
-        found.append(
-            said | ({"readOnly": True, "recursiveReadOnly": "Disabled"} if mount.get("readOnly") else {})
-        )
+        if mount.get("readOnly"):
+            insisted = mount.get("recursiveReadOnly") == "Enabled"
+            said |= {"readOnly": True, "recursiveReadOnly": "Enabled" if insisted else "Disabled"}
+        found.append(said)
     return {"volumeMounts": found} if found else {}
 
 

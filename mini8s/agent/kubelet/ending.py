@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from mini8s.agent.kubelet import notes
 from mini8s.agent.kubelet.actions import BeginEnd, Draft, Ending, Hook, Kill, RunHook, Terminate
-from mini8s.agent.runtime.base import Container
+from mini8s.agent.runtime.records import Container
 from mini8s.objects.kinds import Obj
 
 LEAST_GRACE = 2  # seconds between SIGTERM and SIGKILL, whatever was asked for: the kubelet's own

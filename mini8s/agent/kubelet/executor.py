@@ -35,7 +35,8 @@ from mini8s.agent.kubelet.probes.hooks import Hooks
 from mini8s.agent.kubelet.starting import CannotStart, Starter
 from mini8s.agent.kubelet.view import Wanted
 from mini8s.agent.network.base import NetworkError, PodNetwork
-from mini8s.agent.runtime.base import Container, EngineDown, EngineError, Runtime, Sandbox, StartFailed
+from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime, StartFailed
+from mini8s.agent.runtime.records import Container, Sandbox
 from mini8s.client.base import EventSink
 from mini8s.objects.kinds import Obj
 from mini8s.util.clock import Clock, SteadyTime

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mini8s.agent.runtime.base import Container, EngineDown, EngineError, Runtime
+from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime
+from mini8s.agent.runtime.records import Container
 from mini8s.objects.kinds import Obj
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from mini8s.agent.kubelet.allocation import Pending
 from mini8s.agent.kubelet.container_status import CRASH_LOOP, Waiting
 from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.view import Doom
-from mini8s.agent.runtime.base import RunningPod
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.objects.time import parse_time
 from mini8s.util.backoff import Backoff
 

@@ -30,7 +30,7 @@ from mini8s.agent.kubelet.isolation.resources import differs, needs_restart
 from mini8s.agent.kubelet.probes import handlers
 from mini8s.agent.kubelet.restart import NextStart, go_duration, next_start
 from mini8s.agent.kubelet.view import Init, Role, View, Wanted, identity
-from mini8s.agent.runtime.base import Container, RunningPod
+from mini8s.agent.runtime.records import Container, RunningPod
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 

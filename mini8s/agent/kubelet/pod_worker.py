@@ -23,7 +23,8 @@ from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.status import Facts, pod_status, start_time
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.view import Doom, View, identity
-from mini8s.agent.runtime.base import EngineDown, RunningPod
+from mini8s.agent.runtime.base import EngineDown
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 from mini8s.objects.pods import is_terminal, phase

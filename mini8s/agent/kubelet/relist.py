@@ -6,7 +6,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from mini8s.agent.runtime.base import EngineDown, Runtime, Trace
+from mini8s.agent.runtime.base import EngineDown, Runtime
+from mini8s.agent.runtime.records import Trace
 from mini8s.util.workers import Stop
 
 RELIST_SECONDS = 30.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mini8s.agent.kubelet import notes
-from mini8s.agent.runtime.base import Container
+from mini8s.agent.runtime.records import Container
 from mini8s.objects.time import parse_time
 
 FIRST_SECONDS = 10

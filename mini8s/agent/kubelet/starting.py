@@ -21,14 +21,8 @@ from mini8s.agent.kubelet.isolation.isolation import Isolation
 from mini8s.agent.kubelet.isolation.security import Refused
 from mini8s.agent.kubelet.lookup import Lookup, Missing, need
 from mini8s.agent.kubelet.pod_folder import PodFolder
-from mini8s.agent.runtime.base import (
-    ContainerSpec,
-    CreateFailed,
-    ImageNotPresent,
-    Mount,
-    Runtime,
-    StartFailed,
-)
+from mini8s.agent.runtime.base import CreateFailed, ImageNotPresent, Runtime, StartFailed
+from mini8s.agent.runtime.specs import ContainerSpec, Mount
 from mini8s.client.base import EventSink
 from mini8s.objects.kinds import RUNTIMECLASSES, Obj
 

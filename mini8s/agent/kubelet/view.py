@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from mini8s.agent.kubelet import notes
-from mini8s.agent.runtime.base import Container, RunningPod, Sandbox
+from mini8s.agent.runtime.records import Container, RunningPod, Sandbox
 from mini8s.objects import meta, pods
 from mini8s.objects.kinds import Obj
 

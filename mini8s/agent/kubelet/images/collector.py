@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from mini8s.agent.kubelet.images import garbage as image_gc
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.usage.disk_usage import Space
-from mini8s.agent.runtime.base import EngineDown, EngineError, Image, RunningPod, Runtime
+from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime
+from mini8s.agent.runtime.records import Image, RunningPod
 from mini8s.util.clock import Clock
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.usage.disk_usage import Space
-from mini8s.agent.runtime.base import Image
+from mini8s.agent.runtime.records import Image
 
 
 @dataclass(frozen=True, slots=True)

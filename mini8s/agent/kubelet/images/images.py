@@ -17,7 +17,8 @@ from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.images.registries import Registries
 from mini8s.agent.kubelet.lookup import Lookup, Missing, need
 from mini8s.agent.kubelet.restart import FIRST_SECONDS, MOST_SECONDS
-from mini8s.agent.runtime.base import EngineError, Image, ImagePullFailed, RegistryAway, Runtime
+from mini8s.agent.runtime.base import EngineError, ImagePullFailed, RegistryAway, Runtime
+from mini8s.agent.runtime.records import Image
 from mini8s.client.base import EventSink
 from mini8s.objects import meta
 from mini8s.objects.kinds import SECRETS, Obj

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from mini8s.agent.runtime.base import RegistryAuth
+from mini8s.agent.runtime.specs import RegistryAuth
 from mini8s.objects.kinds import Obj
 
 DOCKER_HUB = "docker.io"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from mini8s.agent.kubelet.isolation.security import Refused
-from mini8s.agent.runtime.base import Device
+from mini8s.agent.runtime.specs import Device
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mini8s.agent.runtime.base import EngineInfo
+from mini8s.agent.runtime.records import EngineInfo
 
 _CAP_SYS_RESOURCE = 24  # linux/capability.h
 

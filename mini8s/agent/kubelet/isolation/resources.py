@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mini8s.agent.runtime.base import Resources
+from mini8s.agent.runtime.specs import Resources
 from mini8s.objects import quantity
 from mini8s.objects.kinds import Obj
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mini8s.agent.kubelet.isolation.unsupported import why_not
-from mini8s.agent.runtime.base import Confinement
+from mini8s.agent.runtime.specs import Confinement
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 

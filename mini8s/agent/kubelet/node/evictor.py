@@ -20,7 +20,8 @@ from mini8s.agent.kubelet.usage import host_usage
 from mini8s.agent.kubelet.usage.storage import PodStorage, Storage
 from mini8s.agent.kubelet.usage.usage import PodUsage, Usage
 from mini8s.agent.kubelet.view import Doom
-from mini8s.agent.runtime.base import EngineDown, EngineError, RunningPod, Runtime
+from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.client.base import EventSink
 from mini8s.objects import meta, pods
 from mini8s.objects.kinds import Obj

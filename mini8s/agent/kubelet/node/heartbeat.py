@@ -15,7 +15,8 @@ from pathlib import Path
 from mini8s.agent.kubelet.node import host, node
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.volumes import local_disks
-from mini8s.agent.runtime.base import EngineDown, EngineInfo, Image, Runtime
+from mini8s.agent.runtime.base import EngineDown, Runtime
+from mini8s.agent.runtime.records import EngineInfo, Image
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.lease import Lease
 from mini8s.objects import claims, meta

@@ -9,7 +9,7 @@ from datetime import datetime
 from mini8s.agent.kubelet.node import eviction
 from mini8s.agent.kubelet.node.host import HostFacts
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
-from mini8s.agent.runtime.base import EngineInfo, Image
+from mini8s.agent.runtime.records import EngineInfo, Image
 from mini8s.config import KUBERNETES_VERSION
 from mini8s.objects import conditions, quantity
 from mini8s.objects.kinds import Obj

@@ -16,7 +16,7 @@ from mini8s.agent.kubelet.node import eviction
 from mini8s.agent.kubelet.node.logind import Announcements, Inhibitor, NoLogind
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.view import Doom
-from mini8s.agent.runtime.base import RunningPod
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.objects.kinds import Obj
 from mini8s.util.clock import Clock
 from mini8s.util.log import OnChange

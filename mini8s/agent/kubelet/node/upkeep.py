@@ -17,7 +17,8 @@ from mini8s.agent.kubelet.usage.documents import Documents
 from mini8s.agent.kubelet.usage.storage import Storage
 from mini8s.agent.kubelet.usage.usage import Usage
 from mini8s.agent.kubelet.view import Doom
-from mini8s.agent.runtime.base import RunningPod, Runtime
+from mini8s.agent.runtime.base import Runtime
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.client.base import EventSink
 from mini8s.objects.kinds import Obj
 from mini8s.util.clock import Clock
@@ -25,7 +26,8 @@ from mini8s.util.workers import Stop
 
 
 class Upkeep:
-    """`running` is what the engine had of each pod at the last look, `doom` has a pod's worker end it."""
+    """`running` is what the engine had of each pod at the last look, `doom` has a pod's worker end it,
+    `claimed` finds the folder of a claim."""
 
     def __init__(  # noqa: PLR0913 - a composition root: every argument is another room's door
         self,
@@ -39,10 +41,11 @@ class Upkeep:
         running: Callable[[], Sequence[RunningPod]],
         pod_of: Callable[[str], Obj | None],
         doom: Callable[[str, Doom], None],
+        claimed: Callable[[str, str], Path | None],
         clock: Clock,
         stop: Stop,
     ) -> None:
-        self._data_dir, self._heartbeat, self._pod_of = data_dir, heartbeat, pod_of
+        self._data_dir, self._heartbeat, self._pod_of, self._claimed = data_dir, heartbeat, pod_of, claimed
         self._told, self._watched = DiskUsage(clock), DiskUsage(clock, EVERY_SECONDS / 2)
         self._usage = Usage(running, clock, stop.wait)
         self._clock, self._collect_at = clock, 0.0
@@ -100,4 +103,4 @@ class Upkeep:
         return Documents(node, self._usage, lambda: self._storage(self._told), pods, self._pod_of)
 
     def _storage(self, counts: DiskUsage) -> Storage:
-        return Storage(self._data_dir, self._heartbeat.engine_root, counts)
+        return Storage(self._data_dir, self._heartbeat.engine_root, counts, self._claimed)

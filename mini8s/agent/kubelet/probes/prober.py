@@ -29,7 +29,8 @@ from mini8s.agent.kubelet.probes.verdicts import (
     verdict,
 )
 from mini8s.agent.kubelet.view import Verdict, View
-from mini8s.agent.runtime.base import RunningPod, Runtime
+from mini8s.agent.runtime.base import Runtime
+from mini8s.agent.runtime.records import RunningPod
 from mini8s.client.base import EventSink
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mini8s.agent.kubelet.view import View, Wanted
-from mini8s.agent.runtime.base import Container, EngineDown, LogStream, NoSuchContainer, RunningPod, Runtime
+from mini8s.agent.runtime.base import EngineDown, LogStream, NoSuchContainer, Runtime
+from mini8s.agent.runtime.records import Container, RunningPod
 from mini8s.objects import meta
 from mini8s.objects.errors import BadRequest, NotFound, ServiceUnavailable
 from mini8s.objects.kinds import Obj

@@ -12,7 +12,8 @@ from functools import partial
 
 from mini8s.agent.kubelet.view import View
 from mini8s.agent.network.netns import inside
-from mini8s.agent.runtime.base import Container, EngineDown, RunningPod, Runtime
+from mini8s.agent.runtime.base import EngineDown, Runtime
+from mini8s.agent.runtime.records import Container, RunningPod
 from mini8s.agent.streams import upgrade
 from mini8s.agent.streams.channels import Channels, SpdyChannels, WebSocketChannels, Wishes
 from mini8s.agent.streams.command import Command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mini8s.agent.kubelet.usage.disk_usage import Taken
-from mini8s.agent.runtime.base import Container
+from mini8s.agent.runtime.records import Container
 
 PROC = Path("/proc")
 

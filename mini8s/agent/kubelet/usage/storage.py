@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.usage import layers
 from mini8s.agent.kubelet.usage.disk_usage import NOTHING, DiskUsage, Space, Taken, space
-from mini8s.agent.runtime.base import RunningPod
-from mini8s.objects import meta
+from mini8s.agent.runtime.records import RunningPod
+from mini8s.objects import claims, meta
 from mini8s.objects.kinds import Obj
 
 
@@ -63,12 +63,20 @@ class Filesystems:
 
 
 class Storage:
-    """`engine_root` answers "" while the engine has not said where its folder is."""
+    """`engine_root` is "" while the engine has not said where its folder is. `claimed` finds the folder of a
+    claim, by namespace and name, on this host."""
 
-    def __init__(self, data_dir: Path, engine_root: str, counts: DiskUsage) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        engine_root: str,
+        counts: DiskUsage,
+        claimed: Callable[[str, str], Path | None],
+    ) -> None:
         self._data_dir = data_dir
         self._engine_root = engine_root
         self._counts = counts
+        self._claimed = claimed
 
     def filesystems(self) -> Filesystems:
         """Raises OSError."""
@@ -89,14 +97,18 @@ class Storage:
             root = self._counts.of(layer) if layer else None
             containers[one.id] = ContainerStorage(root, layers.log_size(one))
         folder = PodFolder.of(self._data_dir, meta.uid(pod))
-        volumes = (self._volume(folder, one) for one in pod["spec"].get("volumes") or ())
+        volumes = (self._volume(pod, folder, one) for one in pod["spec"].get("volumes") or ())
         return PodStorage(containers, tuple(one for one in volumes if one is not None))
 
-    def _volume(self, folder: PodFolder, volume: Obj) -> VolumeStorage | None:
-        """None for what lies elsewhere."""
-        path, claim = folder.volume(volume["name"]), (volume.get("persistentVolumeClaim") or {})
-        if "hostPath" in volume or not path.exists():
+    def _volume(self, pod: Obj, folder: PodFolder, volume: Obj) -> VolumeStorage | None:
+        """None for what lies elsewhere. Of a claim's volume the file system is told, as upstream tells
+        of local ones: to count what may be millions of files would keep the disk busy."""
+        claim = claims.of_volume(pod, volume)
+        path = self._claimed(meta.namespace(pod), claim) if claim else folder.volume(volume["name"])
+        if "hostPath" in volume or path is None or not path.exists():
             return None
         room, own = space(path), path.is_mount()
-        taken = Taken(room.used, room.inodes - room.inodes_free) if own else self._counts.of(path)
-        return VolumeStorage(volume["name"], room, taken, own, claim.get("claimName") or "")
+        whole = Taken(room.used, room.inodes - room.inodes_free)
+        return VolumeStorage(
+            volume["name"], room, whole if own or claim else self._counts.of(path), own, claim
+        )

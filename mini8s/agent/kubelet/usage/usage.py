@@ -22,7 +22,7 @@ from mini8s.agent.kubelet.usage.host_usage import (
     host_reading,
     interfaces,
 )
-from mini8s.agent.runtime.base import Container, RunningPod
+from mini8s.agent.runtime.records import Container, RunningPod
 from mini8s.util.clock import Clock
 
 log = logging.getLogger(__name__)

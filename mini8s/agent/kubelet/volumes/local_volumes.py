@@ -44,6 +44,15 @@ class LocalVolumes:
         self._queue.add(name)
         return path
 
+    def of_claim(self, namespace: str, name: str) -> Path | None:
+        """The folder on this host that a claim is bound to, None when there is none."""
+        for volume in self._cache.list():
+            said = volume["spec"].get("claimRef") or {}
+            if (said.get("namespace"), said.get("name")) == (namespace, name):
+                local = volume["spec"].get("local") or {}
+                return self._disks.root / meta.name(volume) if self._is_here(volume) else _path(local)
+        return None
+
     def changed(self, old: Obj | None, new: Obj | None) -> None:
         """The informer's handler."""
         for volume in (old, new):
@@ -117,6 +126,10 @@ class LocalVolumes:
             self._api.patch(PERSISTENTVOLUMES, "", meta.name(volume), {"metadata": metadata | identity})
         except NotFound:
             return
+
+
+def _path(local: Obj) -> Path | None:
+    return Path(local["path"]) if local.get("path") else None
 
 
 def _claim_of(volume: Obj) -> Iterable[Obj]:

@@ -18,7 +18,7 @@ from mini8s.agent.kubelet.env import expand
 from mini8s.agent.kubelet.lookup import Missing
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.volumes.base import Source, Volumes
-from mini8s.agent.runtime.base import Mount
+from mini8s.agent.runtime.specs import Mount
 from mini8s.objects.kinds import Obj
 
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mini8s.agent.runtime.base import (
+from mini8s.agent.runtime.docker import names
+from mini8s.agent.runtime.specs import (
     Confinement,
     ContainerSpec,
     Device,
@@ -17,7 +18,6 @@ from mini8s.agent.runtime.base import (
     Resources,
     SandboxSpec,
 )
-from mini8s.agent.runtime.docker import names
 
 Body = dict[str, Any]
 CPU_PERIOD_US = 100_000

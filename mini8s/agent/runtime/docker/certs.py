@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mini8s.agent.runtime.base import RegistryAuth
+from mini8s.agent.runtime.specs import RegistryAuth
 
 FOLDER = Path("/etc/docker/certs.d")
 

@@ -17,28 +17,20 @@ from docker.api.client import APIClient
 from docker.utils import parse_repository_tag
 
 from mini8s.agent.runtime.base import (
-    ContainerSpec,
     CreateFailed,
     EngineError,
-    EngineInfo,
-    ExecResult,
-    Image,
     ImageNotPresent,
     ImagePullFailed,
     LogStream,
     NoSuchContainer,
-    RegistryAuth,
-    Resources,
-    RunningPod,
-    Sandbox,
-    SandboxSpec,
     StartFailed,
-    Trace,
 )
 from mini8s.agent.runtime.docker import bodies, certs, execs, facts, names, sandbox_image
 from mini8s.agent.runtime.docker.attached import AttachedProcess
 from mini8s.agent.runtime.docker.errors import NameTaken, pull_failed, translated
 from mini8s.agent.runtime.docker.streams import Stream, once_a_line
+from mini8s.agent.runtime.records import EngineInfo, ExecResult, Image, RunningPod, Sandbox, Trace
+from mini8s.agent.runtime.specs import ContainerSpec, RegistryAuth, Resources, SandboxSpec
 
 CALL_SECONDS = 120.0  # the kubelet's --runtime-request-timeout: an SD card may take long over a create
 LIST_SECONDS = 20.0  # a list needs no disk and no container's lock: an engine that owes one so long hangs

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from mini8s.agent.runtime.base import EngineError, ExecResult
+from mini8s.agent.runtime.base import EngineError
 from mini8s.agent.runtime.docker.errors import translated
+from mini8s.agent.runtime.records import ExecResult
 
 MOST_OUTPUT = 10 * 1024
 HEADER_BYTES = 8

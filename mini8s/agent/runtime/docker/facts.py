@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mini8s.agent.runtime.base import Container, EngineInfo, Image, Resources, RunningPod, Sandbox, Trace
 from mini8s.agent.runtime.docker import names, sandbox_image
+from mini8s.agent.runtime.records import Container, EngineInfo, Image, RunningPod, Sandbox, Trace
+from mini8s.agent.runtime.specs import Resources
 
 Json = dict[str, Any]
 _STATES = {"created": "created", "running": "running", "paused": "running", "restarting": "running"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mini8s.agent.runtime.base import ContainerSpec, SandboxSpec
+from mini8s.agent.runtime.specs import ContainerSpec, SandboxSpec
 
 UID = "mini8s.io/pod-uid"
 NAMESPACE = "mini8s.io/pod-namespace"
