@@ -71,7 +71,7 @@ class Burst:
     a bad template) costs one request and not hundreds. `otherwise`: what to do instead of what follows the
     burst in the plan when a part of it was refused."""
 
-    actions: tuple[Create | Delete, ...]
+    actions: tuple[Create | Delete | Patch, ...]
     otherwise: Otherwise | None = None
 
 

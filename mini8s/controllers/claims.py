@@ -35,12 +35,19 @@ class Claims:
     adopted: tuple[Obj, ...] = ()
     released: tuple[Obj, ...] = ()
 
-    def patches(self, owner: Obj, owner_kind: Kind, kind: Kind) -> tuple[Patch, ...]:
+    def patches(self, owner: Obj, owner_kind: Kind, kind: Kind, *, finalizer: str = "") -> tuple[Patch, ...]:
+        """`finalizer`: what the owner's own have, so that it goes as the owner does."""
         ref = meta.new_controller_ref(owner, owner_kind)
         return (
-            *(_patch(kind, obj, [*meta.owners(obj), ref]) for obj in self.adopted),
+            *(_patch(kind, obj, [*meta.owners(obj), ref], finalizer, held=True) for obj in self.adopted),
             *(
-                _patch(kind, obj, [other for other in meta.owners(obj) if other["uid"] != ref["uid"]])
+                _patch(
+                    kind,
+                    obj,
+                    [other for other in meta.owners(obj) if other["uid"] != ref["uid"]],
+                    finalizer,
+                    held=False,
+                )
                 for obj in self.released
             ),
         )
@@ -81,5 +88,9 @@ def matching_owners(orphan: Obj, owners: Cache) -> Iterable[str]:
             yield meta.key(owner)
 
 
-def _patch(kind: Kind, obj: Obj, owners: list[Obj]) -> Patch:
-    return patch(kind, obj, {"metadata": {"ownerReferences": owners}}, swap=True)
+def _patch(kind: Kind, obj: Obj, owners: list[Obj], finalizer: str, *, held: bool) -> Patch:
+    change: Obj = {"ownerReferences": owners}
+    if finalizer:
+        others = [item for item in meta.finalizers(obj) if item != finalizer]
+        change["finalizers"] = [*others, finalizer] if held else others
+    return patch(kind, obj, {"metadata": change}, swap=True)

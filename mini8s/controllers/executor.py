@@ -134,7 +134,7 @@ class Executor:
                     self.run(burst.otherwise(failed), written)
                 raise failed
 
-    def _alone(self, action: Create | Delete, component: str) -> tuple[ApiError | None, Written]:
+    def _alone(self, action: Create | Delete | Patch, component: str) -> tuple[ApiError | None, Written]:
         written = Written(component=component)
         try:
             self._do(action, written)
@@ -143,7 +143,9 @@ class Executor:
         return None, written
 
 
-def batches(actions: Sequence[Create | Delete]) -> Iterable[Sequence[Create | Delete]]:
+def batches(
+    actions: Sequence[Create | Delete | Patch],
+) -> Iterable[Sequence[Create | Delete | Patch]]:
     """1, 2, 4 … of the actions at a time."""
     start, size = 0, 1
     while start < len(actions):

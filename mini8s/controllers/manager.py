@@ -15,6 +15,7 @@ from mini8s.controllers.kinds.deployment.controller import Deployments
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
 from mini8s.controllers.kinds.garbage import GarbageCollector
+from mini8s.controllers.kinds.job.controller import Jobs
 from mini8s.controllers.kinds.namespace import Namespaces
 from mini8s.controllers.kinds.nodelifecycle import NodeLifecycle
 from mini8s.controllers.kinds.podgc import PodGc
@@ -22,6 +23,7 @@ from mini8s.controllers.kinds.replicaset import ReplicaSets
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.tainteviction import TaintEviction
+from mini8s.controllers.kinds.ttl import TtlAfterFinished
 from mini8s.controllers.kinds.volumes.binder import ClaimBinder
 from mini8s.controllers.kinds.volumes.ephemeral import EphemeralVolumes
 from mini8s.controllers.kinds.volumes.volume import PersistentVolumes
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Deployments,
     ReplicaSets,
+    Jobs,
+    TtlAfterFinished,
     EndpointSlices,
     Endpoints,
     NodeLifecycle,

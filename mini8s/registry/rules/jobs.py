@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from mini8s.objects import cron, meta
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, invalid, not_supported, required, too_many
-from mini8s.registry.rules import pods, selectors, values, workloads
+from mini8s.registry.rules import job_policies, pods, selectors, values, workloads
 
 _RESTART = ("Never", "OnFailure")
 _INDEXED = "Indexed"
@@ -34,7 +34,8 @@ def job(found: Obj) -> Causes:
 def job_update(new: Obj, old: Obj) -> Causes:
     """What a Job runs stays; while it is suspended and has not begun its template may change."""
     spec, was = new["spec"], old["spec"]
-    fixed = ["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy"]
+    fixed = ["selector", "completionMode", "podFailurePolicy", "successPolicy"]
+    fixed += ["backoffLimitPerIndex", "managedBy"]
     if spec.get("completionMode") != _INDEXED or spec.get("completions") != spec.get("parallelism"):
         fixed.append("completions")
     if not was.get("suspend") or (old.get("status") or {}).get("startTime"):
@@ -67,6 +68,7 @@ def _spec(spec: Obj, field: str) -> Causes:
     if spec.get("completionMode") == _INDEXED:
         yield from _indexes(spec, field)
     yield from values.one_of(spec, "podReplacementPolicy", field, ("Failed", "TerminatingOrFailed"))
+    yield from job_policies.policies(spec, field)
     template = spec.get("template")
     if template is None:
         yield required(f"{field}.template")
