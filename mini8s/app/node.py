@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini8s.agent.dns.server import DnsServer
@@ -49,7 +50,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
     network, proxy, dns = _networking(settings, cluster, informers, stop)
     tokens = state.drawer("tokens")
-    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop)
+    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, (dns.metrics,))
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
     rooms = (state, network, proxy, dns, kubelet, tunnel)
     for room in rooms:
@@ -103,6 +104,7 @@ def _kubelet(
     network: Network,
     tokens: Drawer,
     stop: Stop,
+    metrics: Sequence[Callable[[], str]],
 ) -> Kubelet:
     clock, engine = SystemClock(), DockerEngine(settings.docker_host)
     registries, arguments = registry_settings.load(settings), parse(settings.kubelet_arg)
@@ -126,6 +128,7 @@ def _kubelet(
         stop=stop,
         tokens=tokens,
         network_trouble=lambda: "" if network.ready else network.sentence,
+        metrics=metrics,
     )
     policy = _policy(settings, arguments)
     return Kubelet(node, doors, policy=policy, registries=registries, settings=arguments)

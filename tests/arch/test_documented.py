@@ -12,6 +12,7 @@ import pytest
 from fakes.store import FakeStore
 
 from mini8s import config
+from mini8s.agent.dns.exposition import exposition
 from mini8s.agent.kubelet.settings import NAMES as KUBELET_ARGUMENTS
 from mini8s.api.metrics import Metrics
 from mini8s.api.pump import Pump
@@ -84,5 +85,6 @@ def test_help_says_what_the_option_does(words: str, option: click.Option) -> Non
 
 
 def test_the_readme_documents_the_metrics() -> None:
-    names = re.findall(r"^# TYPE (\S+)", Metrics(Pump(), FakeStore().stats).text(), re.MULTILINE)
+    text = Metrics(Pump(), FakeStore().stats).text() + exposition({}, 0, synced=True)
+    names = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert [name for name in names if f"`{name}`" not in README] == []

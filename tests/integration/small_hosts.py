@@ -129,7 +129,7 @@ class SmallHost(Place):
             service_cidr=SERVICES,
             cluster_cidr=CLUSTER,
             stop=self.stop,
-            upstreams=lambda: [OUTSIDE],
+            upstreams=lambda: [(OUTSIDE, 53)],
         )
         for room in (self.network, self.proxy, self.dns):
             room.start()

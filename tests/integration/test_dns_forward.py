@@ -6,20 +6,24 @@ import contextlib
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from dnslib import QTYPE, RR, A, DNSRecord
 
-from mini8s.agent.dns.forward import Forwarder, HostServers
-from tests.integration.small_hosts import DNS, OUTSIDE, SmallHost, small_hosts
+from mini8s.agent.dns.forward import Forwarder
+from mini8s.agent.dns.upstream import Upstreams, read_message
+from tests.integration.small_hosts import DNS, OUTSIDE, SmallHost, eventually, small_hosts
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[SmallHost]:
     with small_hosts() as hosts:
         yield hosts[0]
+
+
+SO_RCVBUFFORCE = 33  # socket(7)
 
 
 class NameServer:
@@ -88,20 +92,56 @@ def test_answers_to_other_questions_are_not_taken(host: SmallHost, outside: Name
     assert str(reply.rr[0].rdata) == "203.0.113.7"
 
 
-def test_silence_is_a_failure_in_time(host: SmallHost, outside: NameServer) -> None:
+def test_silence_is_a_failure_in_time_and_keeps_nobody_waiting(host: SmallHost, outside: NameServer) -> None:
+    """Hundreds of questions wait for a server that says nothing, and all else is answered meanwhile."""
     outside.silent = True
-    began = time.monotonic()
-    assert ask(host, "silent.example").header.rcode == 2
-    assert time.monotonic() - began < 5
+
+    def flood() -> tuple[int, int]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(6)
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)  # all fail at once
+            sock.connect((DNS, 53))
+            for i in range(300):
+                sock.send(bytes(DNSRecord.question(f"silent-{i}.example").pack()))
+            sock.send(bytes(DNSRecord.question("dns-version.cluster.local", "TXT").pack()))
+            first = DNSRecord.parse(sock.recv(2048))
+            assert "1.1.0" in str(first.rr[0].rdata)
+            codes = {DNSRecord.parse(sock.recv(2048)).header.rcode for _ in range(300)}
+            return codes.pop(), len(codes)
+
+    assert host.do(flood) == (2, 0)
+    outside.silent = False
+    assert str(ask(host, "again.example").rr[0].rdata) == "203.0.113.7"
 
 
 def test_a_silent_server_is_asked_last(host: SmallHost, outside: NameServer) -> None:
-    forwarder = Forwarder(lambda: ["10.99.0.250", OUTSIDE])
-    query = bytes(DNSRecord.question("failover.example").pack())
-    assert host.do(forwarder.ask, query)
-    began = time.monotonic()
-    assert host.do(forwarder.ask, bytes(DNSRecord.question("second.example").pack()))
-    assert time.monotonic() - began < 1
+    upstreams, count = host.do(Upstreams), Counter[str]()
+    nobody = ("10.99.0.250", 53)
+    forwarder = Forwarder(lambda _: [nobody, (OUTSIDE, 53)], upstreams, count)
+    heard: list[bytes | None] = []
+    for name in ("first.example", "second.example"):
+        query = bytes(DNSRecord.question(name).pack())
+        host.do(forwarder.ask, query, name, heard.append)
+        eventually(lambda: upstreams.round() or heard)
+        found = heard.pop()
+        assert found
+        assert found[:2] == query[:2]
+    assert count == {"forwarded": 2, "upstream_failures": 1}
+
+
+def test_who_asks_the_same_waits_for_the_same_answer(host: SmallHost, outside: NameServer) -> None:
+    def storm() -> set[bytes]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(6)
+            sock.connect((DNS, 53))
+            for letter in b"eEmM":
+                name = f"stor{chr(letter)}.example" if letter in b"mM" else f"sTor{chr(letter)}.example"
+                for _ in range(10):
+                    sock.send(bytes(DNSRecord.question(name).pack()))
+            return {sock.recv(2048)[12:].split(b"\0")[0] for _ in range(40)}
+
+    assert len(host.do(storm)) == 4, "each in the letters that were asked"
+    assert outside.asked == 2
 
 
 def test_a_query_that_comes_back_is_a_circle(host: SmallHost) -> None:
@@ -124,26 +164,31 @@ def test_a_query_that_comes_back_is_a_circle(host: SmallHost) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(5)
             sock.bind(("127.0.0.1", 53))
-            host.dns._forwarder._upstreams = lambda: ["127.0.0.1"]
+            host.dns._host_servers = lambda: [("127.0.0.1", 53)]
             relaying = threading.Thread(target=relay, args=(sock,))
             relaying.start()
             began = time.monotonic()
             ask(host, "circle.example")
             relaying.join()
-            host.dns._forwarder._upstreams = lambda: [OUTSIDE]
+            host.dns._host_servers = lambda: [(OUTSIDE, 53)]
             assert time.monotonic() - began < 2
 
     host.do(both)
     assert circle.is_set()
 
 
-def test_the_hosts_servers_are_read_again_when_they_change(tmp_path: Path) -> None:
-    path = tmp_path / "resolv.conf"
-    servers = HostServers(path, DNS)
-    assert servers() == ()
-    path.write_text(f"# ours\nsearch x\nnameserver {DNS}\nnameserver 192.0.2.1\nnameserver\n")
-    assert servers() == ("192.0.2.1",)
-    path.write_text("nameserver 192.0.2.2\n")
-    assert servers() == ("192.0.2.2",)
-    path.unlink()
-    assert servers() == ("192.0.2.2",), "the last known are better than none"
+def test_several_queries_over_one_connection(host: SmallHost) -> None:
+    def talk() -> list[bytes]:
+        with socket.create_connection((DNS, 53), 5) as connection:
+            connection.settimeout(5)
+            query = bytes(DNSRecord.question("dns-version.cluster.local", "TXT").pack())
+            for piece in (b"\0", bytes((len(query),)) + query[:5], query[5:], bytes((0, len(query))) + query):
+                connection.sendall(piece)
+            answers = [read_message(connection, 5) for _ in range(2)]
+            connection.sendall(b"\0\2no")
+            return [*answers, connection.recv(1)]
+
+    first, second, end = host.do(talk)
+    assert first == second
+    assert b"1.1.0" in first
+    assert end == b"", "what is no query ends the connection"

@@ -6,25 +6,36 @@ A block is a question (`? NAME TYPE`), the code with `aa` when it is authoritati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dnslib import EDNS0, QTYPE, RCODE, RR, A, DNSRecord
+from dnslib import EDNS0, QTYPE, RCODE, RR, A, DNSHeader, DNSQuestion, DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini8s.agent.dns import answer as answers
 from mini8s.agent.dns.query import fast
 from mini8s.agent.dns.records import of_service
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.dns.zone import Zone
-from mini8s.objects.kinds import ENDPOINTSLICES, SERVICES
+from mini8s.objects.kinds import CONFIGMAPS, ENDPOINTSLICES, NODES, SERVICES
 from mini8s.util.workers import Stop
 from tests.fakes.informers import FakeInformers
-from tests.fakes.network_objects import endpoint, port, service, slice_of
+from tests.fakes.network_objects import endpoint, node, port, service, slice_of
 
 CASES = Path(__file__).parents[1] / "cases" / "dns"
+
+
+THREE = b"".join(b"\x3f" + letter * 63 for letter in (b"a", b"b", b"c"))
+OURS = b"\7cluster\5local\0"
+ADDED = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"namespace": "kube-system", "name": "mini8s-dns-custom", "resourceVersion": "7"},
+    "data": {"hosts": "192.0.2.7 printer Printer.lan. # upstairs\n2001:db8::7 printer\n"},
+}
 
 
 @dataclass(frozen=True)
@@ -64,11 +75,17 @@ def _case(lines: list[str]) -> Case:
 class Upstream:
     """The world outside, where www.example.com is."""
 
-    def ask(self, query: bytes, *, stream: bool = False) -> bytes | None:
+    def ask(
+        self, query: bytes, name: str, then: Callable[[bytes | None], None], *, stream: bool = False
+    ) -> None:
+        assert not name.endswith("cluster.local"), "the cluster's names are asked of nobody"
         request = DNSRecord.parse(query)
         reply = request.reply(aa=0, ra=1)
         reply.add_answer(RR("www.example.com", QTYPE.A, rdata=A("203.0.113.7"), ttl=60))
-        return bytes(reply.pack())
+        then(bytes(reply.pack()))
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
 
     def circles(self, data: bytes) -> bool:
         return False
@@ -87,8 +104,7 @@ def server() -> Iterator[DnsServer]:
         upstreams=list,
     )
     made._forwarder = Upstream()  # type: ignore[assignment]
-    made._services.subscribe(made._service_changed)
-    made._slices.subscribe(made._slice_changed)
+    made.follow()
     made.zone.synced = True
     database = service("db", "None", port(5432, name="pg"))
     ends = [
@@ -104,10 +120,26 @@ def server() -> Iterator[DnsServer]:
         service("inside", "", type="ExternalName", externalName="web.default.svc.cluster.local"),
         service("outside", "", type="ExternalName", externalName="www.example.com"),
         service("loop", "", type="ExternalName", externalName="loop.default.svc.cluster.local"),
+        service("dual", "10.43.0.102", port(443, name="tls"), clusterIPs=["10.43.0.102", "fd43::66"]),
+        service("six", "None", port(80, name="http")),
+        *(
+            service(
+                f"hop-{i}", "", type="ExternalName", externalName=f"hop-{i + 1}.default.svc.cluster.local"
+            )
+            for i in range(9)
+        ),
         database,
         many,
     ):
         informers.put(SERVICES, obj)
+    informers.put(NODES, node("edge-1", "10.99.0.11", "10.42.1.0/24"))
+    informers.put(CONFIGMAPS, ADDED)
+    six = slice_of(
+        service("six", "None"),
+        [endpoint("fd42::7", hostname="six-0"), endpoint("fd42::8")],
+        port(80, name="http"),
+    )
+    informers.put(ENDPOINTSLICES, six | {"addressType": "IPv6"})
     informers.put(ENDPOINTSLICES, slice_of(database, ends, port(5432, name="pg")))
     informers.put(ENDPOINTSLICES, slice_of(many, [endpoint(f"10.42.3.{i}") for i in range(1, 101)], port(80)))
     yield made
@@ -118,6 +150,7 @@ def server() -> Iterator[DnsServer]:
 @pytest.mark.parametrize("case", list(blocks()))
 def test_case(case: Case, edns: bool, server: DnsServer) -> None:
     query = DNSRecord.question(case.name, case.type)
+    query.header.ad = 1  # as dig does
     if edns:
         query.add_ar(EDNS0(udp_len=1232))
     reply = DNSRecord.parse(server.reply(bytes(query.pack()), stream=False))
@@ -125,6 +158,7 @@ def test_case(case: Case, edns: bool, server: DnsServer) -> None:
     assert reply.header.id == query.header.id
     assert (reply.header.qr, reply.header.rd, reply.header.ra) == (1, 1, 1)
     assert str(reply.q.qname) == case.name + "."
+    assert not (reply.header.ad and reply.header.aa)
     assert RCODE[reply.header.rcode] == case.code
     assert bool(reply.header.aa) == case.authoritative
     assert sorted(map(_line, reply.rr)) == case.answers
@@ -149,8 +183,11 @@ def test_too_long_an_answer_is_truncated_and_whole_over_tcp(server: DnsServer) -
     name = "many.default.svc.cluster.local"
     short = ask(server, name)
     assert short.header.tc
-    assert short.rr == []
-    assert ask(server, name, size=4096).header.tc
+    assert len(short.rr) == 29, "as many as fit, for clients that don't know TCP"
+    assert len(short.pack()) <= 512
+    wide = ask(server, name, size=4096)
+    assert (wide.header.tc, len(wide.rr), wide.ar[0].rtype) == (1, 73, QTYPE.OPT)
+    assert len(wide.pack()) <= 1232
     assert len(ask(server, name, stream=True).rr) == 100
 
 
@@ -186,6 +223,57 @@ def test_a_service_that_goes_takes_its_names_along() -> None:
     zone.put("default/web", ())
     assert (zone.answers, zone.names) == before
     assert not zone.exists("svc.cluster.local")
+
+
+@pytest.mark.parametrize("kind", ["A", "AAAA", "HTTPS", "MX", "SRV", "TYPE97"])
+@pytest.mark.parametrize("label", ["none", "db", "10-42-9-9"])
+def test_both_ways_to_an_answer_say_the_same(kind: str, label: str, server: DnsServer) -> None:
+    """What is made ready beforehand, and what is built when it is asked."""
+    parent = "pod" if label[0] == "1" else "svc"
+    query = DNSRecord.question(f"{label}.default.{parent}.cluster.local", "A")
+    query.q.qtype = 97 if kind == "TYPE97" else getattr(QTYPE, kind)
+    data = bytes(query.pack())
+    ready = fast(server.zone, data)
+    known = answers.answer(server.zone, DNSRecord.parse(data))
+    assert known is not None
+    if ready is not None:
+        assert _said(DNSRecord.parse(ready)) == _said(known.record)
+    assert (ready is None) == (parent == "pod" or (label == "db" and kind in {"MX", "SRV", "TYPE97"}))
+
+
+def _said(record: DNSRecord) -> tuple[object, ...]:
+    return (
+        record.header.rcode,
+        record.header.aa,
+        sorted(map(_line, record.rr)),
+        [one.rtype for one in record.auth],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        (THREE + b"\x3d" + b"d" * 61 + b"\0", "NOERROR"),
+        (THREE + b"\x2f" + b"d" * 47 + OURS, "NXDOMAIN"),
+        (THREE + b"\x3f" + b"d" * 63 + OURS, "FORMERR"),
+        (b"\xc0\x0c", "FORMERR"),
+        (b"\1a\xc0\x0c", "FORMERR"),
+        (b"\x7f" + b"a" * 63 + OURS, "FORMERR"),
+    ],
+    ids=["255-bytes", "255-of-ours", "more", "points-to-itself", "circle", "label-too-long"],
+)
+def test_names_at_the_edge_of_what_is_one(name: bytes, code: str, server: DnsServer) -> None:
+    query = b"\1\2\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1"
+    reply = server.reply(query, stream=False)
+    assert (reply[:2], RCODE[reply[3] & 15]) == (query[:2], code)
+
+
+def test_several_questions_and_none(server: DnsServer) -> None:
+    query = DNSRecord.question("web.default.svc.cluster.local")
+    query.add_question(DNSQuestion("none.default.svc.cluster.local"))
+    none = DNSRecord(DNSHeader(id=7, rd=1))
+    for wrong in (query, none):
+        assert server.reply(bytes(wrong.pack()), stream=False)[3] & 15 == RCODE.FORMERR
 
 
 def test_headers_that_ask_for_something_else(server: DnsServer) -> None:

@@ -1,5 +1,8 @@
 """Every question that `query` leaves: SRV, PTR, TXT, pods' names, aliases, and what is odd or broken. PURE.
 
+Pods' names say their address themselves and are believed, whoever asks (CoreDNS calls that "pods insecure",
+and k3s has it so): there is nothing to look up, so they work for pods of all hosts, with or without a server.
+
 The answer may be unfinished: an alias that leads out of the cluster is to be followed by a forwarder, and a
 question that isn't ours is to be forwarded altogether.
 """
@@ -8,17 +11,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dnslib import CLASS, CNAME, EDNS0, OPCODE, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, DNSError, DNSRecord
+from dnslib import (
+    AAAA,
+    CLASS,
+    CNAME,
+    EDNS0,
+    NS,
+    OPCODE,
+    PTR,
+    QTYPE,
+    RCODE,
+    RR,
+    SOA,
+    SRV,
+    TXT,
+    DNSError,
+    DNSRecord,
+)
 from dnslib import A as AddressData
 from dnslib import DNSHeader as Header
+from dnslib.label import DNSLabelError
 
 from mini8s.agent.dns.query import EDNS_SIZE
-from mini8s.agent.dns.records import Data
-from mini8s.agent.dns.zone import PLAIN_SIZE, TTL, Zone
-from mini8s.agent.network.facts import is_ipv4
+from mini8s.agent.dns.records import Data, family
+from mini8s.agent.dns.zone import PLAIN_SIZE, TTL, Zone, address_of
 
 ALIASES = 8  # followed for one question; a loop ends there
-_TYPES = ("A", "PTR", "SRV", "TXT", "CNAME")
+_TYPES = ("A", "AAAA", "PTR", "SRV", "TXT", "NS", "CNAME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +53,8 @@ def parse(data: bytes) -> DNSRecord | None:
     try:
         record = DNSRecord.parse(data)
         record.pack()
-    except (DNSError, ValueError, IndexError):
-        # dnslib lets through what Python raises on some malformed packets
+    except (DNSError, DNSLabelError, ValueError, IndexError):
+        # dnslib lets through what Python raises on some malformed packets, and lets a name be too long
         return None
     return record
 
@@ -76,7 +95,7 @@ def refused(request: DNSRecord) -> DNSRecord | None:
 
 def answer(zone: Zone, request: DNSRecord) -> Reply | None:
     """None when the question is not ours to answer."""
-    name = _text(request.q.qname)
+    name = text(request.q.qname)
     if not zone.covers(name):
         return None
     if not zone.synced:
@@ -92,18 +111,30 @@ def answer(zone: Zone, request: DNSRecord) -> Reply | None:
     else:
         return Reply(failure(request, RCODE.SERVFAIL))
     if not any(one.rtype != QTYPE.CNAME or request.q.qtype == QTYPE.CNAME for one in reply.rr):
-        reply.add_auth(_soa(zone))
+        if zone.within(name) or address_of(name):
+            reply.add_auth(_soa(zone))
         if not _exists(zone, name):
             reply.header.rcode = RCODE.NXDOMAIN
     return Reply(reply)
 
 
 def finish(reply: DNSRecord, request: DNSRecord, *, stream: bool) -> bytes:
-    """The bytes to send: over UDP no more than the client says it takes."""
+    """The bytes to send: over UDP no more than the client says it takes. What is left out first is what was
+    not asked for (RFC 2181, 9); of the answers as many stay as fit, for clients without TCP."""
     data = bytes(reply.pack())
-    if stream or len(data) <= _room(request):
+    room = _room(request)
+    if stream or len(data) <= room:
         return data
-    return bytes(reply.truncate().pack())
+    reply.ar = [one for one in reply.ar if one.rtype == QTYPE.OPT]
+    records = reply.rr
+    few, many = 0, len(records)
+    while few < many:
+        half = (few + many + 1) // 2
+        reply.rr = records[:half]
+        few, many = (half, many) if len(reply.pack()) <= room else (few, half - 1)
+    reply.rr = records[:few]
+    reply.header.tc = int(few < len(records))
+    return bytes(reply.pack())
 
 
 def _room(request: DNSRecord) -> int:
@@ -115,6 +146,7 @@ def _room(request: DNSRecord) -> int:
 
 def _reply(request: DNSRecord, *, authority: bool) -> DNSRecord:
     reply = request.reply(ra=1, aa=1 if authority else 0)
+    reply.header.ad = 0  # nothing here was checked by signatures
     if any(one.rtype == QTYPE.OPT for one in request.ar):
         reply.add_ar(EDNS0(udp_len=EDNS_SIZE))
     return reply
@@ -138,17 +170,18 @@ def _add(zone: Zone, reply: DNSRecord, name: str, qtype: int) -> str:
 
 def _add_addresses(zone: Zone, reply: DNSRecord, target: str) -> None:
     """The addresses of an SRV record's target, to spare the client a question."""
-    known = {_text(one.rname) for one in reply.ar if one.rtype == QTYPE.A}
-    if target not in known:
-        for address in zone.find(target, "A"):
-            reply.add_ar(_record(target, "A", address))
+    if target in {text(one.rname) for one in reply.ar if one.rtype != QTYPE.OPT}:
+        return
+    for kind in ("A", "AAAA"):
+        for address in zone.find(target, kind):
+            reply.add_ar(_record(target, kind, address))
 
 
 def _find(zone: Zone, name: str, type: str) -> tuple[Data, ...]:
     found = zone.find(name, type)
-    if not found and type == "A":
+    if not found and type in ("A", "AAAA"):
         address = _pod_address(zone, name)
-        return (address,) if address else ()
+        return (address,) if address and family(address) == type else ()
     return found
 
 
@@ -157,16 +190,16 @@ def _exists(zone: Zone, name: str) -> bool:
 
 
 def _pod_address(zone: Zone, name: str) -> str:
-    """The address in a name such as 10-42-0-7.default.pod.cluster.local: it says it itself."""
+    """The address in a name such as 10-42-0-7.default.pod.cluster.local."""
     labels = name.removesuffix(f".pod.{zone.domain}").split(".")
     if not name.endswith(f".pod.{zone.domain}") or len(labels) != 2:
         return ""
-    address = labels[0].replace("-", ".")
-    return address if is_ipv4(address) else ""
+    candidates = (labels[0].replace("-", between) for between in ".:")
+    return next((one for one in candidates if family(one)), "")
 
 
 def _record(name: str, type: str, data: Data) -> RR:
-    makers = {"A": AddressData, "CNAME": CNAME, "PTR": PTR, "TXT": TXT}
+    makers = {"A": AddressData, "AAAA": AAAA, "CNAME": CNAME, "PTR": PTR, "NS": NS, "TXT": TXT}
     rdata = SRV(*data) if isinstance(data, tuple) else makers[type](data)
     return RR(name, getattr(QTYPE, type), rdata=rdata, ttl=TTL)
 
@@ -177,5 +210,6 @@ def _soa(zone: Zone) -> RR:
     return RR(zone.domain, QTYPE.SOA, rdata=data, ttl=TTL)
 
 
-def _text(name: object) -> str:
+def text(name: object) -> str:
+    """A name as the zone has it."""
     return str(name).rstrip(".").lower()

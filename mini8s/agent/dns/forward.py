@@ -1,214 +1,162 @@
-"""Asking the host's own name servers what the cluster doesn't know.
+"""Whom to ask what the cluster doesn't know, and what to make of their answers.
 
-A query goes out with an id and a source port of chance, and only an answer that repeats both the id and the
-question from the address asked is taken. A server that stays silent is asked last for a while. A host whose
-resolv.conf leads back here would make queries circle: one that comes in with an id and question that are out
-at the moment is such a circle.
+Servers are asked in their order, one that stayed silent last for a while. Who asks what is being asked
+already, waits for the same answer: however many clients repeat a question, a server hears it once. A host
+whose resolv.conf leads back here would make queries circle: one that comes in while it is out is such a
+circle.
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
-import socket
-import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from dnslib import QTYPE, RCODE, DNSRecord
+from dnslib import RCODE
 
-from mini8s.agent.dns.answer import parse
+from mini8s.agent.dns.cache import Cache
+from mini8s.agent.dns.custom import Server
+from mini8s.agent.dns.query import name_end
+from mini8s.agent.dns.upstream import Upstreams
 from mini8s.util.log import OnChange
 
 log = logging.getLogger(__name__)
 
-PORT = 53
-TIMEOUT_SECONDS = 2.0  # of one server: resolvers give a query 5 s in all
 TRIES = 2  # servers asked for one question
 SILENT_SECONDS = 10.0  # for which a server that didn't answer is asked last
-CACHE_ENTRIES = 1000
-CACHE_SECONDS = 30  # at most: as CoreDNS in k3s
-RESOLVED = Path("/run/systemd/resolve/resolv.conf")  # the servers behind systemd-resolved's stub
+QUESTIONS = 1000  # different ones on their way at once; more are a failure at once
+WAITING = 100  # who waits for the same answer besides the first
+
+Then = Callable[[bytes | None], None]
+ServersOf = Callable[[str], Sequence[Server]]
 
 
 class Forwarder:
-    """Threads may share it. `upstreams` says which servers there are now."""
+    """Threads may share it. `servers` says whom to ask about a name now."""
 
     def __init__(
-        self, upstreams: Callable[[], Sequence[str]], *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        servers: ServersOf,
+        upstreams: Upstreams,
+        count: Counter[str],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._servers = servers
         self._upstreams = upstreams
         self._monotonic = monotonic
-        self._lock = threading.Lock()  # guards the tables below
-        self._out: set[bytes] = set()  # ids and questions that are being asked
-        self._cache: dict[bytes, tuple[float, float, bytes]] = {}  # asked, valid until, answer; by question
-        self._silent: dict[str, float] = {}  # until when
+        self._count = count
+        self._cache = Cache(monotonic)
+        self._lock = threading.Lock()  # guards the two tables
+        self._asking: dict[bytes, list[tuple[bytes, Then]]] = {}  # who waits, by question
+        self._silent: dict[Server, float] = {}  # until when
         self._said = OnChange(log)
 
-    def circles(self, data: bytes) -> bool:
+    def circles(self, query: bytes) -> bool:
         """Whether this query is one of our own that came back."""
+        return self._upstreams.is_out(query)
+
+    def forget(self) -> None:
+        """Whom to ask has changed: what others said counts no more."""
+        self._cache.clear()
+
+    def ask(self, query: bytes, name: str, then: Then, *, stream: bool = False) -> None:
+        """`then` gets the answer to a query with one question, as if it had been to this very query; None
+        when no server gave one. With `stream` the caller waits."""
+        key = _key(query, stream=stream)
+        answer = self._cache.get(key)
+        if answer is not None:
+            self._count["cached"] += 1
+            then(_as_answer_to(query, answer))
+            return
         with self._lock:
-            return _identity(data) in self._out
+            waiting = self._asking.get(key)
+            if len(self._asking) >= QUESTIONS or (waiting and len(waiting) > WAITING):
+                self._count["refused"] += 1
+                waiting, refused = None, True
+            elif waiting is not None and not stream:
+                waiting.append((query, then))
+                return
+            else:
+                self._asking.setdefault(key, []).append((query, then))
+                refused = False
+        if refused:
+            then(None)
+            return
+        self._count["forwarded"] += 1
+        servers = self._order(name)
+        if stream:
+            self._finish(key, self._wait(servers, query))
+        else:
+            self._next(key, query, servers, None)
 
-    def ask(self, query: bytes, *, stream: bool = False) -> bytes | None:
-        """The answer to a query with one question, under the query's id; None when no server gave one."""
-        key = _question(query) + (b"+" if stream else b"") + query[10:12]
-        answer = self._cached(key)
-        if answer is None:
-            answer = self._ask_servers(query, stream=stream)
-            if answer is None:
-                return None
-            self._remember(key, answer)
-        return query[:2] + answer[2:]
+    def _next(self, key: bytes, query: bytes, servers: list[Server], last: bytes | None) -> None:
+        """Ask the next server; the first good answer counts, else the last bad one: a server that fails or
+        refuses may be alone in it."""
+        if not servers:
+            self._finish(key, last)
+            return
+        server, *others = servers
 
-    def _ask_servers(self, query: bytes, *, stream: bool) -> bytes | None:
-        """The first good answer, else the last bad one: a server that fails or refuses may be alone in it."""
+        def done(result: bytes | OSError) -> None:
+            if isinstance(result, OSError):
+                self._failed(server, result)
+                self._next(key, query, others, last)
+            elif _is_good(result):
+                self._finish(key, result)
+            else:
+                self._next(key, query, others, result)
+
+        self._upstreams.ask(server, query, done)
+
+    def _wait(self, servers: list[Server], query: bytes) -> bytes | None:
         last = None
-        for server in self._order()[:TRIES]:
+        for server in servers:
             try:
-                answer = self._exchange(server, query, stream=stream)
+                answer = self._upstreams.ask_stream(server, query)
             except OSError as error:
-                self._said.say(f"name server {server}: {error}")
-                with self._lock:
-                    self._silent[server] = self._monotonic() + SILENT_SECONDS
+                self._failed(server, error)
                 continue
-            if answer[3] & 15 not in (RCODE.SERVFAIL, RCODE.REFUSED, RCODE.NOTIMP):
+            if _is_good(answer):
                 return answer
             last = answer
         return last
 
-    def _order(self) -> list[str]:
-        """Servers in the order of resolv.conf, those that were silent lately last."""
+    def _failed(self, server: Server, error: OSError) -> None:
+        self._count["upstream_failures"] += 1
+        self._said.say(f"name server {server[0]}: {error}")
+        with self._lock:
+            self._silent[server] = self._monotonic() + SILENT_SECONDS
+
+    def _order(self, name: str) -> list[Server]:
+        """Servers in their order, those that were silent lately last; two at most."""
         now = self._monotonic()
         with self._lock:
-            return sorted(self._upstreams(), key=lambda server: self._silent.get(server, 0) > now)
+            self._silent = {server: until for server, until in self._silent.items() if until > now}
+            return sorted(self._servers(name), key=lambda server: server in self._silent)[:TRIES]
 
-    def _exchange(self, server: str, query: bytes, *, stream: bool) -> bytes:
-        """Raises OSError."""
-        sent = secrets.token_bytes(2) + query[2:]
+    def _finish(self, key: bytes, answer: bytes | None) -> None:
+        if answer is not None:
+            self._cache.put(key, answer)
         with self._lock:
-            self._out.add(_identity(sent))
-        try:
-            return _over_tcp(server, sent) if stream else _over_udp(server, sent)
-        finally:
-            with self._lock:
-                self._out.discard(_identity(sent))
-
-    def _cached(self, key: bytes) -> bytes | None:
-        now = self._monotonic()
-        with self._lock:
-            asked, until, answer = self._cache.get(key, (0.0, 0.0, b""))
-        return _aged(answer, int(now - asked)) if now < until else None
-
-    def _remember(self, key: bytes, answer: bytes) -> None:
-        seconds = _lifetime(answer)
-        if not seconds:
-            return
-        now = self._monotonic()
-        with self._lock:
-            while len(self._cache) >= CACHE_ENTRIES:
-                self._cache.pop(next(iter(self._cache)))
-            self._cache[key] = (now, now + seconds, answer)
+            waiting = self._asking.pop(key, [])
+        for query, then in waiting:
+            then(None if answer is None else _as_answer_to(query, answer))
 
 
-class HostServers:
-    """The servers of the host's resolv.conf as it is now, without the address we serve on."""
-
-    def __init__(self, path: Path, own: str) -> None:
-        self._path, self._own = path, own
-        self._stamp = 0
-        self._servers: tuple[str, ...] = ()
-
-    def __call__(self) -> tuple[str, ...]:
-        try:
-            stamp = self._path.stat().st_mtime_ns
-            if stamp != self._stamp:
-                self._servers = self._read()
-                self._stamp = stamp
-        except OSError as error:
-            log.warning("the host's name servers can't be read: %s", error)
-        return self._servers
-
-    def _read(self) -> tuple[str, ...]:
-        found = servers(self._path.read_text(encoding="utf-8", errors="replace"))
-        if found == ("127.0.0.53",) and RESOLVED.exists():
-            found = servers(RESOLVED.read_text(encoding="utf-8", errors="replace"))
-        return tuple(one for one in found if one != self._own)
+def _key(query: bytes, *, stream: bool) -> bytes:
+    """All of a query that its answer depends on: not the id, nor how the name is written."""
+    end = name_end(query)
+    return bytes((stream,)) + query[2:12] + query[12:end].lower() + query[end:]
 
 
-def servers(resolv_conf: str) -> tuple[str, ...]:
-    """The addresses that a resolv.conf names."""
-    lines = (line.split() for line in resolv_conf.splitlines())
-    return tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
+def _as_answer_to(query: bytes, answer: bytes) -> bytes:
+    """Under the query's id, with its question as it was written (which is as long)."""
+    end = name_end(query)
+    return query[:2] + answer[2:12] + query[12:end] + answer[end:]
 
 
-def read_exactly(connection: socket.socket, length: int) -> bytes:
-    """Raises OSError when the other side ends before."""
-    data = b""
-    while len(data) < length:
-        piece = connection.recv(length - len(data))
-        if not piece:
-            raise ConnectionError("the connection ended in the middle of a message")
-        data += piece
-    return data
-
-
-def _over_udp(server: str, sent: bytes) -> bytes:
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    end = time.monotonic() + TIMEOUT_SECONDS
-    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.connect((server, PORT))
-        sock.send(sent)
-        while True:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"no answer within {TIMEOUT_SECONDS:g} s")
-            sock.settimeout(left)
-            answer = sock.recv(65535)
-            if _answers(answer, sent):
-                return answer
-
-
-def _over_tcp(server: str, sent: bytes) -> bytes:
-    with socket.create_connection((server, PORT), TIMEOUT_SECONDS) as connection:
-        connection.sendall(struct.pack(">H", len(sent)) + sent)
-        answer = read_exactly(connection, *struct.unpack(">H", read_exactly(connection, 2)))
-    if not _answers(answer, sent):
-        raise ConnectionError("the answer is to another question")
-    return answer
-
-
-def _answers(answer: bytes, sent: bytes) -> bool:
-    """Whether it is a response with the id and the question that were sent."""
-    return len(answer) >= 12 and bool(answer[2] & 0x80) and _identity(answer) == _identity(sent)
-
-
-def _identity(data: bytes) -> bytes:
-    return data[:2] + _question(data)
-
-
-def _question(data: bytes) -> bytes:
-    return data[12 : data.find(b"\0", 12) + 5].lower()
-
-
-def _lifetime(answer: bytes) -> int:
-    """For how many seconds an answer may be given again: 0 for failures and truncated ones."""
-    record = parse(answer)
-    if record is None or record.header.tc or record.header.rcode not in (RCODE.NOERROR, RCODE.NXDOMAIN):
-        return 0
-    if record.rr:
-        return int(min(CACHE_SECONDS, *(one.ttl for one in record.rr), CACHE_SECONDS))
-    denials = [min(one.ttl, one.rdata.times[4]) for one in record.auth if one.rtype == QTYPE.SOA]
-    return int(min(CACHE_SECONDS, *denials, CACHE_SECONDS)) if denials else 0
-
-
-def _aged(answer: bytes, seconds: int) -> bytes:
-    """The answer as it is after so many seconds in the cache."""
-    if not seconds:
-        return answer
-    record = DNSRecord.parse(answer)
-    for one in [*record.rr, *record.auth]:
-        one.ttl = max(0, one.ttl - seconds)
-    return bytes(record.pack())
+def _is_good(answer: bytes) -> bool:
+    return answer[3] & 15 not in (RCODE.SERVFAIL, RCODE.REFUSED, RCODE.NOTIMP, RCODE.FORMERR)

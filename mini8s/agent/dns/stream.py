@@ -8,12 +8,12 @@ import struct
 import threading
 from collections.abc import Callable
 
-from mini8s.agent.dns.forward import read_exactly
+from mini8s.agent.dns.upstream import read_message
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 64  # at once; more are closed: a client tries again
-IDLE_SECONDS = 5.0  # of a connection without a query
+IDLE_SECONDS = 5.0  # in which a query has to come, whole
 ACCEPT_SECONDS = 1.0  # how soon a stop is seen
 
 
@@ -41,12 +41,8 @@ class Stream:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                connection.settimeout(IDLE_SECONDS)
-                while True:
-                    query = read_exactly(connection, *struct.unpack(">H", read_exactly(connection, 2)))
-                    answer = self._answer(query)
-                    if not answer:
-                        return
+                while answer := self._answer(read_message(connection, IDLE_SECONDS)):
+                    connection.settimeout(IDLE_SECONDS)
                     connection.sendall(struct.pack(">H", len(answer)) + answer)
         except OSError:
             return  # ended or silent: a client's way to say that it is done

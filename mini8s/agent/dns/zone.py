@@ -13,36 +13,41 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from mini8s.agent.dns.records import Data, Record, of_domain
-from mini8s.agent.network.facts import is_ipv4
 
 TTL = 5  # seconds, as CoreDNS has it: short, because endpoints change
 A, NS, CNAME, SOA, PTR, TXT, AAAA, SRV, ANY = 1, 2, 5, 6, 12, 16, 28, 33, 255
 IN = 1
 ROTATIONS = 8  # orders in which a name's addresses are given, so that clients spread
 PLAIN_SIZE = 512  # what a client takes that says nothing else
+OPTIONS_SIZE = 11  # of the EDNS record in our answers
 
 _RR = struct.Struct(">HHIH")  # type, class, TTL, length of data
 _POINTER = b"\xc0\x0c"  # to the question's name
+_ADDRESSES = {"A": (A, socket.AF_INET), "AAAA": (AAAA, socket.AF_INET6)}
 
 
 class Zone:
     """Records by name, type and owner; existence of names between them and the domain."""
 
-    def __init__(self, domain: str, service_cidr: str, cluster_cidr: str) -> None:
+    def __init__(self, domain: str, service_cidr: str, cluster_cidr: str, server: str = "") -> None:
+        """`server`: the address at which all this is answered."""
         self.domain = domain.rstrip(".").lower()
         self.suffix = wire_name(self.domain)
         self.pod_suffix = wire_name(f"pod.{self.domain}")
         self.synced = False  # while it isn't, no name is known not to exist
-        self.answers: dict[bytes, tuple[bytes, ...]] = {}  # counts and answers by question, in several orders
+        self.answers: dict[
+            bytes, tuple[tuple[bytes, bytes], ...]
+        ] = {}  # counts and records, in several orders
+        self.long: set[bytes] = set()  # questions whose answer is too long for that
         self.names: set[bytes] = set()  # every name that exists, in wire form
         self.aliases: set[bytes] = set()  # names with a CNAME
         self.denial = _soa(self.domain)
-        self._ranges = [ipaddress.IPv4Network(one) for one in (service_cidr, cluster_cidr)]
+        self._ranges = [ipaddress.ip_network(one) for one in (service_cidr, cluster_cidr)]
         self._sets: dict[tuple[str, str], dict[str, tuple[Data, ...]]] = {}
         self._of: dict[str, frozenset[tuple[str, str]]] = {}
         self._uses: Counter[str] = Counter()
         self._enter(self.domain)
-        self.put("", of_domain(self.domain))
+        self.put("", of_domain(self.domain, server))
 
     def put(self, owner: str, records: Iterable[Record]) -> None:
         """Make these all the records of `owner`; none removes it. One thread at a time."""
@@ -69,11 +74,15 @@ class Zone:
         return name in self._uses
 
     def covers(self, name: str) -> bool:
-        """Whether this zone, and no server elsewhere, says what `name` is."""
-        if name == self.domain or name.endswith("." + self.domain):
+        """Whether this zone, and no server elsewhere, says what `name` is: it is the cluster's, an address of
+        it, or a name that was given to us."""
+        if self.within(name) or name in self._uses:
             return True
         address = address_of(name)
-        return bool(address) and any(ipaddress.IPv4Address(address) in one for one in self._ranges)
+        return bool(address) and any(ipaddress.ip_address(address) in one for one in self._ranges)
+
+    def within(self, name: str) -> bool:
+        return name == self.domain or name.endswith("." + self.domain)
 
     def __len__(self) -> int:
         return len(self._of)
@@ -102,14 +111,18 @@ class Zone:
         data = self.find(name, kind)
         if kind == "CNAME":
             (self.aliases.add if data else self.aliases.discard)(wire)
-        if kind != "A":
+        if kind not in _ADDRESSES:
             return
-        question = wire + struct.pack(">HH", A, IN)
-        answer = [_POINTER + _RR.pack(A, IN, TTL, 4) + socket.inet_aton(str(one)) for one in data]
-        if answer and 12 + len(question) + len(answer) * len(answer[0]) <= PLAIN_SIZE:
+        number, family = _ADDRESSES[kind]
+        question = wire + struct.pack(">HH", number, IN)
+        packed = [socket.inet_pton(family, str(one)) for one in data]
+        answer = [_POINTER + _RR.pack(number, IN, TTL, len(one)) + one for one in packed]
+        length = 12 + len(question) + sum(map(len, answer)) + OPTIONS_SIZE
+        (self.long.add if length > PLAIN_SIZE else self.long.discard)(question)
+        if answer and length <= PLAIN_SIZE:
             counts = struct.pack(">HHHH", 1, len(answer), 0, 0)
             orders = range(min(len(answer), ROTATIONS))
-            self.answers[question] = tuple(counts + b"".join(answer[i:] + answer[:i]) for i in orders)
+            self.answers[question] = tuple((counts, b"".join(answer[i:] + answer[:i])) for i in orders)
         else:
             self.answers.pop(question, None)
 
@@ -141,12 +154,18 @@ def wire_name(name: str) -> bytes:
 
 
 def address_of(name: str) -> str:
-    """The IPv4 address that a name below in-addr.arpa stands for, empty when it isn't one."""
-    if not name.endswith(".in-addr.arpa"):
+    """The address that a name below in-addr.arpa or ip6.arpa stands for, empty when it isn't one."""
+    if name.endswith(".in-addr.arpa"):
+        text = ".".join(reversed(name.removesuffix(".in-addr.arpa").split(".")))
+    elif name.endswith(".ip6.arpa"):
+        digits = name.removesuffix(".ip6.arpa").replace(".", "")[::-1]
+        text = ":".join(digits[i : i + 4] for i in range(0, len(digits), 4))
+    else:
         return ""
-    parts = name.removesuffix(".in-addr.arpa").split(".")
-    address = ".".join(reversed(parts))
-    return address if is_ipv4(address) else ""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
 
 
 def _fits(name: str) -> bool:

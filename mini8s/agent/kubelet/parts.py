@@ -65,7 +65,7 @@ class NodeSetup:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """What the kubelet needs of other rooms. `network_trouble` says why pods can't be connected, "" when they
-    can."""
+    can; `metrics` is what other rooms count."""
 
     rest: Api
     informers: Informers
@@ -76,6 +76,7 @@ class Doors:
     stop: Stop
     tokens: MutableMapping[str, Obj] | None = None
     network_trouble: Callable[[], str] = lambda: ""
+    metrics: Sequence[Callable[[], str]] = ()
 
 
 class Parts:
@@ -170,7 +171,7 @@ class Parts:
         pod_of = self.sources.named
         return Streams(
             Logs(self._doors.runtime, pod_of),
-            self.upkeep.documents(self._node.name, self.pods.cache.list),
+            self.upkeep.documents(self._node.name, self.pods.cache.list, self._doors.metrics),
             Sessions(self._doors.runtime, pod_of),
             Dials(pod_of, self._node.ip),
             self._doors.clock,

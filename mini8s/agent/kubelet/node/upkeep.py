@@ -97,10 +97,12 @@ class Upkeep:
             self._collect_at = now + self._collector.step()
         return pause
 
-    def documents(self, node: str, pods: Callable[[], Sequence[Obj]]) -> Documents:
+    def documents(
+        self, node: str, pods: Callable[[], Sequence[Obj]], metrics: Sequence[Callable[[], str]]
+    ) -> Documents:
         """What the node tells of itself. Its counts of folders may be older than those that pods are judged
         by."""
-        return Documents(node, self._usage, lambda: self._storage(self._told), pods, self._pod_of)
+        return Documents(node, self._usage, lambda: self._storage(self._told), pods, self._pod_of, metrics)
 
     def _storage(self, counts: DiskUsage) -> Storage:
         return Storage(self._data_dir, self._heartbeat.engine_root, counts, self._claimed)

@@ -24,13 +24,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """`pods` are all of this node's, `pod_of` one of them by uid."""
+    """`pods` are all of this node's, `pod_of` one of them by uid; `metrics` is what other rooms count."""
 
     node: str
     usage: Usage
     storage: Callable[[], Storage]
     pods: Callable[[], Sequence[Obj]]
     pod_of: Callable[[str], Obj | None]
+    metrics: Sequence[Callable[[], str]] = ()
 
     def get(self, path: tuple[str, ...], query: Mapping[str, str]) -> Document | None:
         """None for what there is not. Raises ApiError."""
@@ -43,6 +44,8 @@ class Documents:
             case ("stats", "summary"):
                 brief = query.get("only_cpu_and_memory", "").lower() in {"true", "1"}
                 return Document(encode_json(self._summary(brief=brief)), _JSON)
+            case ("metrics",):
+                return Document("".join(tell() for tell in self.metrics).encode(), CONTENT_TYPE)
             case ("metrics", "resource"):
                 return Document(exposition(self._look(), self.pod_of).encode(), CONTENT_TYPE)
         return None
