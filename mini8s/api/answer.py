@@ -82,7 +82,8 @@ def send(answer: Answer, environ: dict[str, Any], start_response: StartResponse)
     if answer.pieces is not None:
         return _streamed(answer.pieces, start_response(line, headers))
     body = _packed(answer.body, environ, headers)
-    headers.append(("Content-Length", str(len(body))))
+    if answer.status != HTTPStatus.NO_CONTENT:  # RFC 9110, 8.6: it has no length
+        headers.append(("Content-Length", str(len(body))))
     start_response(line, headers)
     return () if environ["REQUEST_METHOD"] == "HEAD" else (body,)
 

@@ -51,7 +51,9 @@ class Logs:
         query = options(said, target.name)
         node = pod["spec"].get("nodeName", "")
         if not node:
-            return Answer(b"", 200, _TEXT)
+            return Answer(
+                status=204, content_type=""
+            )  # upstream's: nothing can have been said yet, and nobody waits for it
         names = (quote(part, safe="") for part in (target.namespace, target.name, container))
         path = f"/containerLogs/{'/'.join(names)}?{urlencode(query)}"
         with ExitStack() as stack:

@@ -29,6 +29,7 @@ from mini8s.agent.runtime.base import (
     Runtime,
     StartFailed,
 )
+from mini8s.agent.runtime.docker import facts
 from mini8s.agent.runtime.docker.engine import DockerEngine
 from mini8s.agent.runtime.specs import ContainerSpec, Resources, SandboxSpec
 
@@ -371,18 +372,42 @@ def test_a_long_line_on_docker(engine: Place) -> None:
 
 
 def test_a_log_begins_new_files_on_docker(engine: Place) -> None:
-    """Old lines go, the newest stay."""
+    """Old lines go, the newest stay; who follows hears each of them once."""
     uid = engine.uid()
     box = engine.runtime.create_sandbox(sandbox(uid))
-    script = "i=0; while [ $i -lt 6000 ]; do echo line $i; i=$((i+1)); done"
-    wanted = replace(container(uid, "sh", "-c", script), log_bytes=100_000, log_files=2)
+    script = (
+        "i=0; while [ $i -lt 6000 ]; do [ $((i % 500)) = 0 ] && sleep 0.1; echo line $i; i=$((i+1)); done"
+    )
+    wanted = replace(container(uid, "sh", "-c", script), log_bytes=50_000, log_files=4)
     made = engine.runtime.create_container(box.id, wanted)
     engine.runtime.start_container(made)
-    for _ in engine.runtime.logs(made, follow=True):
-        pass  # until it has ended
+    lines = [b"line %d" % number for number in range(6000)]
+    assert b"".join(engine.runtime.logs(made, follow=True)).splitlines() == lines
     kept = b"".join(engine.runtime.logs(made)).splitlines()
     assert 0 < len(kept) < 4000
-    assert kept == [b"line %d" % number for number in range(6000 - len(kept), 6000)]
+    assert kept == lines[-len(kept) :]
+    assert b"".join(engine.runtime.logs(made, tail=2000)).splitlines() == lines[-2000:]
+    _remove(engine, uid)
+
+
+def test_a_terminals_log_and_what_is_no_text_on_docker(engine: Place) -> None:
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    script = r"printf 'a\000\001\033[1m\303\251\n'; printf end"
+    made = engine.runtime.create_container(box.id, container(uid, "sh", "-c", script, tty=True))
+    engine.runtime.start_container(made)
+    assert b"".join(engine.runtime.logs(made, follow=True)) == b"a\0\1\x1b[1m\xc3\xa9\r\nend"
+    _remove(engine, uid)
+
+
+def test_a_log_that_is_kept_elsewhere_on_docker(engine: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked of the engine then."""
+    uid = engine.uid()
+    box = engine.runtime.create_sandbox(sandbox(uid))
+    made = engine.runtime.create_container(box.id, container(uid, "echo", "told", tty=True))
+    engine.runtime.start_container(made)
+    monkeypatch.setattr(facts, "log_path", lambda _: None)
+    assert b"".join(engine.runtime.logs(made, follow=True)) == b"told\r\n"
     _remove(engine, uid)
 
 

@@ -111,7 +111,7 @@ def test_a_node_that_is_away_is_named(api: ApiProcess) -> None:
 
 
 def test_a_pod_without_a_node_has_no_log(api: ApiProcess) -> None:
-    assert api.ask("GET", f"{PODS}/unbound/log") == (200, "")
+    assert api.ask("GET", f"{PODS}/unbound/log") == (204, "")
 
 
 def test_no_node_speaks_for_another(api: ApiProcess) -> None:

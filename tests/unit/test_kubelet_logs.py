@@ -34,6 +34,10 @@ def test_the_last_attempt_and_the_one_before() -> None:
     assert choose(both, "c", previous=True).id == "c0"
 
 
+def test_one_that_is_only_just_made_has_said_nothing_and_the_one_before_it_has() -> None:
+    assert choose(view(one(1, "created"), one(0, "exited")), "c", previous=False).id == "c0"
+
+
 def test_while_it_backs_off_the_last_one_is_the_previous() -> None:
     assert choose(view(one(0, "exited")), "c", previous=True).id == "c0"
 
@@ -43,7 +47,9 @@ def test_while_it_backs_off_the_last_one_is_the_previous() -> None:
     [
         (view(), "x", False, "container x is not valid for pod p"),
         (view(), "c", False, 'container "c" in pod "p" is waiting to start: ContainerCreating'),
-        (view(reason="ImagePullBackOff"), "c", False, "is waiting to start: ImagePullBackOff"),
+        (view(reason="PodInitializing"), "c", False, "is waiting to start: PodInitializing"),
+        (view(reason="ErrImagePull"), "c", False, "is waiting to start: image can't be pulled"),
+        (view(reason="ImagePullBackOff"), "c", False, "start: trying and failing to pull image"),
         (view(one(0, "created")), "c", False, "is waiting to start: ContainerCreating"),
         (view(one(0, "running")), "c", True, 'previous terminated container "c" in pod "p" not found'),
         (view(one(0, "exited"), policy="Never"), "c", True, "previous terminated container"),

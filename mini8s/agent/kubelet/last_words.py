@@ -24,13 +24,15 @@ def read(path: Path, spec: Obj, ended: Container, runtime: Runtime) -> str:
     if words or not falls_back or not ended.exit_code:
         return words
     try:
-        lines = b"".join(runtime.logs(ended.id, tail=LOG_LINES))
+        end = b""
+        for piece in runtime.logs(ended.id, tail=LOG_LINES):  # lines may be of any length
+            end = (end + piece)[-LOG_BYTES:]
     except EngineDown:
         raise
     except EngineError as error:
         log.warning("cannot read the log of %s for its last words: %s", ended.name, error)
         return ""
-    return lines[-LOG_BYTES:].decode(errors="replace")
+    return end.decode(errors="replace")
 
 
 def _tail(path: Path) -> str:

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mini8s.agent.kubelet.view import View, Wanted
-from mini8s.agent.runtime.base import EngineDown, LogStream, NoSuchContainer, Runtime
+from mini8s.agent.runtime.base import EngineDown, EngineError, LogStream, NoSuchContainer, Runtime
 from mini8s.agent.runtime.records import Container, RunningPod
 from mini8s.objects import meta
-from mini8s.objects.errors import BadRequest, NotFound, ServiceUnavailable
+from mini8s.objects.errors import BadRequest, InternalError, NotFound, ServiceUnavailable
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import parse_time
+
+_OF_IMAGES = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Logs:
             raise ServiceUnavailable(str(error)) from error
         except NoSuchContainer as error:
             raise NotFound(str(error)) from error
+        except EngineError as error:
+            raise InternalError(str(error)) from error
 
 
 def choose(view: View, name: str, *, previous: bool) -> Container:
@@ -100,10 +107,10 @@ def choose(view: View, name: str, *, previous: bool) -> Container:
         if not ended:
             raise BadRequest(f'previous terminated container "{name}" in pod "{pod}" not found')
         return ended[0]
-    if not attempts or not (attempts[0].running or attempts[0].ended):
-        reason = _waiting_reason(view, name)
-        raise BadRequest(f'container "{name}" in pod "{pod}" is waiting to start: {reason}')
-    return attempts[0]
+    begun = [one for one in attempts[:2] if one.running or one.ended]
+    if not begun:
+        raise BadRequest(f'container "{name}" in pod "{pod}" is waiting to start: {_waiting(view, name)}')
+    return begun[0]
 
 
 def limited(stream: LogStream, most: int | None) -> Iterator[bytes]:
@@ -127,10 +134,11 @@ def _wanted(view: View, name: str) -> Wanted:
     return found
 
 
-def _waiting_reason(view: View, name: str) -> str:
+def _waiting(view: View, name: str) -> str:
     status = view.pod.get("status") or {}
     words = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
     statuses = (one for word in words for one in status.get(word) or ())
     said: Obj = next((one for one in statuses if one["name"] == name), {})
     waiting = (said.get("state") or {}).get("waiting") or {}
-    return str(waiting.get("reason") or "ContainerCreating")
+    reason = str(waiting.get("reason") or "ContainerCreating")
+    return _OF_IMAGES.get(reason, reason)

@@ -6,12 +6,14 @@ the API is negotiated at the first call, so a Docker that comes up after the age
 
 from __future__ import annotations
 
+import os
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from docker.api.client import APIClient
 from docker.utils import parse_repository_tag
@@ -28,7 +30,9 @@ from mini8s.agent.runtime.base import (
 from mini8s.agent.runtime.docker import bodies, certs, execs, facts, names, sandbox_image
 from mini8s.agent.runtime.docker.attached import AttachedProcess
 from mini8s.agent.runtime.docker.errors import NameTaken, pull_failed, translated
-from mini8s.agent.runtime.docker.streams import Stream, once_a_line
+from mini8s.agent.runtime.docker.logs.entries import Choice
+from mini8s.agent.runtime.docker.logs.stream import FileLog
+from mini8s.agent.runtime.docker.streams import Stream, in_pieces, once_a_line
 from mini8s.agent.runtime.records import EngineInfo, ExecResult, Image, RunningPod, Sandbox, Trace
 from mini8s.agent.runtime.specs import ContainerSpec, RegistryAuth, Resources, SandboxSpec
 
@@ -37,6 +41,8 @@ LIST_SECONDS = 20.0  # a list needs no disk and no container's lock: an engine t
 POOL = 16  # connections kept: workers, probes, log readers
 OURS = {"label": names.UID}
 TELLING = ["create", "start", "die", "destroy", "oom"]
+
+Opened = TypeVar("Opened", Stream[Any], FileLog)
 
 
 class DockerEngine:
@@ -47,7 +53,7 @@ class DockerEngine:
         self._lock = threading.Lock()  # guards the client's creation and the open streams
         self._importing = threading.Lock()  # pods that start together need one sandbox image, not one each
         self._made: tuple[Any, Any] | None = None
-        self._streams: set[Stream[Any]] = set()
+        self._streams: set[Stream[Any] | FileLog] = set()
         self._closed = False
 
     def info(self) -> EngineInfo:
@@ -130,20 +136,45 @@ class DockerEngine:
         stdout: bool = True,
         stderr: bool = True,
     ) -> LogStream:
-        # a terminal's log comes without frames, so that where a piece begins can't be told
-        framed = timestamps and not ((self._inspect(container_id) or {}).get("Config") or {}).get("Tty")
+        with translated():
+            said = self._client.inspect_container(container_id)
+        streams = {name for name, wanted in (("stdout", stdout), ("stderr", stderr)) if wanted}
+        path = facts.log_path(said)
+        if path is not None and os.access(path.parent, os.R_OK | os.X_OK):
+            runs = partial(self._runs, container_id) if follow else None
+            choice = Choice(since, timestamps, frozenset(streams))
+            return self._keep(FileLog(path, choice, tail, runs, self._streams.discard))
+        return self._told_log(said, streams, follow=follow, tail=tail, since=since, timestamps=timestamps)
+
+    def _told_log(
+        self,
+        said: facts.Json,
+        streams: Container[str],
+        *,
+        follow: bool,
+        tail: int | None,
+        since: float,
+        timestamps: bool,
+    ) -> LogStream:
+        """As the engine tells it: it keeps its logs elsewhere, or in another form."""
         with translated():
             stream = self._client.logs(
-                container_id,
+                said["Id"],
                 stream=True,
                 follow=follow,
                 timestamps=timestamps,
                 tail="all" if tail is None else tail,
                 since=since or None,
-                stdout=stdout,
-                stderr=stderr,
+                stdout="stdout" in streams,
+                stderr="stderr" in streams,
             )
-        return self._open(stream, once_a_line if framed else iter)
+        if said["Config"].get("Tty"):  # it comes without frames, so where a line begins can't be told
+            return self._open(stream, in_pieces)
+        return self._open(stream, once_a_line if timestamps else iter)
+
+    def _runs(self, container_id: str) -> bool:
+        said = self._inspect(container_id)
+        return said is not None and bool(said["State"].get("Running"))
 
     def images(self) -> Sequence[Image]:
         with translated():
@@ -239,7 +270,10 @@ class DockerEngine:
         )
 
     def _open(self, stream: Any, read: Callable[[Any], Iterator[Any]] = iter) -> Stream[Any]:
-        opened: Stream[Any] = Stream(stream, self._streams.discard, read)
+        return self._keep(Stream(stream, self._streams.discard, read))
+
+    def _keep(self, opened: Opened) -> Opened:
+        """It ends with the runtime."""
         with self._lock:
             self._streams.add(opened)
             closed = self._closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mini8s.agent.runtime.docker import names, sandbox_image
@@ -73,6 +74,13 @@ def container(inspected: Json) -> Container:
         log_path=inspected.get("LogPath") or "",
         resources=_resources(inspected.get("HostConfig") or {}),
     )
+
+
+def log_path(inspected: Json) -> Path | None:
+    """The file of a log that is in files; only one driver's can be read."""
+    driver = ((inspected.get("HostConfig") or {}).get("LogConfig") or {}).get("Type")
+    path = inspected.get("LogPath")
+    return Path(path) if path and driver == "json-file" else None
 
 
 def _resources(said: Json) -> Resources:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from mini8s.agent.runtime.docker.errors import translated
 
 Item = TypeVar("Item")
+PIECE = 65536  # bytes
 
 
 def once_a_line(frames: Iterable[bytes]) -> Iterator[bytes]:
@@ -19,6 +20,12 @@ def once_a_line(frames: Iterable[bytes]) -> Iterator[bytes]:
     for frame in frames:
         yield frame if begins else frame.partition(b" ")[2]
         begins = frame.endswith(b"\n")
+
+
+def in_pieces(stream: Any) -> Iterator[bytes]:
+    """A terminal's log, which the SDK would give out byte by byte."""
+    pieces: Iterator[bytes] = stream._response.iter_content(PIECE)  # noqa: SLF001 - it has no name for it
+    return pieces
 
 
 class Stream(Generic[Item]):
