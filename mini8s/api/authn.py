@@ -1,4 +1,8 @@
-"""Who asks: root on the unix socket, a client certificate's subject, or the holder of a token."""
+"""Who asks: root on the unix socket, a client certificate's subject, or the holder of a token.
+
+Who shows nothing of these is nobody, and system:anonymous on the few paths that everybody may see: what
+upstream calls anonymous authentication with conditions (KEP-4633).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from mini8s.api.authz import MASTERS
+from mini8s.api.authz import AUTHENTICATED, MASTERS, PUBLIC
 from mini8s.api.connection import ENVIRON_KEY, Connection, Peer
 from mini8s.registry.base import User
 
-AUTHENTICATED = "system:authenticated"
 ADMIN = User("system:admin", (MASTERS, AUTHENTICATED))
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 Authenticate = Callable[[Mapping[str, Any]], User | None]
 Tokens = Callable[[str], User | None]
@@ -27,7 +31,9 @@ def authenticator(tokens: Tokens = lambda _token: None) -> Authenticate:
         if known is not None:
             return known
         token = bearer(environ)
-        return tokens(token) if token else None
+        if token:
+            return tokens(token)
+        return ANONYMOUS if environ.get("PATH_INFO") in PUBLIC else None
 
     return authenticate
 

@@ -28,6 +28,7 @@ from mini8s.registry.base import May, Registry, User
 from mini8s.wire.codec import decode_json
 
 MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
 TUNNEL_PATH = "/v1-mini8s/tunnel"
 NODE_LEASES = "kube-node-lease"
 
@@ -46,6 +47,7 @@ class Attributes:
 
 
 _DISCOVERY = {"api", "apis", "openapi", "version", "livez", "readyz", "healthz"}
+PUBLIC = frozenset({"/livez", "/readyz", "/healthz", "/version", "/version/"})  # system:public-info-viewer
 _ISSUER_PATHS = frozenset(
     {KEYS_PATH, CONFIGURATION_PATH}
 )  # upstream's system:service-account-issuer-discovery
@@ -82,7 +84,9 @@ def authorizer(registry: Registry) -> Authorize:
     """The rules over what is stored."""
 
     def authorize(user: User, what: Attributes) -> bool:
-        if MASTERS in user.groups or _is_discovery(what) or _asks_about_oneself(what):
+        if MASTERS in user.groups or _is_public(what):
+            return True
+        if AUTHENTICATED in user.groups and (_is_discovery(what) or _asks_about_oneself(what)):
             return True
         if ACCOUNTS in user.groups and what.verb == "get" and what.path in _ISSUER_PATHS:
             return True
@@ -121,6 +125,11 @@ def refuse(user: User, what: Attributes) -> Forbidden:
         kind=what.kind.plural,
         name=what.name,
     )
+
+
+def _is_public(what: Attributes) -> bool:
+    """What upstream's `system:public-info-viewer` lets everybody see, known or not."""
+    return what.kind is None and what.verb == "get" and what.path in PUBLIC
 
 
 def _is_discovery(what: Attributes) -> bool:

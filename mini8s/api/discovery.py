@@ -11,28 +11,12 @@ from functools import cache
 
 from mini8s.api.answer import Answer
 from mini8s.api.representation import JSON, parameters
-from mini8s.objects.kinds import KINDS, PROXY, Kind, Obj
+from mini8s.api.subresources import SUBRESOURCES
+from mini8s.objects.kinds import KINDS, Kind, Obj
 from mini8s.wire.codec import encode_json
 
 CUSTOM_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")  # kubectl 1.27 to 1.29 take only the latter
-_SUBRESOURCES: dict[str, tuple[tuple[str, str, str], tuple[str, ...]]] = {
-    # name: (group, version, kind) of what it answers, "" for the object's own, {kind} its name; verbs
-    "status": (("", "", ""), ("get", "patch", "update")),
-    "ephemeralcontainers": (("", "", ""), ("get", "patch", "update")),
-    "resize": (("", "", ""), ("get", "patch", "update")),
-    "scale": (("autoscaling", "v1", "Scale"), ("get", "patch", "update")),
-    "binding": (("", "v1", "Binding"), ("create",)),
-    "log": (("", "", ""), ("get",)),
-    "exec": (("", "v1", "PodExecOptions"), ("create", "get")),
-    "attach": (("", "v1", "PodAttachOptions"), ("create", "get")),
-    "portforward": (("", "v1", "PodPortForwardOptions"), ("create", "get")),
-    PROXY: (("", "v1", "{kind}ProxyOptions"), ("create", "delete", "get", "patch", "update")),
-    "token": (("authentication.k8s.io", "v1", "TokenRequest"), ("create",)),
-    "finalize": (("", "", ""), ("update",)),
-    "approval": (("", "", ""), ("get", "patch", "update")),
-    "eviction": (("policy", "v1", "Eviction"), ("create",)),
-}
 
 
 def groups(kinds: Sequence[Kind] = KINDS) -> list[tuple[str, list[str]]]:
@@ -145,15 +129,16 @@ def _resources(kind: Kind) -> list[Obj]:
 
 
 def _subresource(kind: Kind, name: str) -> Obj:
-    (group, version, answers), verbs = _SUBRESOURCES[name]
+    below = SUBRESOURCES[name]
+    group, version, answers = below.kind_below(kind)
     entry: Obj = {
         "name": f"{kind.plural}/{name}",
         "singularName": "",
         "namespaced": kind.namespaced,
-        "kind": answers.format(kind=kind.kind) or kind.kind,
-        "verbs": list(verbs),
+        "kind": answers,
+        "verbs": list(below.verbs),
     }
-    if answers and group:
+    if group and group != kind.group:
         entry |= {"group": group, "version": version}
     return entry
 
@@ -195,13 +180,11 @@ def _aggregated_resource(kind: Kind) -> Obj:
 
 
 def _aggregated_subresource(kind: Kind, name: str) -> Obj:
-    (group, version, answers), verbs = _SUBRESOURCES[name]
-    own = (kind.group, kind.version, kind.kind)
-    answered = (group, version, answers.format(kind=kind.kind))
+    below = SUBRESOURCES[name]
     return {
         "subresource": name,
-        "responseKind": _group_version_kind(*(answered if answers else own)),
-        "verbs": list(verbs),
+        "responseKind": _group_version_kind(*below.kind_below(kind)),
+        "verbs": list(below.verbs),
     }
 
 

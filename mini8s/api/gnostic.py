@@ -12,7 +12,8 @@ from typing import Any
 from mini8s.wire.codec import encode_json
 
 _BYTES = 2  # protobuf's wire type of strings and messages
-_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
+_TRUE = b"\x08\x01"  # field 1, `required`
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -31,18 +32,27 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def _path_item(item: Mapping[str, Any]) -> bytes:
-    return b"".join(_field(_METHODS[method], _operation(operation)) for method, operation in item.items())
+    methods = [_field(_METHODS[key], _operation(said)) for key, said in item.items() if key in _METHODS]
+    parts = [_field(9, _parameter(said)) for said in item.get("parameters", ())]
+    return b"".join([*methods, *parts])
 
 
 def _operation(operation: Mapping[str, Any]) -> bytes:
-    parameters = b"".join(_field(8, _query_parameter(said)) for said in operation["parameters"])
+    parameters = b"".join(_field(8, _parameter(said)) for said in operation["parameters"])
     answers = _field(1, _text(1, "200") + _field(2, _field(1, _text(1, "OK"))))
     return parameters + _field(9, answers) + _extensions(13, operation)
 
 
-def _query_parameter(said: Mapping[str, Any]) -> bytes:
-    """ParametersItem > Parameter > NonBodyParameter > QueryParameterSubSchema."""
-    query = _text(2, said["in"]) + _text(4, said["name"]) + _text(6, said["type"])
+def _parameter(said: Mapping[str, Any]) -> bytes:
+    """ParametersItem > Parameter > BodyParameter, or NonBodyParameter > Query- or PathParameterSubSchema."""
+    where, name = said["in"], said["name"]
+    if where == "body":
+        body = _text(2, name) + _text(3, where) + _field(5, _schema(said["schema"]))
+        return _field(1, _field(1, body))
+    if where == "path":
+        path = _TRUE + _text(2, where) + _text(4, name) + _text(5, said["type"])
+        return _field(1, _field(2, _field(4, path)))
+    query = _text(2, where) + _text(4, name) + _text(6, said["type"])
     return _field(1, _field(2, _field(3, query)))
 
 

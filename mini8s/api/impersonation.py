@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mini8s.api.authn import AUTHENTICATED
-from mini8s.api.authz import Attributes, Authorize, refuse
+from mini8s.api.authn import ANONYMOUS
+from mini8s.api.authz import AUTHENTICATED, Attributes, Authorize, refuse
 from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Kind
 from mini8s.registry.base import User
@@ -16,7 +16,6 @@ _USERS = Kind("", "v1", "User", "users", False)
 _UIDS = Kind("authentication.k8s.io", "v1", "UID", "uids", False)
 _GROUPS = Kind("", "v1", "Group", "groups", False)
 _ACCOUNT = "system:serviceaccount:"
-_ANONYMOUS = "system:anonymous"
 
 
 def impersonated(environ: Mapping[str, Any], user: User, authorize: Authorize) -> User:
@@ -38,8 +37,8 @@ def impersonated(environ: Mapping[str, Any], user: User, authorize: Authorize) -
 
 def _implied(name: str) -> tuple[str, ...]:
     """The groups that a name alone makes somebody a member of."""
-    if name == _ANONYMOUS:
-        return ("system:unauthenticated",)
+    if name == ANONYMOUS.name:
+        return ANONYMOUS.groups
     account = name.removeprefix(_ACCOUNT)
     if account != name and ":" in account:
         namespace = account.partition(":")[0]

@@ -7,35 +7,84 @@ said than that needs: descriptions would be megabytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from mini8s.api.body import PATCH_TYPES
+from mini8s.api.subresources import SUBRESOURCES, GroupVersionKind, Subresource
+from mini8s.api.verbs import SHOWN_WHEN_DELETED
 from mini8s.config import KUBERNETES_VERSION
 from mini8s.objects import schema
-from mini8s.objects.kinds import KINDS, Kind, Obj
+from mini8s.objects.kinds import KINDS, PROXY, Kind, Obj
 
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 _INFO = {"title": "Kubernetes", "version": KUBERNETES_VERSION.partition("+")[0]}
-_ALWAYS = (f"{_META}.DeleteOptions", f"{_META}.Status", f"{_META}.WatchEvent")
+_OPTIONS, _PATCH, _STATUS = (f"{_META}.{name}" for name in ("DeleteOptions", "Patch", "Status"))
+_ALWAYS = (_OPTIONS, _PATCH, _STATUS, f"{_META}.WatchEvent")
 _WRITE = ("dryRun", "fieldManager", "fieldValidation")
+_SELECT = (
+    "continue",
+    "fieldSelector",
+    "labelSelector",
+    "limit",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "timeoutSeconds",
+)
+_REMOVE = ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
 _QUERY = {  # x-kubernetes-action: the query parameters that it takes
     "get": (),
-    "list": ("continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "watch"),
+    "list": ("allowWatchBookmarks", *_SELECT, "watch"),
     "post": _WRITE,
     "put": _WRITE,
     "patch": (*_WRITE, "force"),
-    "delete": ("dryRun", "gracePeriodSeconds", "propagationPolicy"),
-    "deletecollection": ("dryRun", "fieldSelector", "labelSelector", "propagationPolicy"),
+    "delete": _REMOVE,
+    "deletecollection": (*_REMOVE, *_SELECT),
+    "connect": (),
 }
-_TYPES = {"limit": "integer", "gracePeriodSeconds": "integer", "force": "boolean", "watch": "boolean"}
+_TYPES = dict.fromkeys(("gracePeriodSeconds", "limit", "timeoutSeconds"), "integer") | dict.fromkeys(
+    ("allowWatchBookmarks", "force", "orphanDependents", "sendInitialEvents", "watch"), "boolean"
+)
 _VERBS = {action: action for action in _QUERY} | {"post": "create", "put": "update"}  # action → verb
 _COLLECTION = {"get": "list", "post": "post", "delete": "deletecollection"}
 _OBJECT = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
-_SUBRESOURCE = {"get": "get", "put": "put", "patch": "patch"}
-_PATCHES = ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
+_PATH_PARTS = ("namespace", "name", "path")
 
 Refer = Callable[[str], Obj]
-Operation = Callable[[str, str, Kind, Refer], Obj]  # method, action, kind, how to name a type
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one method does on one path. `name` is the definition of what it takes and `gives` of the answer,
+    "" for bytes."""
+
+    action: str
+    about: GroupVersionKind
+    name: str
+    gives: str
+    parameters: Mapping[str, str] = field(default_factory=dict)  # of its own: name -> type
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Every parameter of the query, with its type."""
+        return {name: _TYPES.get(name, "string") for name in _QUERY[self.action]} | dict(self.parameters)
+
+    @property
+    def takes(self) -> str:
+        """The definition of the body, "" for none."""
+        if self.action in {"delete", "deletecollection"}:
+            return _OPTIONS
+        return {"post": self.name, "put": self.name, "patch": _PATCH}.get(self.action, "")
+
+    @property
+    def extensions(self) -> Obj:
+        group, version, kind = self.about
+        return {
+            "x-kubernetes-action": self.action,
+            "x-kubernetes-group-version-kind": {"group": group, "kind": kind, "version": version},
+        }
 
 
 def v3(group: str, version: str) -> Obj:
@@ -44,7 +93,7 @@ def v3(group: str, version: str) -> Obj:
     return {
         "openapi": "3.0.0",
         "info": _INFO,
-        "paths": _paths(kinds, _operation_v3, lambda name: {"$ref": prefix + name}),
+        "paths": _paths(kinds, _operation_v3, _part_v3, lambda name: {"$ref": prefix + name}),
         "components": {
             "schemas": {name: _EITHER.get(name, said) for name, said in _definitions(kinds, prefix).items()}
         },
@@ -59,6 +108,7 @@ _EITHER = {
     },
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {"oneOf": [{"type": "string"}, {"type": "number"}]},
 }
+_TEXT = {"type": "string"}
 
 
 def v2() -> Obj:
@@ -66,77 +116,110 @@ def v2() -> Obj:
     return {
         "swagger": "2.0",
         "info": _INFO,
-        "paths": _paths(KINDS, _operation_v2, lambda name: {"$ref": prefix + name}),
+        "paths": _paths(KINDS, _operation_v2, _part_v2, lambda name: {"$ref": prefix + name}),
         "definitions": _definitions(KINDS, prefix),
     }
 
 
-def _paths(kinds: Iterable[Kind], operation: Operation, refer: Refer) -> Obj:
-    return {
-        path: {method: operation(method, action, kind, refer) for method, action in actions.items()}
-        for kind in kinds
-        for path, actions in _actions(kind)
-    }
-
-
-def _actions(kind: Kind) -> Iterator[tuple[str, dict[str, str]]]:
-    """A kind's paths, and what each method does there."""
-    collection, one = (
-        {method: action for method, action in methods.items() if _VERBS[action] in kind.verbs}
-        for methods in (_COLLECTION, _OBJECT)
-    )
-    if kind.namespaced and "list" in kind.verbs:
-        yield kind.path(), {"get": "list"}
-    yield kind.path("{namespace}"), collection
-    if one:
-        yield kind.path("{namespace}", "{name}"), one
-    if "status" in kind.subresources:
-        yield kind.path("{namespace}", "{name}", "status"), _SUBRESOURCE
-
-
-def _operation_v3(method: str, action: str, kind: Kind, refer: Refer) -> Obj:
-    own = refer(schema.definition_name(kind))
-    made: Obj = {
-        "parameters": [
-            {"name": name, "in": "query", "schema": {"type": _TYPES.get(name, "string")}}
-            for name in _QUERY[action]
-        ],
-        "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": own}}}},
-        **_extensions(action, kind),
-    }
-    if method in {"post", "put"}:
-        made["requestBody"] = {"content": {"*/*": {"schema": own}}}
-    if method == "patch":
-        made["requestBody"] = {"content": {f"application/{form}": {} for form in _PATCHES}}
+def _paths(
+    kinds: Iterable[Kind],
+    operation: Callable[[Operation, Refer], Obj],
+    part: Callable[[str], Obj],
+    refer: Refer,
+) -> Obj:
+    made: Obj = {}
+    for kind in kinds:
+        for path, methods in _methods(kind):
+            item: Obj = {method: operation(said, refer) for method, said in methods.items()}
+            if parts := [part(name) for name in _PATH_PARTS if f"{{{name}}}" in path]:
+                item["parameters"] = parts
+            made[path] = item
     return made
 
 
-def _operation_v2(method: str, action: str, kind: Kind, refer: Refer) -> Obj:  # noqa: ARG001
+def _methods(kind: Kind) -> Iterator[tuple[str, dict[str, Operation]]]:
+    """A kind's paths, and what each method does there."""
+    about, name = (kind.group, kind.version, kind.kind), schema.definition_name(kind)
+    collection, one = (
+        {
+            method: Operation(action, about, name, _given(action, name, kind))
+            for method, action in actions.items()
+            if _VERBS[action] in kind.verbs
+        }
+        for actions in (_COLLECTION, _OBJECT)
+    )
+    if kind.namespaced and "list" in kind.verbs:
+        yield kind.path(), {"get": collection["get"]}
+    yield kind.path("{namespace}"), collection
+    if one:
+        yield kind.path("{namespace}", "{name}"), one
+    for below in (SUBRESOURCES[word] for word in kind.subresources):
+        path, methods = kind.path("{namespace}", "{name}", below.name), _below(kind, below)
+        yield path, methods
+        if below.name == PROXY:
+            yield f"{path}/{{path}}", methods
+
+
+def _given(action: str, name: str, kind: Kind) -> str:
+    if action == "list":
+        return f"{name}List"
+    ends = action == "deletecollection" or (action == "delete" and kind.resource not in SHOWN_WHEN_DELETED)
+    return _STATUS if ends else name
+
+
+def _below(kind: Kind, below: Subresource) -> dict[str, Operation]:
+    about = below.kind_below(kind)
+    name = "" if below.connects or below.name == "log" else _definition_of(about)
     return {
-        "parameters": [
-            {"name": name, "in": "query", "type": _TYPES.get(name, "string")} for name in _QUERY[action]
-        ],
-        "responses": {"200": {"description": "OK", "schema": refer(schema.definition_name(kind))}},
-        **_extensions(action, kind),
+        method: Operation(action, about, name, name, below.parameters)
+        for method, action in below.methods.items()
     }
 
 
-def _extensions(action: str, kind: Kind) -> Obj:
+def _definition_of(about: GroupVersionKind) -> str:
+    group, version, kind = about
+    return schema.of_version_kind(f"{group}/{version}" if group else version, kind).name
+
+
+def _part_v3(name: str) -> Obj:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _part_v2(name: str) -> Obj:
+    return {"name": name, "in": "path", "required": True, "type": "string"}
+
+
+def _operation_v3(said: Operation, refer: Refer) -> Obj:
+    given = {"application/json": {"schema": refer(said.gives)}} if said.gives else {"*/*": {"schema": _TEXT}}
+    made: Obj = {
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"type": form}} for name, form in said.query.items()
+        ],
+        "responses": {"200": {"description": "OK", "content": given}},
+        **said.extensions,
+    }
+    if said.takes:
+        forms = PATCH_TYPES if said.action == "patch" else ("*/*",)
+        made["requestBody"] = {"content": {form: {"schema": refer(said.takes)} for form in forms}}
+    return made
+
+
+def _operation_v2(said: Operation, refer: Refer) -> Obj:
+    parameters: list[Obj] = [{"name": name, "in": "query", "type": form} for name, form in said.query.items()]
+    if said.takes:
+        parameters.append({"name": "body", "in": "body", "schema": refer(said.takes)})
     return {
-        "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": {
-            "group": kind.group,
-            "kind": kind.kind,
-            "version": kind.version,
-        },
+        "parameters": parameters,
+        "responses": {"200": {"description": "OK", "schema": refer(said.gives) if said.gives else _TEXT}},
+        **said.extensions,
     }
 
 
 def _definitions(kinds: Iterable[Kind], prefix: str) -> Obj:
     """The types of these kinds and whatever those are made of."""
     known = schema.definitions()
-    names = [schema.definition_name(kind) for kind in kinds]
-    todo = [*names, *(f"{name}List" for name in names), *_ALWAYS]
+    operations = [said for kind in kinds for _, methods in _methods(kind) for said in methods.values()]
+    todo = [*_ALWAYS, *(name for said in operations for name in (said.takes, said.gives))]
     found: Obj = {}
     while todo:
         name = todo.pop()

@@ -24,7 +24,7 @@ Verb = Callable[[Call], Answer]
 
 # Upstream answers the deletion of these with the object, of all others with a Status (its OpenAPI document
 # declares it, so that typed clients rely on it).
-_SHOWN_WHEN_DELETED = frozenset(
+SHOWN_WHEN_DELETED = frozenset(
     {
         "persistentvolumeclaims",
         "persistentvolumes",
@@ -145,7 +145,7 @@ class Verbs:
         options, dry_run = delete_options(call.query, _options_body(call))
         context = call.context(dry_run=dry_run)
         value, gone = self._registry.delete(context, target.kind, target.namespace, target.name, options)
-        if gone and target.kind.resource not in _SHOWN_WHEN_DELETED:
+        if gone and target.kind.resource not in SHOWN_WHEN_DELETED:
             return Answer(_success(target.kind, value))
         return self._one(call, value)
 

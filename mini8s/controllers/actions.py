@@ -76,6 +76,17 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouch:
+    """Put a token of a service account, bound to this Secret, into it under `key`, with the merge patch
+    `change`."""
+
+    secret: Obj
+    account: str
+    key: str
+    change: Obj
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """An event about an object."""
 
@@ -85,7 +96,7 @@ class Tell:
     message: str
 
 
-Action = Create | Update | Patch | Delete | Burst | Tell
+Action = Create | Update | Patch | Delete | Burst | Vouch | Tell
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ errors go on to the queue, which tries again later.
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +23,15 @@ from mini8s.controllers.actions import (
     Patch,
     Tell,
     Update,
+    Vouch,
+    patch,
 )
 from mini8s.controllers.written import Gone, Written
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError, NotFound
+from mini8s.objects.kinds import SECRETS, Obj
+
+TOKEN_SECONDS = 1 << 32  # the longest life that a token may be asked for
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +64,8 @@ class Executor:
                 self._delete(action, written)
             case Burst():
                 self._burst(action, written)
+            case Vouch():
+                self._vouch(action, written)
             case Tell(about, type, reason, message):
                 self._events.event(about, type, reason, message, component=written.component)
             case _:
@@ -93,6 +101,17 @@ class Executor:
         except NotFound:
             return
         written.note(action.kind, patched)
+
+    def _vouch(self, action: Vouch, written: Written) -> None:
+        try:
+            given = self._api.request_token(
+                meta.namespace(action.secret), action.account, _token_request(action.secret)
+            )
+        except NotFound:
+            return  # the account or the Secret; whoever watches hears of it
+        token = base64.b64encode(given["status"]["token"].encode()).decode()
+        data = (action.change.get("data") or {}) | {action.key: token}
+        self._patch(patch(SECRETS, action.secret, action.change | {"data": data}, swap=True), written)
 
     def _delete(self, action: Delete, written: Written) -> None:
         try:
@@ -141,6 +160,20 @@ class Executor:
         except ApiError as error:
             return error, written
         return None, written
+
+
+def _token_request(secret: Obj) -> Obj:
+    bound = {
+        "apiVersion": SECRETS.api_version,
+        "kind": SECRETS.kind,
+        "name": meta.name(secret),
+        "uid": meta.uid(secret),
+    }
+    return {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"boundObjectRef": bound, "expirationSeconds": TOKEN_SECONDS},
+    }
 
 
 def batches(

@@ -23,6 +23,7 @@ from mini8s.controllers.kinds.replicaset import ReplicaSets
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.tainteviction import TaintEviction
+from mini8s.controllers.kinds.tokensecrets import TokenSecrets
 from mini8s.controllers.kinds.ttl import TtlAfterFinished
 from mini8s.controllers.kinds.volumes.binder import ClaimBinder
 from mini8s.controllers.kinds.volumes.ephemeral import EphemeralVolumes
@@ -48,6 +49,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     PodGc,
     Namespaces,
     ServiceAccounts,
+    TokenSecrets,
     RootCaPublisher,
     EphemeralVolumes,
     ClaimBinder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
@@ -79,6 +80,21 @@ def test_a_token_ends_with_its_pod(here: Space) -> None:
     here.kubectl("delete", "pod", "short", "--grace-period=0", "--force")
     assert "authenticated" not in review(here, token)
     assert asked(here, token, "/version")[0] == 401
+
+
+def test_a_token_in_a_secret_ends_with_the_secret_which_ends_with_its_account(here: Space) -> None:
+    here.kubectl("create", "serviceaccount", "robot")
+    note = {"kubernetes.io/service-account.name": "robot"}
+    secret = {"metadata": {"name": "key", "annotations": note}, "type": "kubernetes.io/service-account-token"}
+    here.apply({"apiVersion": "v1", "kind": "Secret"} | secret)
+    here.kubectl("wait", "--for=jsonpath={.data.token}", "secret", "key", "--timeout=20s")
+    data = json.loads(here.kubectl("get", "secret", "key", "--output=json"))["data"]
+    token = base64.b64decode(data["token"]).decode()
+    assert review(here, token)["authenticated"] is True
+    assert b"BEGIN CERTIFICATE" in base64.b64decode(data["ca.crt"])
+    here.kubectl("delete", "serviceaccount", "robot")
+    here.kubectl("wait", "--for=delete", "secret", "key", "--timeout=20s")
+    assert "authenticated" not in review(here, token)
 
 
 def test_a_pod_is_who_its_token_says(here: Space) -> None:
