@@ -16,6 +16,7 @@ from mini8s.agent.kubelet.isolation.policy import Policy, may_spare
 from mini8s.agent.kubelet.parts import Doors, NodeSetup
 from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.kubelet.settings import KubeletSettings, parse
+from mini8s.agent.network.outlook import Outlook
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
@@ -48,11 +49,14 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     state.load()
     informers = Informers(rest, stop, state)
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
-    network, proxy, dns = _networking(settings, cluster, informers, stop)
+    network = _network(settings, cluster, informers, stop)
     tokens = state.drawer("tokens")
+    dns = _dns(cluster, informers, stop)
     kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, (dns.metrics,))
+    outlook = Outlook(informers=informers, node_name=settings.node_name, heard=kubelet.heard, stop=stop)
+    proxy = _proxy(settings, cluster, informers, outlook, stop)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms = (state, network, proxy, dns, kubelet, tunnel)
+    rooms = (state, network, proxy, dns, kubelet, outlook, tunnel)
     for room in rooms:
         room.start()
     informers.start()
@@ -65,10 +69,8 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     return 0
 
 
-def _networking(
-    settings: NodeSettings, cluster: Cluster, informers: Informers, stop: Stop
-) -> tuple[Network, Proxy, DnsServer]:
-    network = Network(
+def _network(settings: NodeSettings, cluster: Cluster, informers: Informers, stop: Stop) -> Network:
+    return Network(
         informers=informers,
         node_name=settings.node_name,
         node_ip=settings.node_ip,
@@ -78,14 +80,25 @@ def _networking(
         cluster_dns=cluster.dns,
         stop=stop,
     )
+
+
+def _proxy(
+    settings: NodeSettings, cluster: Cluster, informers: Informers, outlook: Outlook, stop: Stop
+) -> Proxy:
     proxy = Proxy(
         informers=informers,
         node_name=settings.node_name,
         service_cidr=cluster.service_cidr,
         cluster_cidr=cluster.cluster_cidr,
         stop=stop,
+        silent=outlook.silent,
     )
-    dns = DnsServer(
+    outlook.subscribe(proxy.look_again)
+    return proxy
+
+
+def _dns(cluster: Cluster, informers: Informers, stop: Stop) -> DnsServer:
+    return DnsServer(
         informers=informers,
         address=cluster.dns,
         domain=cluster.domain,
@@ -93,7 +106,6 @@ def _networking(
         cluster_cidr=cluster.cluster_cidr,
         stop=stop,
     )
-    return network, proxy, dns
 
 
 def _kubelet(

@@ -3,6 +3,7 @@ has nothing to mend when its server is there again."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,24 @@ SERVICE: Obj = {
     "metadata": {"name": "web"},
     "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
 }
+# A host that only the API knows: nobody is there, alone or not. Its pod is one of the Service's all the same.
+FAR: list[Obj] = [
+    {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "far"},
+        "spec": {"unschedulable": True},
+        "status": {"addresses": [{"type": "InternalIP", "address": "10.99.0.77"}]},
+    },
+    {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-far", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.99.0.78"], "conditions": {"ready": True}, "nodeName": "far"}],
+    },
+]
 MOUNTS = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "secret", "memory", "kept")]
 VOLUMES: list[Obj] = [
     {"name": "config", "configMap": {"name": "settings"}},
@@ -103,6 +122,8 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         here.kubectl("patch", "configmap", "settings", "--patch", '{"data": {"mood": "happy"}}')
         pair.agent(2, f"--token={SECRET}")
         pair.wait_for("the VIP to answer", lambda: "web" in pair.curl(f"http://{vip}/", on=2))
+        pair.wait_for("none but its own pods to be asked", lambda: not far_is_asked(host))
+        assert all("web" in pair.curl(f"http://{vip}/", on=2, timeout=1) for _ in range(10))
         assert host.run("dig", "+short", "@10.43.0.10", NAME).strip() == vip
         assert "NXDOMAIN" in host.run("dig", "@10.43.0.10", f"no{NAME}")
         pair.wait_for("all containers but the one that was done", lambda: runs(host) == 8)
@@ -111,6 +132,7 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         assert inside(host, "works", "df /memory | tail -n 1").startswith("tmpfs")
         assert inside(host, "works", "cat /kept/file") == "started\nstarted\n"
         assert vip in inside(host, "works", f"nslookup {NAME}")
+        begin_own(host, here)
         alone = containers(host)
         since = {name: started(host, name) for name in ("web", "works")}
         host.mend()
@@ -124,7 +146,12 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         for name in ("web", "works"):
             here.wait(name, "the reboot to be told", restarted)
         assert containers(host).items() <= alone.items()
+        own = here.wait_phase("own-h2", "Running")["status"]["containerStatuses"]
+        assert [(one["restartCount"], one["state"]["running"]["startedAt"]) for one in own] == [
+            (0, started(host, "own-h2"))
+        ]
         pair.wait_for("the start to be told of, before and after", lambda: starts(here, "works") == 2)
+        pair.wait_for("the server's word to count again", lambda: far_is_asked(host))
         after = statuses(here)
         assert after["done"] == before["done"]
         for name in ("web", "works"):
@@ -140,6 +167,7 @@ def begin(here: Space) -> None:
         config_map("settings", mood="calm"),
         secret("word", it="open"),
         SERVICE,
+        *FAR,
         CLAIM,
         pod("web", WEB),
         pod("works", container(WORK, volumeMounts=MOUNTS, env=ENV), volumes=VOLUMES),
@@ -148,6 +176,21 @@ def begin(here: Space) -> None:
         pod("gone-in-order", container("exec sleep 1000")),
     )
     here.kubectl("wait", "--for=condition=Ready", "pod/web", "pod/works", "--timeout=30s")
+
+
+def begin_own(host: Host, here: Space) -> None:
+    """A pod of the host's own, which nobody is asked about."""
+    manifest = pod("own", container("exec sleep 1000"))
+    manifest["metadata"]["namespace"] = here.name
+    folder = host.data / "agent" / "pod-manifests"
+    folder.mkdir(exist_ok=True)
+    (folder / "own.json").write_text(json.dumps(manifest))
+    here.cluster.wait_for("the host's own pod", lambda: main(host, "own-h2"))
+
+
+def far_is_asked(host: Host) -> bool:
+    """Whether the host sends clients of the Service to the far one, too."""
+    return "10.99.0.78" in host.run("nft", "list", "ruleset")
 
 
 def names(here: Space) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mini8s.agent.network import cleanup, forwarding
+from mini8s.agent.network import cleanup, echo, forwarding
 from mini8s.agent.network.base import NetworkError
 from mini8s.objects.kinds import NODES
 from tests.fakes.network_objects import node
@@ -59,6 +59,15 @@ def test_a_node_on_another_link_is_told_and_harms_nobody() -> None:
         host.informers.put(NODES, node("far", "192.0.2.10", "10.42.8.0/24"))
         eventually(lambda: "192.0.2.10" in host.network.sentence)
         assert "10.42.9.0/24 via 10.99.0.19" in host.sh("ip", "route")
+
+
+def test_who_is_there_answers() -> None:
+    """Also to one that asks for somebody who isn't, and for an address that no way leads to."""
+    with small_hosts(2) as (one, other):
+        asked = {other.address, one.address, "10.99.0.77", "192.0.2.1"}
+        one.sh("ip", "route", "del", "default")
+        assert one.do(lambda: echo.answering(asked, seconds=0.2)) == {other.address, one.address}
+        assert one.do(lambda: echo.answering({other.address})) == {other.address}
 
 
 def test_a_foreign_route_and_table_are_left_alone(host: SmallHost) -> None:

@@ -125,6 +125,24 @@ def test_endpoints_that_end_serve_only_when_no_other_does() -> None:
     assert packet(planned(web, waiting), VIP, 80) == Verdict("rejected")
 
 
+def test_endpoints_on_silent_hosts_serve_only_when_no_other_does() -> None:
+    """Also one that ends is better than one that nobody reaches."""
+    web = service("web", VIP, port(80))
+    near, far = endpoint("10.42.1.1", node="h1"), endpoint("10.42.2.1", node="h2")
+    homeless, ending = endpoint("10.42.3.1"), endpoint("10.42.1.2", node="h1", state="ending")
+
+    def chosen(*ends: Obj) -> set[str]:
+        found = model.service(web, [slice_of(web, ends, port(8080))], "h1", {"h2", "h3"})
+        book = Book()
+        book.change({"default/web": found})
+        return {str(address) for address, _ in packet(book.elements, VIP, 80).to}
+
+    assert chosen(near, far) == {"10.42.1.1"}
+    assert chosen(far, homeless) == {"10.42.3.1"}
+    assert chosen(far, ending) == {"10.42.1.2"}
+    assert chosen(far) == {"10.42.2.1"}
+
+
 def test_ports_are_told_apart_by_name_and_protocol() -> None:
     web = service("web", VIP, port(80, name="http"), port(53, name="dns", protocol="UDP"))
     ports = (port(8080, name="http"), port(5353, name="dns", protocol="UDP"))

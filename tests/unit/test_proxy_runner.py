@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mini8s.agent.network.ruleset import RulesetError
@@ -15,7 +17,9 @@ from tests.fakes.network_objects import endpoint, pod_with_ports, port, service,
 WEB = service("web", "10.43.0.100", port(80))
 
 
-def proxy(informers: FakeInformers, kernel: FakeKernel) -> Proxy:
+def proxy(
+    informers: FakeInformers, kernel: FakeKernel, silent: Callable[[], frozenset[str]] = frozenset
+) -> Proxy:
     made = Proxy(
         informers=informers,  # type: ignore[arg-type]
         node_name="h1",
@@ -23,6 +27,7 @@ def proxy(informers: FakeInformers, kernel: FakeKernel) -> Proxy:
         cluster_cidr="10.42.0.0/16",
         stop=Stop(),
         kernel=kernel,
+        silent=silent,
     )
     made._services.subscribe(made._service_changed)
     made._slices.subscribe(made._slice_changed)
@@ -57,6 +62,24 @@ def test_after_a_failure_everything_is_replaced() -> None:
     assert kernel.calls == ["replace", "change", "replace"]
     assert len(kernel.elements) == 1
     assert made.metrics()["failed"] == 1
+
+
+def test_hosts_that_fall_silent_are_left_out_until_they_answer() -> None:
+    informers, kernel, silent = FakeInformers(), FakeKernel(), set[str]()
+    informers.put(SERVICES, WEB)
+    ends = [endpoint("10.42.1.1", node="h1"), endpoint("10.42.2.1", node="h2")]
+    informers.put(ENDPOINTSLICES, slice_of(WEB, ends, port(8080)))
+    made = proxy(informers, kernel, lambda: frozenset(silent))
+    made.step()
+    silent.add("h2")
+    made.look_again()
+    made.step()
+    assert ("10.42.2.1", 8080) not in kernel.elements.values()
+    silent.clear()
+    made.look_again()
+    made.step()
+    assert ("10.42.2.1", 8080) in kernel.elements.values()
+    assert kernel.calls == ["replace", "change", "change"]
 
 
 def test_a_group_too_large_for_the_chains_replaces() -> None:

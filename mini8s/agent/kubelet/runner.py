@@ -56,6 +56,10 @@ class Kubelet:
         known_from_before = pods.synced.is_set() and not pods.heard
         return (self._parts.heartbeat.registered or known_from_before) and not self._parts.relist.trouble
 
+    def heard(self) -> float | None:
+        """When the server last took this node's sign of life, monotonic; None for not yet."""
+        return self._parts.heartbeat.renewed
+
     def start(self) -> None:
         """Return at once; pods are touched only when it is known which ones the server wants."""
         parts = self._parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,9 @@ class Service:
     external_local: bool = False
 
 
-def service(obj: Obj, slices: Iterable[Obj], node: str) -> Service | None:
-    """The Service as facts; None when it has no address of its own (headless, ExternalName)."""
+def service(obj: Obj, slices: Iterable[Obj], node: str, silent: Set[str] = frozenset()) -> Service | None:
+    """The Service as facts; None when it has no address of its own (headless, ExternalName). Endpoints on
+    `silent` nodes count where there are no others."""
     spec = obj.get("spec") or {}
     addresses = cluster_addresses(spec)
     if spec.get("type") == "ExternalName" or not addresses:
@@ -63,7 +64,7 @@ def service(obj: Obj, slices: Iterable[Obj], node: str) -> Service | None:
         addresses=addresses,
         external=tuple(address for address in _external_addresses(obj) if is_ipv4(address)),
         ports=ports,
-        endpoints=tuple(_endpoints(port, usable, node) for port in ports),
+        endpoints=tuple(_endpoints(port, usable, node, silent) for port in ports),
         affinity=spec.get("sessionAffinity") == "ClientIP",
         internal_local=spec.get("internalTrafficPolicy") == "Local",
         external_local=spec.get("externalTrafficPolicy") == "Local",
@@ -122,9 +123,10 @@ def _port(obj: Obj) -> Port | None:
     )
 
 
-def _endpoints(port: Port, slices: Iterable[Obj], node: str) -> tuple[Endpoint, ...]:
+def _endpoints(port: Port, slices: Iterable[Obj], node: str, silent: Set[str]) -> tuple[Endpoint, ...]:
     """In an order that does not depend on that of the slices; an address twice counts once, ready first."""
     found: dict[Slot, Endpoint] = {}
+    away: set[Slot] = set()
     for piece in slices:
         number = _target(port, piece)
         if not number:
@@ -133,7 +135,9 @@ def _endpoints(port: Port, slices: Iterable[Obj], node: str) -> tuple[Endpoint, 
             endpoint = _endpoint(obj, number, node)
             if endpoint and (endpoint.slot not in found or found[endpoint.slot].spare):
                 found[endpoint.slot] = endpoint
-    return tuple(found[slot] for slot in sorted(found))
+                away |= {endpoint.slot} if obj.get("nodeName") in silent else set()
+    near = found.keys() - away
+    return tuple(found[slot] for slot in sorted(near or found))
 
 
 def _target(port: Port, piece: Obj) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mini8s.agent.network.facts import BY_SERVICE, by_service
 from mini8s.agent.proxy import model
@@ -34,7 +34,8 @@ CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
 
 
 class Proxy:
-    """Keeps Services' addresses and ports, and pods' host ports, true on this host."""
+    """Keeps Services' addresses and ports, and pods' host ports, true on this host. `silent` names hosts that
+    can't be counted on."""
 
     def __init__(
         self,
@@ -45,10 +46,12 @@ class Proxy:
         cluster_cidr: str,
         stop: Stop,
         kernel: Kernel | None = None,
+        silent: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._node = node_name
         self._stop = stop
         self._kernel = kernel or Table(service_cidr, cluster_cidr)
+        self._silent = silent
         self._services = informers.of(SERVICES)
         self._slices = informers.of(ENDPOINTSLICES, indexers={BY_SERVICE: by_service})
         self._pods = informers.of(PODS, fields=f"spec.nodeName={node_name}")
@@ -154,7 +157,8 @@ class Proxy:
         obj = self._services.cache.get(namespace, name)
         if obj is None:
             return None
-        return model.service(obj, self._slices.cache.index(BY_SERVICE, key), self._node)
+        slices = self._slices.cache.index(BY_SERVICE, key)
+        return model.service(obj, slices, self._node, self._silent())
 
     def _take(self) -> set[str]:
         with self._lock:
@@ -166,6 +170,10 @@ class Proxy:
         with self._lock:
             self._changed |= keys
             self._wake.set()
+
+    def look_again(self) -> None:
+        """Other hosts have fallen silent, or answer again."""
+        self._mark({meta.key(obj) for obj in self._services.cache.list()})
 
     def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._mark({meta.key(obj) for obj in (old, new) if obj})

@@ -58,6 +58,7 @@ class Heartbeat:
         shutting_down: Callable[[], bool] = lambda: False,
     ) -> None:
         self.registered = False
+        self.renewed: float | None = None  # when the server last took the sign of life, monotonic
         self._api, self._runtime, self._clock = api, runtime, clock
         self._name, self._ip = name, ip
         self._labels, self._taints = labels, taints
@@ -122,6 +123,7 @@ class Heartbeat:
             log.debug("the lease of %s is not renewed: %s", self._name, error)  # the status says it louder
             return self._renewal.failed()
         self._renewal.succeeded()
+        self.renewed = self._clock.monotonic()
         return EVERY_SECONDS
 
     def _round(self, facts: node.NodeFacts) -> None:
