@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mini8s.app.layout import server_files
+from mini8s.app.local_time import local_zone
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
 from mini8s.app.supervisor import Ready
 from mini8s.client.events import Recorder
@@ -34,6 +35,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         settings=ControllerSettings(
             node_grace_seconds=settings.node_monitor_grace_period,
             root_ca=files.ca.read_text(),
+            local_zone=local_zone(),
             server_node="" if settings.disable_agent else settings.node_name,
         ),
     )

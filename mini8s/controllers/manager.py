@@ -11,6 +11,7 @@ from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
 from mini8s.controllers.kinds.controlplane import ControlPlane
+from mini8s.controllers.kinds.cronjob.controller import CronJobs
 from mini8s.controllers.kinds.deployment.controller import Deployments
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
@@ -41,6 +42,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     ReplicaSets,
     Jobs,
     TtlAfterFinished,
+    CronJobs,
     EndpointSlices,
     Endpoints,
     NodeLifecycle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class ControllerSettings:
     burst_replicas: int = 500  # pods a ReplicaSet creates or deletes in one round
     burst_threads: int = 8  # requests in flight in a round; the server commits together what comes together
     server_node: str = ""  # the node of the server's own agent, "" when it runs none
+    local_zone: tzinfo = UTC  # where a CronJob means its hours when it names no place: as cron, the host's
     endpoints_per_slice: int = 100
     root_ca: str = ""  # the cluster's CA as PEM, to be published; nothing is when there is none
     resync_namespace_seconds: float = 2.0  # how often a terminating namespace is looked at again
