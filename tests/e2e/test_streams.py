@@ -23,21 +23,26 @@ from kubectls import Kubectl
 from space import Space, container, pod, space
 
 FOREVER = "sleep 1000"
+CHOSEN = [one for one in kubectls.installed() if one.minor in {27, 30, 33}] or kubectls.installed()
 BYTES = random.Random(8).randbytes(5_000_000)
 
 
 @pytest.fixture(scope="module")
 def here(one_host: Cluster) -> Iterator[Space]:
     """main sleeps; echo repeats what it is told on a terminal; web answers on port 8080, on loopback only."""
-    web = "mkdir /www; echo hello >/www/index.html; exec httpd -f -p 127.0.0.1:8080 -h /www"
+    web = """mkdir -p /www/cgi-bin; echo hello >/www/index.html; head -c 50000000 /dev/urandom >/www/big
+printf '#!/bin/sh\\necho; exec sha256sum' >/www/cgi-bin/sum; chmod +x /www/cgi-bin/sum
+exec httpd -f -p 127.0.0.1:8080 -h /www"""
     with space(one_host, "streams") as made:
         made.apply(
             pod("main", container(FOREVER)),
             pod("shell", container("stty size; exec sh -i", stdin=True, tty=True)),
             pod("echo", container("exec cat", stdin=True)),
             pod("web", container(web)),
+            pod("over", container("true"), restartPolicy="Never"),
         )
-        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+        made.kubectl("wait", "--for=condition=Ready", "pod", "main", "shell", "echo", "web", "--timeout=60s")
+        made.wait_phase("over", "Succeeded")
         yield made
 
 
@@ -74,6 +79,48 @@ def test_five_megabytes_there_and_back(here: Space, kubectl: Kubectl) -> None:
     assert hashlib.sha256(said.stdout).digest() == hashlib.sha256(BYTES).digest()
 
 
+@pytest.fixture(scope="module")
+def big(here: Space) -> str:
+    """The checksum of fifty megabytes in the pod of the web server."""
+    return here.exec("web", "sha256sum /www/big").split()[0]
+
+
+@pytest.mark.parametrize("chosen", CHOSEN, ids=str)
+def test_fifty_megabytes_through_exec(here: Space, big: str, chosen: Kubectl) -> None:
+    """`sha256sum` says what it has heard when its input ends, and the output's end ends kubectl."""
+    there = subprocess.run(
+        command(here, chosen, "exec", "web", "--", "cat", "/www/big"),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert hashlib.sha256(there).hexdigest() == big
+    back = run(here, chosen, "exec", "-i", "main", "--", "sh", "-c", "cat | sha256sum", stdin=there)
+    assert back.stdout.decode().split()[0] == big
+
+
+@pytest.mark.parametrize("chosen", CHOSEN, ids=str)
+def test_fifty_megabytes_through_a_forwarded_port(
+    here: Space, big: str, chosen: Kubectl, tmp_path: Path
+) -> None:
+    host, there = here.cluster.hosts[1], tmp_path / "big"
+    with forwarded(here, chosen, ":8080") as (_, url):
+        host.run("curl", "-sf", "--max-time", "30", "-o", str(there), f"{url}big")
+        assert hashlib.sha256(there.read_bytes()).hexdigest() == big
+        said = host.run(
+            "curl",
+            "-sf",
+            "--max-time",
+            "30",
+            "-H",
+            "Expect:",
+            "--data-binary",
+            f"@{there}",
+            f"{url}cgi-bin/sum",
+        )
+    assert said.split()[0] == big
+
+
 def test_files_are_copied_both_ways(here: Space, kubectl: Kubectl, tmp_path: Path) -> None:
     there, back = tmp_path / "there", tmp_path / "back"
     there.write_bytes(BYTES)
@@ -94,6 +141,9 @@ def test_what_cannot_be_is_said_in_one_sentence(here: Space, kubectl: Kubectl) -
     for words, sentence in (
         (("exec", "main", "-c", "other", "--", "true"), b"container other is not valid for pod main"),
         (("exec", "nowhere", "--", "true"), b'pods "nowhere" not found'),
+        (("exec", "over", "--", "true"), b"cannot exec into a container in a completed pod"),
+        (("attach", "over"), b"cannot attach a container in a completed pod"),
+        (("port-forward", "over", "8080"), b"unable to forward port because pod is not running"),
     ):
         said = run(here, kubectl, *words)
         assert said.returncode == 1

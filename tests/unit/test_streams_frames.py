@@ -248,3 +248,5 @@ def test_the_python_clients_form() -> None:
     forwarding.send(0, b"x")
     forwarding.end(2, "refused")
     assert out == [b"\x82\x02\0x", b"\x82\x08\3refused"]
+    forwarding.end(0)
+    assert out[2:] == [b"\x88\x02\x03\xe8"]

@@ -125,11 +125,13 @@ class TunnelledForwarding:
 
 class ChannelForwarding:
     """Channel 2n carries port n's bytes, 2n+1 its error; each begins with the port's number. A connection's
-    key is its first channel. There is no half end: all ports end with the socket."""
+    key is its first channel. There is no half end: a port's end is told when all ports have ended, by the
+    socket's, as upstream does."""
 
     def __init__(self, send: Callable[[bytes], None], ports: Sequence[str]) -> None:
         self._socket = WebSocket(send)
         self._ports = [_port(port) for port in ports]
+        self._ended = 0
         self._begun = False
 
     @property
@@ -153,7 +155,8 @@ class ChannelForwarding:
     def end(self, key: int, error: str = "") -> None:
         if error:
             self._socket.send(bytes((key + 1,)) + error.encode())
-        if len(self._ports) == 1:
+        self._ended += 1
+        if self._ended == len(self._ports):
             self._socket.close()
 
 
