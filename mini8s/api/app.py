@@ -17,7 +17,7 @@ from typing import Any, cast
 from werkzeug.exceptions import HTTPException
 
 from mini8s.api import applying, query, routes
-from mini8s.api.answer import Answer, StartResponse, failure, legible, send
+from mini8s.api.answer import Answer, StartResponse, begun, failure, legible, send
 from mini8s.api.answered import Answered
 from mini8s.api.authn import Authenticate
 from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
@@ -81,6 +81,8 @@ class Api:
         finally:
             metrics.inflight(reads=reads, more=-1)
         series = _series_of(environ, target, answer)
+        if answer.pieces is not None and series.verb == "CONNECT":
+            answer.pieces = begun(metrics.counted(series, answer.pieces))
         if answer.take_over is not None:
             metrics.opened(series, 1)
         try:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from mini8s.api.answer import Pieces
 from mini8s.api.pump import Pump
 
 Counts = Callable[[], Mapping[str, int]]
@@ -72,6 +74,16 @@ class Metrics:
         """A long-running request that begins, or (-1) ends."""
         self._open[series] = self._open.get(series, 0) + more
 
+    def counted(self, series: Series, pieces: Pieces) -> Pieces:
+        """A streamed answer, open until its last piece; it begins with an empty one (`answer.begun`)."""
+        with closing(pieces):
+            self.opened(series, 1)
+            try:
+                yield b""
+                yield from pieces
+            finally:
+                self.opened(series, -1)
+
     def observe(self, series: Series, code: int, seconds: float) -> None:
         """One answered request. Of a long-running one only the count says anything."""
         key = (series, code)
@@ -114,7 +126,7 @@ class Metrics:
 
     def _open_lines(self) -> Iterator[str]:
         name = "apiserver_longrunning_requests"
-        yield from _head(name, "gauge", "Open watches and streams.")
+        yield from _head(name, "gauge", "Open watches, logs, proxied requests and streams.")
         for series, count in sorted(self._open.items()):
             yield f"{name}{{{series.labels}}} {count}"
         name = "apiserver_current_inflight_requests"

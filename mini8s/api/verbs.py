@@ -15,10 +15,13 @@ from mini8s.api.query import check_writing, delete_options
 from mini8s.api.render import Renderer
 from mini8s.api.watch import Watching, check_list
 from mini8s.objects.errors import BadRequest, MethodNotAllowed
-from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.kinds import KINDS, Kind, Obj
 from mini8s.registry import incoming, scale
 from mini8s.registry.base import Column, Context, Listed, Registry
 from mini8s.wire.codec import decode_json, encode_json
+
+# DeleteOptions belong to every group (upstream: `metav1.AddToGroupVersion`).
+_OPTIONS_VERSIONS = frozenset({"meta.k8s.io/v1", *(kind.api_version for kind in KINDS)})
 
 Verb = Callable[[Call], Answer]
 
@@ -228,6 +231,8 @@ def _options_body(call: Call) -> Obj | None:
         raise BadRequest("the body of the request must be a DeleteOptions object")
     if value.get("kind", "DeleteOptions") != "DeleteOptions":
         raise BadRequest(f"the body of the request must be DeleteOptions, not {value.get('kind')}")
+    if value.get("apiVersion", "v1") not in _OPTIONS_VERSIONS:
+        raise BadRequest(f'no kind "DeleteOptions" is registered for version "{value["apiVersion"]}"')
     return value
 
 

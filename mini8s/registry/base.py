@@ -53,6 +53,7 @@ class Context:
     may: May = lambda *_: True
     check_create: Callable[[], None] = lambda: None  # for a PUT or PATCH that creates; raises Forbidden
     warnings: list[str] = field(default_factory=list)
+    version: Kind | None = None  # the further version of a kind that the client speaks, if it is one
 
 
 @dataclass(frozen=True, slots=True)

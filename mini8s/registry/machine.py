@@ -80,7 +80,7 @@ class Machine:
         return self._watcher.watch(kind, namespace, options, converted if kind.storage else deliver)
 
     def create(self, ctx: Context, kind: Kind, namespace: str, obj: Obj) -> bytes:
-        said = versions.to_store(ctx, kind, obj)
+        said, ctx = versions.to_store(ctx, kind, obj), versions.speaking(ctx, kind)
         made = versions.shown_bytes(kind, self._writer.create(ctx, kind.stored, namespace, said))
         if kind is PODS and self._issuer is not None and not ctx.dry_run:
             self._issuer.prepare()  # its node will ask for its token while it starts
@@ -92,7 +92,7 @@ class Machine:
         _check_subresource(kind, subresource)
         if subresource == "scale":
             return self._scale(ctx, kind, namespace, name, lambda _: obj), False
-        said = versions.to_store(ctx, kind, obj)
+        said, ctx = versions.to_store(ctx, kind, obj), versions.speaking(ctx, kind)
         value, created = self._writer.update(ctx, kind.stored, namespace, name, said, subresource)
         return versions.shown_bytes(kind, value), created
 
@@ -108,6 +108,7 @@ class Machine:
         subresource: str = "",
     ) -> tuple[bytes, bool]:
         _check_subresource(kind, subresource)
+        ctx = versions.speaking(ctx, kind)
         if media_type == patching.APPLY:
             return self._apply(ctx, kind, namespace, name, patch, subresource)
         change = patching.patch_for(media_type)

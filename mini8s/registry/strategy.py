@@ -64,7 +64,7 @@ class Update:
 class Strategy:
     """`fields` are those that a field selector may use besides metadata.name and metadata.namespace; they
     read the object as it is stored, `columns` as it is served. Of a further version of a kind only these two
-    count.
+    count, and what it asks of the stored object besides: `validate_new` and the validation of `update`.
 
     `validate` has the rules of every object, `validate_new` those that only a new one must keep besides.
     `generation` gives the part of an object that makes its generation rise, None for kinds without one.

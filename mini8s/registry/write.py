@@ -137,8 +137,15 @@ class Writer:
         with self._turns.of(namespace):
             admit(Attempt("CREATE", ctx, kind, namespace, meta.name(new), new, self._reader))
             strategy.prepare_for_create(new)
-            rules = (strategy.validate(new), strategy.validate_new(new))
-            _refuse(kind, new, metadata_rules.check(new, strategy.name_rule), *rules)
+            spoken = self._spoken(ctx, kind)
+            _refuse(
+                kind,
+                new,
+                metadata_rules.check(new, strategy.name_rule),
+                strategy.validate(new),
+                strategy.validate_new(new),
+                spoken.validate_new(new) if spoken else (),
+            )
             ctx.warnings.extend(warnings.of_new(kind, new))
             try:
                 return self._committer.put(ctx, strategy, new, expected=0, allocate=True)
@@ -188,6 +195,7 @@ class Writer:
         way.prepare(new, old)
         metadata.count_generation(new, old, strategy)
         whole = () if subresource else strategy.validate(new)
+        spoken = self._spoken(ctx, kind)
         _refuse(
             kind,
             new,
@@ -195,9 +203,15 @@ class Writer:
             metadata_rules.check_update(new, old),
             whole,
             way.validate(new, old),
+            spoken.update.validate(new, old) if spoken else (),
         )
         if kind is not PODS and meta.generation(new) != meta.generation(old):  # people do not change pods
             ctx.warnings.extend(warnings.of_changed(kind, new))
+
+    def _spoken(self, ctx: Context, kind: Kind) -> Strategy | None:
+        """The strategy of the further version that the client speaks of this kind, if it does."""
+        version = ctx.version
+        return self._strategies[version] if version is not None and version.storage is kind else None
 
 
 def check_uid(kind: Kind, name: str, uid: str, old: Obj) -> None:

@@ -83,7 +83,15 @@ EXAMPLES: dict[Kind, Obj] = {
     kinds.CSISTORAGECAPACITIES: _of(storageClassName="fast", capacity="5Gi"),
     kinds.LEASES: _spec(holderIdentity="me"),
     kinds.ENDPOINTSLICES: _of(**ADDRESSES),
-    kinds.EVENTS_V1: _of(regarding=ABOUT),
+    kinds.EVENTS_V1: _of(
+        regarding=ABOUT,
+        eventTime="2026-01-01T00:00:00.000000Z",
+        reportingController="x.io/y",
+        reportingInstance="y-1",
+        action="Look",
+        reason="Looked",
+        type="Normal",
+    ),
     kinds.RUNTIMECLASSES: _of(handler="runc"),
     kinds.SIGNINGREQUESTS: _spec(
         request=base64.b64encode(REQUEST).decode(), usages=["client auth"], signerName="a.io/signer"

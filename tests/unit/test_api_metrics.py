@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fakes.http import FakeServer
 
+from mini8s.api.answer import Pieces, begun
 from mini8s.api.metrics import Metrics, Series
 from mini8s.api.pump import Pump
 
@@ -86,6 +87,27 @@ def test_what_is_under_way() -> None:
     assert 'apiserver_current_inflight_requests{request_kind="readOnly"} 1' in said
     metrics.opened(watch, -1)
     assert f"apiserver_longrunning_requests{{{watch.labels}}} 0" in metrics.text().splitlines()
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 3])
+def test_a_stream_is_open_until_its_last_piece_or_its_clients_end(pieces: int) -> None:
+    metrics, log = Metrics(Pump(), dict), Series("CONNECT", "", "v1", "pods", "log", "resource")
+    closed = []
+
+    def lines() -> Pieces:
+        try:
+            yield from (b"1", b"2")
+        finally:
+            closed.append(True)
+
+    inner = lines()
+    next(inner)
+    stream = begun(metrics.counted(log, inner))
+    assert f"apiserver_longrunning_requests{{{log.labels}}} 1" in metrics.text().splitlines()
+    assert len([piece for piece, _ in zip(stream, range(pieces), strict=False)]) == min(pieces, 1)
+    stream.close()
+    assert f"apiserver_longrunning_requests{{{log.labels}}} 0" in metrics.text().splitlines()
+    assert closed
 
 
 def test_a_watch_has_no_duration() -> None:

@@ -10,7 +10,7 @@ from fakes.cluster import Cluster, decoded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.objects.errors import BadRequest, NotFound
+from mini8s.objects.errors import BadRequest, Invalid, NotFound
 from mini8s.objects.kinds import AUTOSCALERS, AUTOSCALERS_V1, EVENTS, EVENTS_V1, KINDS, Obj
 from mini8s.registry.base import ListOptions, WatchEvent
 from mini8s.registry.versions import CONVERSIONS, autoscalers
@@ -99,6 +99,51 @@ def test_there_and_back(share: int | None, others: list[Obj], labels: dict[str, 
     assert autoscalers.store(autoscalers.show(found)) == found
 
 
+NEW_STYLE = {
+    "eventTime": "2026-01-01T00:00:00.000000Z",
+    "reportingController": "x.io/y",
+    "reportingInstance": "y-1",
+    "action": "Look",
+    "reason": "Looked",
+    "type": "Normal",
+}
+REGARDING = {"kind": "Pod", "name": "p", "namespace": "default"}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"eventTime": None}, "eventTime: Required value"),
+        ({"reportingController": "a b"}, 'reportingController: Invalid value: "a b": '),
+        ({"reportingInstance": ""}, "reportingInstance: Required value"),
+        ({"action": "x" * 129}, 'action: Invalid value: "": can have at most 128 characters'),
+        ({"reason": ""}, "reason: Required value"),
+        ({"note": "x" * 1025}, 'message: Invalid value: "": can have at most 1024 characters'),
+        ({"type": "Odd"}, 'type: Invalid value: "": has invalid value: Odd'),
+        ({"deprecatedCount": 1}, 'count: Invalid value: "": needs to be unset'),
+        ({"deprecatedSource": {"host": "h"}}, 'source: Invalid value: "": needs to be unset'),
+        (
+            {"series": {"count": 1, "lastObservedTime": "2026-01-01T00:00:00Z"}},
+            'series.count: Invalid value: "": should be at least 2',
+        ),
+    ],
+)
+def test_an_event_of_the_new_group_is_judged_strictly(change: Obj, why: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        Cluster().create(EVENTS_V1, {"metadata": {"name": "e"}, "regarding": REGARDING} | NEW_STYLE | change)
+    assert any(f"{cause.field}: {cause.message}".startswith(why) for cause in refused.value.causes), why
+
+
+def test_only_the_series_of_an_event_goes_on_in_the_new_group() -> None:
+    cluster = Cluster()
+    made = cluster.create(EVENTS_V1, {"metadata": {"name": "e"}, "regarding": REGARDING} | NEW_STYLE)
+    series = {"count": 2, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}
+    assert cluster.update(EVENTS_V1, made | {"series": series})["series"] == series
+    with pytest.raises(Invalid, match='reason: Invalid value: "Other": field is immutable'):
+        cluster.patch(EVENTS_V1, "e", {"reason": "Other"})
+    assert cluster.patch(EVENTS, "e", {"reason": "Other"})["reason"] == "Other"
+
+
 def test_events_are_one_object_under_two_groups() -> None:
     cluster = Cluster()
     cluster.create(EVENTS, event())
@@ -110,7 +155,7 @@ def test_events_are_one_object_under_two_groups() -> None:
         "regarding": {"kind": "Pod", "name": "q", "namespace": "default"},
         "note": "world",
         "type": "Normal",
-    }
+    } | NEW_STYLE
     cluster.create(EVENTS_V1, other)
     assert cluster.get(EVENTS, "f")["message"] == "world"
     assert cluster.names(EVENTS_V1, field_selector="regarding.name=q") == ["f"]
@@ -139,6 +184,6 @@ def test_unknown_fields_are_told_in_the_words_of_the_version_sent() -> None:
     cluster = Cluster()
     ctx = cluster.ctx()
     regarding = {"kind": "Pod", "name": "p", "namespace": "default"}
-    said = {"metadata": {"name": "e"}, "regarding": regarding, "message": "an old word"}
+    said = {"metadata": {"name": "e"}, "regarding": regarding, "message": "an old word"} | NEW_STYLE
     cluster.machine.create(ctx, EVENTS_V1, "default", said)
     assert ctx.warnings == ['unknown field "message"']

@@ -7,24 +7,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mini8s.objects import meta
 from mini8s.objects.kinds import EVENTS, EVENTS_V1, Obj
 from mini8s.objects.time import age
 from mini8s.registry.base import Column
 from mini8s.registry.columns import NAME, column, converted
-from mini8s.registry.problems import Causes, invalid
-from mini8s.registry.strategy import Strategy, selectable
+from mini8s.registry.rules import events
+from mini8s.registry.strategy import Strategy, Update, selectable
 from mini8s.registry.versions import events as as_v1
 
-_CLUSTER = frozenset({"default", "kube-system"})  # where events about what has no namespace live
 _ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-
-
-def _check(event: Obj) -> Causes:
-    about = (event.get("involvedObject") or {}).get("namespace") or ""
-    here = meta.namespace(event)
-    if about != here if about else here not in _CLUSTER:
-        yield invalid("involvedObject.namespace", about, "does not match event.namespace")
 
 
 def last_seen(event: Obj) -> str | None:
@@ -85,7 +76,7 @@ STRATEGY = Strategy(
         "source": _component,
         "reportingComponent": lambda obj: obj.get("reportingComponent") or "",
     },
-    validate=_check,
+    validate=events.check,
     create_on_update=True,
 )
 V1 = Strategy(
@@ -97,4 +88,6 @@ V1 = Strategy(
         "reportingController": STRATEGY.fields["reportingComponent"],
         **{f"regarding.{part}": STRATEGY.fields[f"involvedObject.{part}"] for part in _ABOUT},
     },
+    validate_new=events.new_of_v1,
+    update=Update(validate=events.change_of_v1),
 )

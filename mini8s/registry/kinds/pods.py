@@ -9,7 +9,7 @@ from mini8s.registry.base import Column
 from mini8s.registry.columns import AGE, NAME, NONE, column, spec, status
 from mini8s.registry.kinds import pod_words
 from mini8s.registry.problems import Causes
-from mini8s.registry.rules import ephemeral_containers, pod_updates, pods, resizing
+from mini8s.registry.rules import ephemeral_containers, label_keys, pod_updates, pods, resizing
 from mini8s.registry.strategy import Strategy, Update, ValidateUpdate, keep_spec, keep_status, selectable
 from mini8s.registry.strategy import spec as spec_of
 
@@ -26,6 +26,7 @@ _GIVEN = ("nodeName", "serviceAccountName", "serviceAccount", "priority", "preem
 
 
 def _begin(new: Obj) -> None:
+    label_keys.select(new)
     new["status"] = {"phase": "Pending", "qosClass": facts.qos_class(new.get("spec") or {})}
     if new["spec"].get("schedulingGates"):
         new["status"]["conditions"] = [dict(_GATED)]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from mini8s.objects import meta, names
 from mini8s.objects.kinds import Obj
-from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, required
+from mini8s.registry.problems import Causes, forbidden, invalid, named, required
 from mini8s.registry.rules import (
     containers,
     ephemeral_containers,
@@ -14,6 +14,7 @@ from mini8s.registry.rules import (
     resources,
     security_contexts,
     selectors,
+    spreading,
     values,
     volumes,
 )
@@ -65,7 +66,8 @@ def spec(found: Obj, field: str) -> Causes:
     yield from selectors.affinity(found.get("affinity") or {}, f"{field}.affinity")
     yield from _dns(found, field)
     yield from _host_aliases(found, field)
-    yield from _spread(found, field)
+    spread = found.get("topologySpreadConstraints") or ()
+    yield from spreading.check(spread, f"{field}.topologySpreadConstraints")
 
 
 def tolerations(found: Collection[Obj], field: str) -> Causes:
@@ -149,19 +151,3 @@ def _host_aliases(found: Obj, field: str) -> Causes:
         yield from values.ip_address(alias.get("ip") or "", f"{path}.ip")
         for place, name in enumerate(alias.get("hostnames") or ()):
             yield from named(f"{path}.hostnames[{place}]", name, names.dns_subdomain(name))
-
-
-def _spread(found: Obj, field: str) -> Causes:
-    seen: set[tuple[str, str]] = set()
-    for index, rule in enumerate(found.get("topologySpreadConstraints") or ()):
-        path = f"{field}.topologySpreadConstraints[{index}]"
-        if not rule.get("maxSkew", 0) > 0:
-            yield invalid(f"{path}.maxSkew", rule.get("maxSkew", 0), "must be greater than zero")
-        yield from values.said(rule, "topologyKey", path)
-        ways = ("DoNotSchedule", "ScheduleAnyway")
-        yield from values.one_of(rule, "whenUnsatisfiable", path, ways, must=True)
-        key = (rule.get("topologyKey") or "", rule.get("whenUnsatisfiable") or "")
-        if key in seen:
-            yield duplicate(f"{path}.{{topologyKey, whenUnsatisfiable}}", f"{{{key[0]}, {key[1]}}}")
-        seen.add(key)
-        yield from selectors.label_selector(rule.get("labelSelector") or {}, f"{path}.labelSelector")

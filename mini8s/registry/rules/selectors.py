@@ -5,7 +5,7 @@ from __future__ import annotations
 from mini8s.objects import names
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, forbidden, invalid, named, required
-from mini8s.registry.rules import metadata
+from mini8s.registry.rules import label_keys, metadata
 
 _SETS = frozenset({"In", "NotIn"})
 _EXISTENCE = frozenset({"Exists", "DoesNotExist"})
@@ -62,7 +62,11 @@ def _pod_affinity(found: Obj, field: str) -> Causes:
 
 
 def _pod_term(term: Obj, field: str) -> Causes:
-    yield from label_selector(term.get("labelSelector") or {}, f"{field}.labelSelector")
+    for part in ("labelSelector", "namespaceSelector"):
+        yield from label_selector(term.get(part) or {}, f"{field}.{part}")
+    for name in term.get("namespaces") or ():
+        yield from named(f"{field}.namespace", name, names.dns_label(name))
+    yield from label_keys.of_term(term, field)
     key = term.get("topologyKey") or ""
     if not key:
         yield required(f"{field}.topologyKey", "can not be empty")

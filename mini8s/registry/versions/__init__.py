@@ -8,7 +8,7 @@ for travels in annotations. To add one: its two functions in a file here, and a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from mini8s.objects.kinds import AUTOSCALERS_V1, EVENTS_V1, Kind, Obj
@@ -39,6 +39,11 @@ def to_store(ctx: Context, kind: Kind, obj: Obj) -> Obj:
     if kind.storage is None:
         return obj
     return _named(kind.storage, CONVERSIONS[kind].store(incoming.parse(ctx, kind, obj)))
+
+
+def speaking(ctx: Context, kind: Kind) -> Context:
+    """The circumstances of a request in this version: it may ask more of an object than the stored one."""
+    return ctx if kind.storage is None else replace(ctx, version=kind)
 
 
 def stated(kind: Kind, config: Obj) -> Obj:
