@@ -19,13 +19,22 @@ NORMAL, WARNING = "Normal", "Warning"
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What an event says: all of it when it went well, before the error when it did not."""
+
+    done: str
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """`owner`: who gets a SuccessfulCreate or FailedCreate event. `otherwise`: what to do when it is refused,
-    before the error goes on to the queue."""
+    before the error goes on to the queue. `words`: what the events say, when it is not that."""
 
     kind: Kind
     obj: Obj
     owner: Obj | None = None
+    words: Words | None = None
     otherwise: Otherwise | None = None
 
 
@@ -63,6 +72,7 @@ class Delete:
     grace_seconds: int | None = None
     propagation: str = "Background"
     owner: Obj | None = None
+    words: Words | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,7 @@ def delete(
     grace_seconds: int | None = None,
     propagation: str = "Background",
     owner: Obj | None = None,
+    words: Words | None = None,
 ) -> Delete:
     """The deletion of an object as it was seen."""
     return Delete(
@@ -144,4 +155,5 @@ def delete(
         grace_seconds=grace_seconds,
         propagation=propagation,
         owner=owner,
+        words=words,
     )

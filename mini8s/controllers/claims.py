@@ -3,7 +3,7 @@ selects (`controller_ref_manager.go`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mini8s.client.base import Api
@@ -53,19 +53,24 @@ class Claims:
         )
 
 
-def claim(owner: Obj, cache: Cache) -> Claims:
-    """What an owner with `spec.selector` has of a cache that has the indexes above."""
-    selector = selector_of(owner)
+def claim(
+    owner: Obj, cache: Cache, selector: Selector | None = None, *, fits: Callable[[Obj], bool] = bool
+) -> Claims:
+    """What an owner has of a cache that has the indexes above. `selector`: where it is not `spec.selector` as
+    most write it; `fits`: what must hold besides."""
+    selector = selector or selector_of(owner)
+
+    def takes(obj: Obj) -> bool:
+        return selector.matches(meta.labels(obj)) and fits(obj)
+
     held = cache.index("controller", meta.uid(owner))
-    mine = tuple(obj for obj in held if selector.matches(meta.labels(obj)))
+    mine = tuple(obj for obj in held if takes(obj))
     if meta.deleting(owner):
         return Claims(mine)
     adopted = tuple(
-        obj
-        for obj in cache.index("orphans", meta.namespace(owner))
-        if selector.matches(meta.labels(obj)) and not meta.deleting(obj)
+        obj for obj in cache.index("orphans", meta.namespace(owner)) if takes(obj) and not meta.deleting(obj)
     )
-    released = tuple(obj for obj in held if not selector.matches(meta.labels(obj)))
+    released = tuple(obj for obj in held if not takes(obj))
     return Claims(mine + adopted, adopted, released)
 
 
@@ -81,10 +86,12 @@ def confirm(api: Api, kind: Kind, owner: Obj) -> None:
         raise Conflict(f'{kind.singular} "{meta.key(owner)}" is not what it was: it adopts nothing')
 
 
-def matching_owners(orphan: Obj, owners: Cache) -> Iterable[str]:
+def matching_owners(
+    orphan: Obj, owners: Cache, selector: Callable[[Obj], Selector] = selector_of
+) -> Iterable[str]:
     """The keys of the owners that would adopt an object that has no controller."""
     for owner in owners.list(meta.namespace(orphan)):
-        if selector_of(owner).matches(meta.labels(orphan)):
+        if selector(owner).matches(meta.labels(orphan)):
             yield meta.key(owner)
 
 

@@ -80,7 +80,7 @@ class Executor:
                     action.owner,
                     WARNING,
                     "FailedCreate",
-                    f"Error creating: {error}",
+                    f"{action.words.failed if action.words else 'Error creating: '}{error}",
                     component=written.component,
                 )
             if action.otherwise:
@@ -88,7 +88,9 @@ class Executor:
             raise
         written.note(action.kind, created)
         if action.owner:
-            what = f"Created {action.kind.singular}: {meta.name(created)}"
+            what = (
+                action.words.done if action.words else f"Created {action.kind.singular}: {meta.name(created)}"
+            )
             self._events.event(action.owner, NORMAL, "SuccessfulCreate", what, component=written.component)
 
     def _patch(self, action: Patch, written: Written) -> None:
@@ -132,14 +134,14 @@ class Executor:
                     action.owner,
                     WARNING,
                     "FailedDelete",
-                    f"Error deleting: {error}",
+                    f"{action.words.failed if action.words else 'Error deleting: '}{error}",
                     component=written.component,
                 )
             raise
         written.note(action.kind, gone)
         written.gone.add(Gone(action.kind, action.namespace, action.name, action.uid))
         if action.owner:
-            what = f"Deleted {action.kind.singular}: {action.name}"
+            what = action.words.done if action.words else f"Deleted {action.kind.singular}: {action.name}"
             self._events.event(action.owner, NORMAL, "SuccessfulDelete", what, component=written.component)
 
     def _burst(self, burst: Burst, written: Written) -> None:

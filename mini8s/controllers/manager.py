@@ -12,6 +12,7 @@ from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
 from mini8s.controllers.kinds.controlplane import ControlPlane
 from mini8s.controllers.kinds.cronjob.controller import CronJobs
+from mini8s.controllers.kinds.daemonset.controller import DaemonSets
 from mini8s.controllers.kinds.deployment.controller import Deployments
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
@@ -20,9 +21,10 @@ from mini8s.controllers.kinds.job.controller import Jobs
 from mini8s.controllers.kinds.namespace import Namespaces
 from mini8s.controllers.kinds.nodelifecycle import NodeLifecycle
 from mini8s.controllers.kinds.podgc import PodGc
-from mini8s.controllers.kinds.replicaset import ReplicaSets
+from mini8s.controllers.kinds.replicaset import ReplicaSets, ReplicationControllers
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
+from mini8s.controllers.kinds.statefulset.controller import StatefulSets
 from mini8s.controllers.kinds.tainteviction import TaintEviction
 from mini8s.controllers.kinds.tokensecrets import TokenSecrets
 from mini8s.controllers.kinds.ttl import TtlAfterFinished
@@ -40,6 +42,9 @@ log = logging.getLogger(__name__)
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Deployments,
     ReplicaSets,
+    ReplicationControllers,
+    StatefulSets,
+    DaemonSets,
     Jobs,
     TtlAfterFinished,
     CronJobs,

@@ -9,6 +9,8 @@ from mini8s.objects import conditions, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import parse_time
 
+ON_NODE_LOST = "mini8s.io/on-node-lost"  # the annotation that says what `on_node_lost` answers
+REPLACE, KEEP, FENCE = ON_NODE_LOST_POLICIES = ("replace", "keep", "fence")
 ROOT_CA = "kube-root-ca.crt"  # the ConfigMap in every namespace by which pods know the API server
 
 
@@ -43,6 +45,25 @@ def is_available(pod: Obj, min_ready_seconds: int, now: datetime) -> bool:
         return True
     since = ready.get("lastTransitionTime")
     return bool(since) and parse_time(str(since)) + timedelta(seconds=min_ready_seconds) <= now
+
+
+def available_in(pod: Obj, min_ready_seconds: int, now: datetime) -> float | None:
+    """Seconds until a ready pod has been ready for so long; None when that is no matter of waiting."""
+    since = (conditions.get(pod, "Ready") or {}).get("lastTransitionTime")
+    if not min_ready_seconds or not is_ready(pod) or not since:
+        return None
+    left = (parse_time(str(since)) + timedelta(seconds=min_ready_seconds) - now).total_seconds()
+    return left if left > 0 else None
+
+
+def soonest_available(found: Iterable[Obj], min_ready_seconds: int, now: datetime) -> float | None:
+    waits = (available_in(pod, min_ready_seconds, now) for pod in found)
+    return min((seconds for seconds in waits if seconds is not None), default=None)
+
+
+def on_node_lost(pod: Obj) -> str:
+    """`replace`, `keep` or `fence`: what is done about the pod when its node is lost."""
+    return str(((pod.get("metadata") or {}).get("annotations") or {}).get(ON_NODE_LOST) or REPLACE)
 
 
 def is_sidecar(container: Obj) -> bool:

@@ -11,7 +11,18 @@ from mini8s.controllers.executor import Executor
 from mini8s.controllers.runner import Runner
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.objects import meta
-from mini8s.objects.kinds import DEPLOYMENTS, NAMESPACES, NODES, PODS, REPLICASETS, SERVICES, Kind, Obj
+from mini8s.objects.kinds import (
+    DAEMONSETS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICASETS,
+    SERVICES,
+    STATEFULSETS,
+    Kind,
+    Obj,
+)
 from mini8s.objects.time import format_time
 from mini8s.util.clock import FakeClock
 from mini8s.util.workers import Stop
@@ -159,6 +170,26 @@ def deployment(name: str = "web", replicas: int = 3, **spec: object) -> Obj:
             **spec,
         },
     }
+
+
+def _workload(kind: Kind, name: str, spec: Obj) -> Obj:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": {"namespace": NAMESPACE, "name": name},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template(), **spec},
+    }
+
+
+def stateful_set(name: str = "web", replicas: int = 3, **spec: object) -> Obj:
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    known = {"replicas": replicas, "serviceName": name, "updateStrategy": rolling, "revisionHistoryLimit": 10}
+    return _workload(STATEFULSETS, name, known | spec)
+
+
+def daemon_set(name: str = "web", **spec: object) -> Obj:
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    return _workload(DAEMONSETS, name, {"updateStrategy": rolling, "revisionHistoryLimit": 10} | spec)
 
 
 def pod(name: str, *, node: str = "", labels: dict[str, str] | None = None, **spec: object) -> Obj:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from mini8s.controllers.claims import Claims
 from mini8s.controllers.executor import batches
-from mini8s.controllers.kinds.replicaset import Facts, ReplicaSets, plan
+from mini8s.controllers.kinds.replicaset import Facts, ReplicaSets, ReplicationControllers, plan
 from mini8s.controllers.ranking import first_to_go
 from mini8s.objects import errors, meta
 from mini8s.objects.errors import Cause
-from mini8s.objects.kinds import PODS, REPLICASETS, Obj
+from mini8s.objects.kinds import PODS, REPLICASETS, REPLICATIONCONTROLLERS, Obj
 from mini8s.objects.time import format_time
 from tests.fakes.world import NAMESPACE, World, pod, replica_set
 
@@ -60,6 +60,20 @@ def test_creates_what_is_missing_and_says_so(world: World) -> None:
         "availableReplicas": 3,
         "observedGeneration": 1,
     }
+
+
+def test_a_replication_controller_does_the_same_by_its_own_selector() -> None:
+    world = World([ReplicationControllers])
+    spec = replica_set()["spec"] | {"selector": {"app": "web"}}
+    world.api.create(PODS, pod("orphan", labels={"app": "web"}))
+    made = world.api.create(
+        REPLICATIONCONTROLLERS, {"metadata": {"namespace": NAMESPACE, "name": "web"}, "spec": spec}
+    )
+    world.settle()
+    ref = meta.new_controller_ref(made, REPLICATIONCONTROLLERS)
+    assert [meta.owners(one) for one in world.all(PODS)] == [[ref]] * 3
+    assert world.get(REPLICATIONCONTROLLERS, "web")["status"]["replicas"] == 3
+    world.close()
 
 
 def test_a_settled_one_writes_nothing(world: World) -> None:

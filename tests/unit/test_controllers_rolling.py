@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from mini8s.controllers.actions import Patch
 from mini8s.controllers.kinds.deployment.plan import plan
-from mini8s.controllers.kinds.deployment.revision import REVISION, revision, template_hash
+from mini8s.controllers.kinds.deployment.revision import REVISION, revision
 from mini8s.controllers.kinds.deployment.rolling import initial_size, rolling_step
 from mini8s.controllers.kinds.deployment.scale import scaled
 from mini8s.controllers.kinds.deployment.view import Sized, View, total
+from mini8s.controllers.template import template_hash
 from mini8s.objects.kinds import DEPLOYMENTS, REPLICASETS, Obj
 from tests.fakes.world import deployment, replica_set, template
 

@@ -1,7 +1,8 @@
-"""ReplicaSet: as many pods of one template as it says.
+"""ReplicaSet and ReplicationController: as many pods of one template as they say.
 
-Watches ReplicaSets and pods. A pod's key is its controller's; a pod without one touches every ReplicaSet
-whose selector finds it. Pods that end or are on their way out don't count, so a lost one is replaced at once.
+They differ in nothing but their kind and in how a selector is written. Watches them and pods. A pod's key is
+its controller's; a pod without one touches every one whose selector finds it. Pods that end or are on their
+way out don't count, so a lost one is replaced at once.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mini8s.controllers.actions import NOTHING, Burst, Create, Delete, Patch, Plan, delete, patch_status
 from mini8s.controllers.base import Context, Source, by_object, controller_key, own_key
-from mini8s.controllers.claims import INDEXERS, Claims, claim, confirm, matching_owners
+from mini8s.controllers.claims import INDEXERS, Claims, claim, confirm, matching_owners, selector_of
 from mini8s.controllers.ranking import first_to_go
 from mini8s.controllers.template import pod_from
 from mini8s.objects import conditions, meta, pods
 from mini8s.objects.errors import ApiError
-from mini8s.objects.kinds import PODS, REPLICASETS, Obj
-from mini8s.objects.time import parse_time
+from mini8s.objects.kinds import PODS, REPLICASETS, REPLICATIONCONTROLLERS, Kind, Obj
+from mini8s.objects.labels import Selector, from_labels
 
 REPLICA_FAILURE = "ReplicaFailure"
 
@@ -31,6 +32,7 @@ class Facts:
     replica_set: Obj
     claims: Claims
     on_node: Mapping[str, int]
+    kind: Kind = REPLICASETS
 
     @property
     def active(self) -> tuple[Obj, ...]:
@@ -39,33 +41,45 @@ class Facts:
 
 class ReplicaSets:
     name = "replicaset"
+    kind = REPLICASETS
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._sets = context.cache(REPLICASETS, INDEXERS)
+        self._sets = context.cache(self.kind, INDEXERS)
         self._pods = context.cache(PODS, INDEXERS)
-        self.sources = (Source(REPLICASETS, by_object(own_key)), Source(PODS, by_object(self._keys)))
+        self.sources = (Source(self.kind, by_object(own_key)), Source(PODS, by_object(self._keys)))
+
+    def selector(self, owner: Obj) -> Selector:
+        return selector_of(owner)
 
     def plan(self, key: str) -> Plan:
         replica_set = self._sets.get(*meta.split_key(key))
         if replica_set is None:
             return NOTHING
-        claims = claim(replica_set, self._pods)
+        claims = claim(replica_set, self._pods, self.selector(replica_set))
         if claims.adopted:
-            confirm(self._context.api, REPLICASETS, replica_set)
-        facts = Facts(replica_set, claims, self._on_node(replica_set))
+            confirm(self._context.api, self.kind, replica_set)
+        facts = Facts(replica_set, claims, self._on_node(replica_set), self.kind)
         return plan(facts, self._context.clock.now(), burst=self._context.settings.burst_replicas)
 
     def _keys(self, pod: Obj) -> Iterable[str]:
         if meta.controller_ref(pod):
-            return controller_key(REPLICASETS)(pod)
-        return () if meta.deleting(pod) else matching_owners(pod, self._sets)
+            return controller_key(self.kind)(pod)
+        return () if meta.deleting(pod) else matching_owners(pod, self._sets, self.selector)
 
     def _on_node(self, replica_set: Obj) -> Mapping[str, int]:
         ref = meta.controller_ref(replica_set)
         family = self._sets.index("controller", ref["uid"]) if ref else [replica_set]
         found = (pod for member in family for pod in self._pods.index("controller", meta.uid(member)))
         return Counter(pods.node_name(pod) for pod in found if pods.is_active(pod))
+
+
+class ReplicationControllers(ReplicaSets):
+    name = "replication"
+    kind = REPLICATIONCONTROLLERS
+
+    def selector(self, owner: Obj) -> Selector:
+        return from_labels(owner["spec"].get("selector") or {})
 
 
 def plan(facts: Facts, now: datetime, *, burst: int) -> Plan:
@@ -76,13 +90,13 @@ def plan(facts: Facts, now: datetime, *, burst: int) -> Plan:
 
     def refused(error: ApiError) -> tuple[Patch, ...]:
         reason = "FailedCreate" if len(active) < wanted else "FailedDelete"
-        return patch_status(REPLICASETS, replica_set, _failed(replica_set, status, reason, str(error), now))
+        return patch_status(facts.kind, replica_set, _failed(replica_set, status, reason, str(error), now))
 
     return Plan(
         (
-            *facts.claims.patches(replica_set, REPLICASETS, PODS),
+            *facts.claims.patches(replica_set, facts.kind, PODS),
             *((Burst(changes, refused),) if changes else ()),
-            *patch_status(REPLICASETS, replica_set, status),
+            *patch_status(facts.kind, replica_set, status),
         ),
         _next_available(replica_set, active, now),
         f"{len(active)} of {wanted} pods, {status.get('availableReplicas', 0)} available",
@@ -93,7 +107,7 @@ def _changes(facts: Facts, now: datetime, burst: int) -> tuple[Create | Delete, 
     replica_set, active = facts.replica_set, facts.active
     missing = replica_set["spec"].get("replicas", 1) - len(active)
     if missing >= 0:
-        pod = pod_from(replica_set["spec"]["template"], replica_set, REPLICASETS)
+        pod = pod_from(replica_set["spec"]["template"], replica_set, facts.kind)
         return tuple(Create(PODS, pod, owner=replica_set) for _ in range(min(missing, burst)))
     gone = first_to_go(active, min(-missing, burst), facts.on_node, now)
     return tuple(delete(PODS, pod, owner=replica_set) for pod in gone)
@@ -138,11 +152,5 @@ def _conditions(replica_set: Obj) -> list[Obj]:
 
 def _next_available(replica_set: Obj, active: Iterable[Obj], now: datetime) -> float | None:
     """Seconds until the next ready pod has been ready long enough."""
-    enough = timedelta(seconds=replica_set["spec"].get("minReadySeconds") or 0)
-    if not enough:
-        return None
-    since = (
-        (conditions.get(pod, "Ready") or {}).get("lastTransitionTime") for pod in active if pods.is_ready(pod)
-    )
-    due = ((parse_time(when) + enough - now).total_seconds() for when in since if when)
-    return min((seconds for seconds in due if seconds > 0), default=None)
+    enough = replica_set["spec"].get("minReadySeconds") or 0
+    return pods.soonest_available(active, enough, now)

@@ -7,14 +7,12 @@ gets the next number, and its former one goes into its history.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from mini8s.controllers.kinds.deployment.view import View, by_age
+from mini8s.controllers.template import plain, template_hash
 from mini8s.objects import meta
 from mini8s.objects.kinds import DEPLOYMENTS, REPLICASETS, Obj
-from mini8s.wire import codec
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
@@ -22,7 +20,6 @@ DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
 HASH = "pod-template-hash"
 HISTORY_CHARACTERS = 2000
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, nothing that reads as another: no words in names
 _DIGITS = 19
 _NOT_COPIED = frozenset(
     {
@@ -36,23 +33,10 @@ _NOT_COPIED = frozenset(
 )
 
 
-def template_hash(template: Obj, collisions: int | None) -> str:
-    """Ten safe characters that depend on nothing but the template, and on how often such a name was taken."""
-    text = codec.encode_json(_sorted(template)) + (
-        str(collisions).encode() if collisions is not None else b""
-    )
-    number = int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
-    letters = []
-    for _ in range(10):
-        number, place = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[place])
-    return "".join(letters)
-
-
 def find_new(deployment: Obj, sets: Sequence[Obj]) -> Obj | None:
     """The oldest ReplicaSet that has the Deployment's template."""
-    wanted = _plain(deployment["spec"]["template"])
-    return next((one for one in by_age(sets) if _plain(one["spec"]["template"]) == wanted), None)
+    wanted = plain(deployment["spec"]["template"], HASH)
+    return next((one for one in by_age(sets) if plain(one["spec"]["template"], HASH) == wanted), None)
 
 
 def revision(obj: Obj) -> int:
@@ -136,20 +120,3 @@ def _copied(deployment: Obj, there: dict[str, str]) -> dict[str, str]:
         for key, value in meta.annotations(deployment).items()
         if key not in _NOT_COPIED and there.get(key) != value
     }
-
-
-def _plain(template: Obj) -> Obj:
-    """A template without the hash label, and without parts that say nothing."""
-    metadata = {key: value for key, value in (template.get("metadata") or {}).items() if value}
-    if "labels" in metadata:
-        metadata["labels"] = {key: value for key, value in metadata["labels"].items() if key != HASH}
-    return template | {"metadata": metadata}
-
-
-def _sorted(value: Any) -> Any:
-    """The same JSON whatever order its keys came in."""
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value
