@@ -1,7 +1,8 @@
 """Old pods for new ones, within maxUnavailable or maxSurge (`update.go: rollingUpdate`).
 
 Pods that are not available anyway are replaced at once: that makes nothing worse, and lets an update mend
-what an earlier one broke.
+what an earlier one broke. They count in maxUnavailable from the start, and not only once they are deleted, as
+with upstream: its first round may take down one more than it says.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _replaced(view: View, pairs: dict[str, _Pair]) -> Round:
             candidates.append(pair.old)
         else:
             ill.append(pair.old)
-    return Round(gone=[*ill, *candidates[: max(0, view.max_unavailable - unavailable)]])
+    return Round(gone=[*ill, *candidates[: max(0, view.max_unavailable - unavailable - len(ill))]])
 
 
 def _surged(view: View, pairs: dict[str, _Pair]) -> Round:
