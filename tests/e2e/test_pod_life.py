@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts import Host
 from hosts.cluster import Cluster
 from space import BUSYBOX, Obj, Space, container, container_of, pod, space
 
 FOREVER = "sleep 1000"
+OWN_IMAGE = "own:1"
 GRPC_SERVER = """
 import sys
 from concurrent import futures
@@ -95,6 +97,33 @@ def test_hooks(here: Space, tmp_path: Path) -> None:
     here.wait("bad-start", "a restart", lambda status: "terminated" in state(status, which="lastState"))
     told(here, "bad-start", "FailedPostStartHook", "PostStartHook failed", "Killing")
     here.cluster.wait_for("its event", lambda: "PreStopHook failed" in here.kubectl("get", "events"))
+
+
+def test_signals_and_last_words(here: Space, tmp_path: Path) -> None:
+    host = {"volumeMounts": [{"name": "host", "mountPath": "/host"}]}
+    trap = "trap 'pwd >/host/asked; exit 0' USR1; while :; do sleep 0.1; done"
+    here.apply(
+        pod(
+            "asked",
+            container(trap, lifecycle={"stopSignal": "SIGUSR1"}, workingDir="/tmp", **host),
+            volumes=[{"name": "host", "hostPath": {"path": str(tmp_path)}}],
+            os={"name": "linux"},
+            terminationGracePeriodSeconds=20,
+        ),
+        pod(
+            "spoken",
+            container("printf words >/words; echo log; exit 3", terminationMessagePath="/words"),
+            named("logged", "echo log; exit 3", terminationMessagePolicy="FallbackToLogsOnError"),
+            named("silent", "echo log; exit 3"),
+            restartPolicy="Never",
+        ),
+    )
+    here.kubectl("wait", "--for=condition=Ready", "pod/asked", "--timeout=30s")
+    spoken = here.wait_phase("spoken", "Failed")["status"]
+    said = {name: state(spoken, name)["terminated"].get("message") for name in ("main", "logged", "silent")}
+    assert said == {"main": "words", "logged": "log\n", "silent": None}
+    here.kubectl("delete", "pod", "asked")
+    assert (tmp_path / "asked").read_text() == "/tmp\n"
 
 
 def test_sidecars_begin_first_and_end_last(here: Space, tmp_path: Path) -> None:
@@ -205,9 +234,17 @@ def test_each_kind_of_probe_and_its_numbers(here: Space, tmp_path: Path) -> None
     here.kubectl("delete", "pod", "deaf", "--grace-period=1")
 
 
+def image_of(host: Host, user: str) -> None:
+    """An image whose containers run as that user."""
+    made = host.docker("create", BUSYBOX, "true").strip()
+    host.run("sh", "-c", f"docker export {made} | docker import --change 'USER {user}' - {OWN_IMAGE}")
+    host.docker("rm", made)
+
+
 def test_what_is_bad_is_said_and_recovers(here: Space, tmp_path: Path) -> None:
-    """A port that somebody has, and a program that isn't there until it is."""
+    """A port that somebody has, a program that isn't there until it is, and a user that the image hasn't."""
     host = here.cluster.hosts[1]
+    image_of(host, "ghost")
     holder = host.popen("busybox", "nc", "-l", "-p", "7902")
     volumes = [{"name": "host", "hostPath": {"path": str(tmp_path)}}]
     mounts = [{"name": "host", "mountPath": "/host"}]
@@ -216,6 +253,8 @@ def test_what_is_bad_is_said_and_recovers(here: Space, tmp_path: Path) -> None:
         here.apply(
             pod("port", container("exec nc -l -p 7902"), hostNetwork=True),
             pod("program", late, volumes=volumes),
+            pod("user", container("id -un; exec sleep 1000") | {"image": OWN_IMAGE}),
+            pod("number", container("id -u; exec sleep 1000", securityContext={"runAsUser": 4321})),
         )
         for name, code in (("port", 1), ("program", 127)):
             here.wait(
@@ -226,13 +265,17 @@ def test_what_is_bad_is_said_and_recovers(here: Space, tmp_path: Path) -> None:
             assert state(here.pod(name)["status"], which="lastState")["terminated"]["exitCode"] == code
         assert "in use" in here.logs("port")
         told(here, "program", "Error: failed to start container", "no such file or directory")
+        told(here, "user", "Error: ", "unable to find user ghost: no matching entries in passwd file")
+        here.cluster.wait_for("a user who needs no name", lambda: here.logs("number") == "4321\n")
     finally:
         holder.kill()
         holder.wait()
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexec sleep 1000\n")
     program.chmod(0o755)
-    here.kubectl("wait", "--for=condition=Ready", "pod/port", "pod/program", "--timeout=40s")
+    image_of(host, "nobody")
+    here.kubectl("wait", "--for=condition=Ready", "pod/port", "pod/program", "pod/user", "--timeout=40s")
+    assert here.logs("user") == "nobody\n"
 
 
 def test_other_amounts_for_a_container_that_runs(here: Space) -> None:

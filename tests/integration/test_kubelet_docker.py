@@ -287,6 +287,8 @@ def test_an_engine_that_hangs_keeps_no_probe_from_being_heard(
             for number in range(6):  # more than there are workers
                 node.run(f"new-{number}", "sleep", "60")
             node.until(lambda: not node.kubelet.ready)
+            down = "container runtime is down: the container engine doesn't answer"
+            node.until(lambda: down in conditions.get(node.api.get(NODES, "", "n1"), "Ready")["message"])
             listener.close()
             node.until(lambda: not conditions.is_true({"status": node.status("web")}, "Ready"))
             assert node.container("web")["containerID"] == before["containerID"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,34 @@ def failure(host: Host, *wanted: Obj, **spec: object) -> str:
     with pytest.raises(volumes.MountFailed) as failed:
         volumes.prepare(host.setting(pod(*wanted, **spec)))
     return str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fits", "said"),
+    [
+        ("", {"folder", "file", "socket", "/dev/null", "nowhere"}, ""),
+        ("Directory", {"folder"}, "is not a directory"),
+        ("DirectoryOrCreate", {"folder", "nowhere"}, "is not a directory"),
+        ("File", {"file"}, "is not a file"),
+        ("FileOrCreate", {"file", "nowhere"}, "is not a file"),
+        ("Socket", {"socket"}, "is not a socket file"),
+        ("CharDevice", {"/dev/null"}, "is not a character device"),
+        ("BlockDevice", set(), "is not a block device"),
+    ],
+)
+def test_each_type_of_a_host_path(host: Host, tmp_path: Path, kind: str, fits: set[str], said: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+    for name in ("folder", "file", "socket", "/dev/null", "nowhere"):
+        path = tmp_path / name
+        wanted = {"name": "v", "hostPath": {"path": str(path), "type": kind}}
+        if name in fits:
+            assert volumes.prepare(host.setting(pod(wanted))).sources["v"].path == str(path)
+            assert path.exists() or not kind
+        else:
+            assert failure(host, wanted).endswith(f"hostPath type check failed: {path} {said}")
 
 
 def names(source: volumes.Source) -> list[str]:
