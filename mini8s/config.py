@@ -41,6 +41,9 @@ class NodeSettings:
         "/etc/mini8s/registries.yaml", "YAML file with mirrors and credentials of registries, as k3s has it."
     )
     network_backend: str = setting("host-gw", "How pods reach other hosts.", choices=("host-gw", "vxlan"))
+    nodeport_addresses: tuple[str, ...] = setting(
+        (), "Ranges of this host's addresses that node ports are answered on; all when empty.", many=True
+    )
     allow_device: tuple[str, ...] = setting(
         (), "Devices that pods may ask for in the annotation mini8s.io/devices, as /dev/ttyUSB*.", many=True
     )
@@ -81,6 +84,9 @@ class ServerSettings(NodeSettings):
     write_kubeconfig: str = setting("/etc/mini8s/mini8s.yaml", "Where the administrator's kubeconfig goes.")
     write_kubeconfig_mode: str = setting("600", "Its file mode, octal.")
     disable_agent: bool = setting(False, "Run no pods on this host.")
+    disable: tuple[str, ...] = setting(
+        (), "Part of the cluster that somebody else provides.", many=True, choices=("servicelb",)
+    )
     node_monitor_grace_period: int = setting(
         40, "Seconds of silence after which a node is lost: four heartbeats."
     )

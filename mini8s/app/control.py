@@ -36,6 +36,8 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             node_grace_seconds=settings.node_monitor_grace_period,
             root_ca=files.ca.read_text(),
             local_zone=local_zone(),
+            service_load_balancers="servicelb" not in settings.disable,
+            api_port=settings.https_listen_port,
             server_node="" if settings.disable_agent else settings.node_name,
         ),
     )

@@ -90,6 +90,7 @@ def _proxy(
         node_name=settings.node_name,
         service_cidr=cluster.service_cidr,
         cluster_cidr=cluster.cluster_cidr,
+        node_port_ranges=settings.nodeport_addresses,
         stop=stop,
         silent=outlook.silent,
     )

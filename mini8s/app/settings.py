@@ -55,6 +55,8 @@ def check(settings: NodeSettings) -> None:
         registry_settings.load(settings)
     except (registration.BadFlag, BadArgument, BadRegistries) as error:
         raise SettingsError(str(error)) from error
+    for one in settings.nodeport_addresses:
+        _network(one, "--nodeport-addresses")
     if not isinstance(settings, ServerSettings):
         return
     service = _network(settings.service_cidr, "--service-cidr")
@@ -112,7 +114,8 @@ def _from_file(path: Path, items: Mapping[str, Field[Any]], *, must_exist: bool)
 
 def _from_text(item: Field[Any], text: str, where: str) -> Any:
     if item.metadata["many"]:
-        return tuple(part.strip() for part in text.split(item.metadata["between"]) if part.strip())
+        parts = [part.strip() for part in text.split(item.metadata["between"]) if part.strip()]
+        return _checked(item, parts, where)
     if isinstance(item.default, bool):
         if text.lower() not in _TRUE + _FALSE:
             raise SettingsError(f"{where} is {text!r}, not true or false")
@@ -126,16 +129,23 @@ def _from_text(item: Field[Any], text: str, where: str) -> Any:
 
 def _checked(item: Field[Any], value: Any, where: str) -> Any:
     if item.metadata["many"]:
-        values = value if isinstance(value, list | tuple) else [value]
-        return tuple(str(part) for part in values)
+        values = [str(part) for part in (value if isinstance(value, list | tuple) else [value])]
+        for part in values:
+            _check_choice(item, part, where)
+        return tuple(values)
     wanted: Callable[[Any], Any] = type(item.default)
     if isinstance(item.default, str) and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if type(value) is not wanted:
         raise SettingsError(f"{where} is {value!r}, not of type {type(item.default).__name__}")
-    if item.metadata["choices"] and value not in item.metadata["choices"]:
-        raise SettingsError(f"{where} is {value!r}, not one of {', '.join(item.metadata['choices'])}")
+    _check_choice(item, value, where)
     return value
+
+
+def _check_choice(item: Field[Any], value: Any, where: str) -> None:
+    choices = item.metadata["choices"]
+    if choices and value not in choices:
+        raise SettingsError(f"{where} is {value!r}, not one of {', '.join(choices)}")
 
 
 def _flag(name: str) -> str:

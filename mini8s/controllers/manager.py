@@ -24,6 +24,7 @@ from mini8s.controllers.kinds.podgc import PodGc
 from mini8s.controllers.kinds.replicaset import ReplicaSets, ReplicationControllers
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
+from mini8s.controllers.kinds.servicelb.controller import ServiceLoadBalancers
 from mini8s.controllers.kinds.statefulset.controller import StatefulSets
 from mini8s.controllers.kinds.tainteviction import TaintEviction
 from mini8s.controllers.kinds.tokensecrets import TokenSecrets
@@ -50,6 +51,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     CronJobs,
     EndpointSlices,
     Endpoints,
+    ServiceLoadBalancers,
     NodeLifecycle,
     ControlPlane,
     TaintEviction,

@@ -22,5 +22,7 @@ class ControllerSettings:
     server_node: str = ""  # the node of the server's own agent, "" when it runs none
     local_zone: tzinfo = UTC  # where a CronJob means its hours when it names no place: as cron, the host's
     endpoints_per_slice: int = 100
+    service_load_balancers: bool = True  # whether Services of type LoadBalancer get addresses of hosts
+    api_port: int = 0  # of the server, which no load balancer gets; 0 when it is not known
     root_ca: str = ""  # the cluster's CA as PEM, to be published; nothing is when there is none
     resync_namespace_seconds: float = 2.0  # how often a terminating namespace is looked at again

@@ -15,14 +15,15 @@ import pytest
 from mini8s.agent.network import netns
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy.base import Kernel
-from mini8s.agent.proxy.layout import LEARNED, MAPS, Elements
-from mini8s.agent.proxy.model import service
+from mini8s.agent.proxy.layout import LEARNED, MAPS, STEP, Elements, Needs
+from mini8s.agent.proxy.model import Home, service
 from mini8s.agent.proxy.plan import Book, Round
 from mini8s.agent.proxy.table import Table, remove
 from tests.fakes import network_objects as objects
 from tests.fakes.kernel import FakeKernel
 
 SPACE = f"m8t{os.getpid()}"
+ONE = Needs({0})  # the chains of small groups
 Held = Callable[[], dict[Any, Any]]
 
 
@@ -73,7 +74,7 @@ def web(book: Book, number: int, ends: int) -> Round:
     endpoints = [objects.endpoint(f"10.42.0.{i}", node="h1") for i in range(1, ends + 1)]
     ports = (objects.port(8080), objects.port(53, name="dns", protocol="UDP"))
     piece = objects.slice_of(obj, endpoints, *ports)
-    return book.change({f"default/web{number}": service(obj, [piece], "h1")})
+    return book.change({f"default/web{number}": service(obj, [piece], Home("h1"))})
 
 
 def test_replace_makes_it_all_there_is(kernel: tuple[Kernel, Held]) -> None:
@@ -81,19 +82,19 @@ def test_replace_makes_it_all_there_is(kernel: tuple[Kernel, Held]) -> None:
     book = Book()
     for number in range(1, 20):
         web(book, number, number % 5)
-    table.replace(book.elements, 5)
+    table.replace(book.elements, ONE)
     assert held() == book.elements
-    table.replace(book.elements, 5)
+    table.replace(book.elements, ONE)
     assert held() == book.elements
     small: Elements = {("fe", ("10.43.0.1", "tcp", 80)): (0,)}
-    table.replace(small, 0)
+    table.replace(small, ONE)
     assert held() == small
 
 
 def test_change_is_what_the_plan_says(kernel: tuple[Kernel, Held]) -> None:
     table, held = kernel
     book = Book()
-    table.replace(book.elements, 0)
+    table.replace(book.elements, ONE)
     for number, ends in [(1, 3), (2, 0), (1, 2), (1, 5), (2, 1), (1, 0), (2, 4)]:
         change = web(book, number, ends)
         table.change(change)
@@ -108,7 +109,7 @@ def test_a_refused_change_changes_nothing(kernel: tuple[Kernel, Held]) -> None:
     table, held = kernel
     book = Book()
     web(book, 1, 3)
-    table.replace(book.elements, 3)
+    table.replace(book.elements, ONE)
     wrong = Round(
         remove={("fe", ("10.43.0.77", "tcp", 80)): (0,)}, add={("fe", ("10.43.0.78", "tcp", 80)): (0,)}
     )
@@ -117,14 +118,39 @@ def test_a_refused_change_changes_nothing(kernel: tuple[Kernel, Held]) -> None:
     assert held() == book.elements
 
 
-def test_a_larger_group_takes_a_larger_table(kernel: tuple[Kernel, Held]) -> None:
+def test_chains_come_with_the_first_that_needs_them(kernel: tuple[Kernel, Held]) -> None:
     table, held = kernel
     book = Book()
-    table.replace(book.elements, 0)
-    change = web(book, 1, 70)
-    assert not table.has_room(change.largest)
-    table.replace(book.elements, change.largest)
-    assert table.has_room(change.largest)
+    table.replace(book.elements, ONE)
+    for ends in (STEP, STEP + 1, 600):  # of one block, of two, and more than 510
+        change = web(book, 1, ends)
+        assert table.has_room(change.needs) == (ends == STEP)
+        if ends == STEP:
+            table.change(change)
+        else:
+            table.replace(book.elements, book.needs)
+        assert table.has_room(change.needs)
+        assert held() == book.elements
+    sticky = objects.service("sticky", "10.43.0.200", objects.port(80), sessionAffinity="ClientIP")
+    for seconds in (1, 600, 86400):
+        sticky["spec"]["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": seconds}}
+        piece = objects.slice_of(sticky, [objects.endpoint("10.42.0.1")], objects.port(8080))
+        table.change(book.change({"default/sticky": service(sticky, [piece], Home("h1"))}))
+        assert held() == book.elements
+        assert (seconds,) in held().values()
+
+
+def test_ranges_of_clients(kernel: tuple[Kernel, Held]) -> None:
+    table, held = kernel
+    book = Book()
+    table.replace(book.elements, ONE)
+    obj = objects.service("lb", "10.43.0.201", objects.port(80), type="LoadBalancer")
+    obj["status"] = {"loadBalancer": {"ingress": [{"ip": "10.99.0.11"}]}}
+    for ranges in (["10.0.0.0/8", "10.1.0.0/16", "192.0.2.7/32"], ["10.0.0.0/9"], ["0.0.0.0/0"]):
+        obj["spec"]["loadBalancerSourceRanges"] = ranges
+        table.change(book.change({"default/lb": service(obj, [], Home("h1"))}))
+        assert held() == book.elements
+    table.replace(book.elements, ONE)
     assert held() == book.elements
 
 
@@ -132,7 +158,7 @@ def test_nft_reads_what_was_written(space: str) -> None:
     def write() -> None:
         table = Table("10.43.0.0/16", "10.42.0.0/16")
         book = Book()
-        table.replace(book.elements, 0)
+        table.replace(book.elements, ONE)
         change = web(book, 1, 2)
         table.change(change)
         assert table.intact()
@@ -145,6 +171,25 @@ def test_nft_reads_what_was_written(space: str) -> None:
     netns.inside(space, write)
     found = next(one["map"] for one in netns.inside(space, read)["nftables"] if "map" in one)
     fronts = {tuple(key["concat"]): mark for key, mark in found["elem"]}
-    assert fronts == {("10.43.0.1", "tcp", 80): 1 << 10 | 0x202, ("10.43.0.1", "udp", 53): 2 << 10 | 0x202}
+    assert fronts == {("10.43.0.1", "tcp", 80): 1 << 13 | 0x1002, ("10.43.0.1", "udp", 53): 2 << 13 | 0x1002}
     netns.inside(space, remove)
     netns.inside(space, remove)
+
+
+def test_this_kernel_lacks_nothing(space: str) -> None:
+    def ask() -> tuple[str, str, str]:
+        table = Table("10.43.0.0/16", "10.42.0.0/16")
+        try:
+            said = table.lacks(), table.blocked()
+            for text in (
+                "table inet fw",
+                "chain inet fw f { type filter hook forward priority 0; policy drop; }",
+            ):
+                subprocess.run(["nft", f"add {text}"], check=True)
+            return *said, table.blocked()
+        finally:
+            table.close()
+
+    lacks, before, after = netns.inside(space, ask)
+    assert (lacks, before) == ("", "")
+    assert after.startswith("the nftables chain inet fw f drops forwarded packets")

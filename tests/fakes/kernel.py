@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from mini8s.agent.network.ruleset import RulesetError
-from mini8s.agent.proxy.layout import Elements, Place, Values
+from mini8s.agent.proxy.layout import Elements, Needs, Place, Values
 from mini8s.agent.proxy.plan import Flow, Round
 
 
@@ -15,16 +15,18 @@ class FakeKernel:
         self.calls: list[str] = []
         self.fail_next = False
         self.present = True
-        self.room = 64
+        self.needs = Needs()
+        self.lack = self.block = ""
 
-    def replace(self, elements: Elements, largest: int) -> None:
+    def replace(self, elements: Elements, needs: Needs) -> None:
         self._call("replace")
         self.elements = dict(elements)
-        self.room = max(self.room, largest)
+        self.needs = Needs(set(needs.blocks), set(needs.timeouts))
         self.present = True
 
     def change(self, round: Round) -> None:
         self._call("change")
+        self.needs.timeouts |= round.needs.timeouts
         after = dict(self.elements)
         for place in round.remove:
             if place not in after:
@@ -41,11 +43,17 @@ class FakeKernel:
     def forget_others(self, flows: Set[Flow]) -> None:
         """Nothing is remembered here."""
 
-    def has_room(self, largest: int) -> bool:
-        return self.present and largest <= self.room
-
     def intact(self) -> bool:
         return self.present
+
+    def has_room(self, needs: Needs) -> bool:
+        return self.present and needs.blocks <= self.needs.blocks
+
+    def lacks(self) -> str:
+        return self.lack
+
+    def blocked(self) -> str:
+        return self.block
 
     def close(self) -> None:
         """Nothing is open."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mini8s.controllers.actions import Create, Delete, Update
+from mini8s.controllers.kinds.endpoints.hints import hints
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.members import Member, Port, members
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices, plan
@@ -27,8 +29,8 @@ def world() -> Iterator[World]:
     world.close()
 
 
-def run(world: World, name: str, ip: str, *, ready: bool = True, **spec: object) -> Obj:
-    world.api.create(PODS, pod(name, node="n1", labels=APP, **spec))
+def run(world: World, name: str, ip: str, *, ready: bool = True, node: str = "n1", **spec: object) -> Obj:
+    world.api.create(PODS, pod(name, node=node, labels=APP, **spec))
     world.set_ready(name, ready, ip)
     return world.get(PODS, name)
 
@@ -246,3 +248,80 @@ def test_pods_without_an_address_or_at_their_end_are_no_members() -> None:
     waiting, ended = pod("waiting", labels=APP), pod("ended", labels=APP)
     ended["status"] = {"phase": "Succeeded", "podIP": "10.42.0.1"}
     assert members(service(), [waiting, ended], {}) == []
+
+
+def zoned(name: str, zone: str, cpu: str = "2") -> Obj:
+    made = node(name)
+    made["metadata"]["labels"] = {"topology.kubernetes.io/zone": zone} if zone else {}
+    made["status"]["allocatable"] = {"cpu": cpu}
+    return made
+
+
+def hinted(world: World) -> dict[str, str]:
+    """The zone that each pod's endpoint is for."""
+    return {
+        one["targetRef"]["name"]: one["hints"]["forZones"][0]["name"]
+        for one in slice_of(world)["endpoints"]
+        if "hints" in one
+    }
+
+
+def test_prefer_close_gives_each_ready_endpoint_to_its_zone(world: World) -> None:
+    for number, zone in enumerate(("attic", "cellar", "")):
+        world.api.create(NODES, zoned(f"z{number}", zone))
+        run(world, f"p{number}", f"10.42.0.{number + 2}", node=f"z{number}")
+    world.api.create(SERVICES, service(trafficDistribution="PreferClose"))
+    world.settle()
+    assert hinted(world) == {"p0": "attic", "p1": "cellar"}
+    world.set_ready("p1", False, "10.42.0.3")
+    world.settle()
+    assert hinted(world) == {"p0": "attic"}
+    world.api.patch(NODES, "", "z0", {"metadata": {"labels": {"topology.kubernetes.io/zone": "roof"}}})
+    world.settle()
+    assert hinted(world) == {"p0": "roof"}
+    world.api.patch(SERVICES, NAMESPACE, "web", {"spec": {"trafficDistribution": None}})
+    world.settle()
+    assert hinted(world) == {}
+
+
+def test_auto_shares_endpoints_out_by_processors(world: World) -> None:
+    world.api.create(NODES, zoned("z0", "attic", "1"))
+    world.api.create(NODES, zoned("z1", "cellar", "1"))
+    for number in range(4):  # three in the attic, one in the cellar
+        run(world, f"p{number}", f"10.42.0.{number + 2}", node="z1" if number == 3 else "z0")
+    made = service(trafficDistribution="PreferClose")
+    made["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"}
+    world.api.create(SERVICES, made)
+    world.settle()
+    assert sorted(hinted(world).values()) == ["attic", "attic", "cellar", "cellar"]
+    assert hinted(world)["p3"] == "cellar"
+    assert world.told() == [
+        "TopologyAwareHintsEnabled: Topology Aware Hints has been enabled, addressType: IPv4"
+    ]
+    world.writes()
+    world.settle()
+    assert world.writes() == []
+    world.api.patch(NODES, "", "z1", {"metadata": {"labels": {"topology.kubernetes.io/zone": None}}})
+    world.settle()
+    assert hinted(world) == {}
+    assert world.told()[-1].startswith("TopologyAwareHintsDisabled: Insufficient Node information")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "ready", "said"),
+    [
+        ((1, 1, 1), 2, "Insufficient number of endpoints"),
+        ((1,), 2, "Nodes only ready in one zone"),
+        ((1, 3), 2, "Unable to allocate minimum required endpoints"),
+    ],
+)
+def test_auto_gives_no_hints_when_a_zone_would_be_overloaded(
+    cpus: tuple[int, ...], ready: int, said: str
+) -> None:
+    owner = service()
+    owner["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"}
+    found = [replace(made(i, 80, True), zone=f"zone{i}") for i in range(ready)]
+    nodes = [zoned(f"n{i}", f"zone{i}", str(cpu)) for i, cpu in enumerate(cpus)]
+    wanted = hints(owner, found, nodes)
+    assert wanted.zones == {}
+    assert wanted.refused.startswith(said)

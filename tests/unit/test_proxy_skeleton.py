@@ -5,35 +5,58 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from mini8s.agent.proxy import skeleton
-from mini8s.agent.proxy.layout import MAPS, MOST_ENDPOINTS, pack, unpack
+from mini8s.agent.proxy.layout import (
+    AFFINITY,
+    DROP,
+    MAPS,
+    MOST_ENDPOINTS,
+    REJECT,
+    STEP,
+    Needs,
+    pack,
+    unpack,
+)
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "nft" / "skeleton.nft"
 CIDRS = ("10.43.0.0/16", "10.42.0.0/16")
 
 
-def test_the_whole_skeleton() -> None:
-    assert skeleton.table(*CIDRS, 2) == GOLDEN.read_text()
+def test_the_whole_skeleton(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skeleton, "STEP", 2)
+    text = skeleton.Skeleton(*CIDRS).table(Needs({0, 3}, {600}))
+    assert text == GOLDEN.read_text()
 
 
 def test_every_class_has_its_chain() -> None:
-    text = skeleton.table(*CIDRS)
+    needs = Needs()
+    for size in (1, STEP, STEP + 1, MOST_ENDPOINTS):
+        needs.size(size)
+    text = skeleton.chains(needs)
     classes = dict(re.findall(r"(\d+) : goto ([an]\d+)", text))
-    assert len(classes) == 2 * skeleton.STEP
+    sizes = [*range(1, 2 * STEP + 1), *range(MOST_ENDPOINTS // STEP * STEP + 1, MOST_ENDPOINTS + 1)]
+    assert sorted(map(int, classes)) == sorted([*sizes, *(size | AFFINITY for size in sizes)])
     for number, chain in classes.items():
         size = int(chain[1:])
-        assert int(number) == (size if chain[0] == "n" else size | 0x200)
+        assert int(number) == (size if chain[0] == "n" else size | AFFINITY)
         assert f"chain {chain} {{" in text
+    assert {DROP, REJECT}.isdisjoint(map(int, classes))
 
 
-def test_the_version_follows_from_the_text_and_not_from_its_size() -> None:
-    version = skeleton.version(*CIDRS)
-    assert version != skeleton.version("10.44.0.0/16", CIDRS[1])
-    assert f"chain {version} {{ }}" in skeleton.table(*CIDRS, 128)
+def test_the_version_follows_from_the_text_and_not_from_its_chains() -> None:
+    made = skeleton.Skeleton(*CIDRS)
+    assert made.version != skeleton.Skeleton("10.44.0.0/16", CIDRS[1]).version
+    assert made.version != skeleton.Skeleton(*CIDRS, ["10.99.0.0/24"]).version
+    assert f"chain {made.version} {{ }}" in made.table(Needs({0, 1}, {5}))
+    assert skeleton.chains(Needs()) == ""
 
 
-def test_room_grows_in_steps_up_to_what_a_class_can_name() -> None:
-    assert [skeleton.room(n) for n in (0, 1, 64, 65, 400, 510)] == [64, 64, 64, 128, 448, MOST_ENDPOINTS]
+def test_node_ports_on_chosen_addresses() -> None:
+    text = skeleton.Skeleton(*CIDRS, ["10.99.0.0/24", "127.0.0.1/32"]).table(Needs())
+    (line,) = [one for one in text.splitlines() if "map @np" in one]
+    assert "ip daddr { 10.99.0.0/24, 127.0.0.1/32 }" in line
 
 
 def test_elements_as_text() -> None:
@@ -41,11 +64,15 @@ def test_elements_as_text() -> None:
         ("fe", ("10.43.0.1", "tcp", 80)): (0x403,),
         ("eps", (0x400, 2)): ("10.42.0.5", 8080),
         ("hp", ("10.42.0.5", "10.42.0.5")): (),
+        ("src", ("10.99.0.1", "tcp", 80, "10.0.0.0/8")): (),
+        ("aft", (0x2000,)): (600,),
     }
     assert list(skeleton.additions(elements)) == [
         "add element ip mini8s_proxy fe { 10.43.0.1 . tcp . 80 : 0x00000403 }\n",
         "add element ip mini8s_proxy eps { 0x00000400 . 2 : 10.42.0.5 . 8080 }\n",
         "add element ip mini8s_proxy hp { 10.42.0.5 . 10.42.0.5 }\n",
+        "add element ip mini8s_proxy src { 10.99.0.1 . tcp . 80 . 10.0.0.0/8 }\n",
+        "add element ip mini8s_proxy aft { 0x00002000 : goto t600 }\n",
     ]
 
 

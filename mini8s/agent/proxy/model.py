@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items
-from mini8s.agent.proxy.layout import PROTOCOLS, Slot
+from mini8s.agent.proxy.layout import AFFINITY_SECONDS, PROTOCOLS, Slot
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 from mini8s.objects.pods import is_terminal
 
+ZONE = "topology.kubernetes.io/zone"  # the label of a node
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What this host is to an endpoint: its node, and the zone that the node is in. Endpoints on `silent`
+    nodes count where there are no others."""
+
+    node: str
+    zone: str = ""
+    silent: Set[str] = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One port of a Service; `node` is 0 when it has no node port, `host` the only address of this host that
-    the node port is answered on, empty for all of them."""
+    """One port of a Service; `node` is 0 when it has no node port. Of a pod's host port `host` is the address
+    it is answered on, 0.0.0.0 for all."""
 
     name: str
     protocol: str
@@ -27,48 +40,69 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A place that may serve, and whether it does: `spare` ones end soon and serve when no
-    other does."""
+    """A place that may serve, and whether it does: `spare` ones end soon and serve when no other does
+    (KEP-1669), `far` ones are left to clients of other zones."""
 
     slot: Slot
     local: bool = False
     spare: bool = False
+    far: bool = False
     homeless: bool = False  # of no node that anybody named: it may be here
+    zones: tuple[str, ...] = ()  # that it is hinted at for; none: it isn't
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service with its endpoints, by port."""
+    """A Service with its endpoints, by port. Who was `born` first has an address that two want."""
 
     key: str
     addresses: tuple[str, ...]  # inside the cluster
     external: tuple[str, ...]  # answered for clients outside: externalIPs and load balancer addresses
     ports: tuple[Port, ...]
     endpoints: tuple[tuple[Endpoint, ...], ...]  # of the port at the same index
-    affinity: bool = False
+    affinity: int = 0  # seconds, 0 for none
     internal_local: bool = False
     external_local: bool = False
+    balanced: tuple[str, ...] = ()  # which of `external` are a load balancer's
+    sources: tuple[str, ...] = ()  # the only clients of these; none: all
+    check_port: int = 0  # where a load balancer asks whether this host has endpoints
+    born: str = ""
+
+    @property
+    def ready_here(self) -> int:
+        """Pods of this host that serve, by address."""
+        here = {one.slot[0] for ends in self.endpoints for one in ends if one.local and not one.spare}
+        return len(here)
 
 
-def service(obj: Obj, slices: Iterable[Obj], node: str, silent: Set[str] = frozenset()) -> Service | None:
-    """The Service as facts; None when it has no address of its own (headless, ExternalName). Endpoints on
-    `silent` nodes count where there are no others."""
+def service(obj: Obj, slices: Iterable[Obj], home: Home) -> Service | None:
+    """The Service as facts; None when it has no address of its own (headless, ExternalName)."""
     spec = obj.get("spec") or {}
     addresses = cluster_addresses(spec)
     if spec.get("type") == "ExternalName" or not addresses:
         return None
     ports = tuple(port for port in map(_port, items(spec.get("ports"))) if port)
     usable = [one for one in slices if one.get("addressType", "IPv4") == "IPv4"]
+    balanced = _balanced(obj)
+    others = (str(one) for one in spec.get("externalIPs") or [] if is_ipv4(one))
     return Service(
         key=meta.key(obj),
         addresses=addresses,
-        external=tuple(address for address in _external_addresses(obj) if is_ipv4(address)),
+        external=tuple(dict.fromkeys((*others, *balanced))),
         ports=ports,
-        endpoints=tuple(_endpoints(port, usable, node, silent) for port in ports),
-        affinity=spec.get("sessionAffinity") == "ClientIP",
+        endpoints=tuple(_endpoints(port, usable, home) for port in ports),
+        affinity=_affinity(spec),
         internal_local=spec.get("internalTrafficPolicy") == "Local",
         external_local=spec.get("externalTrafficPolicy") == "Local",
+        balanced=balanced,
+        sources=_sources(spec),
+        check_port=_check_port(spec),
+        born=_born(obj),
     )
+
+
+def zone_of(node: Obj | None) -> str:
+    return meta.labels(node).get(ZONE, "") if node else ""
 
 
 def has_host_ports(pod: Obj) -> bool:
@@ -89,6 +123,7 @@ def pod_service(pod: Obj) -> Service | None:
         ports=tuple(found),
         endpoints=tuple((Endpoint((str(address), target), local=True),) for target in found.values()),
         external_local=True,
+        born=_born(pod),
     )
 
 
@@ -101,15 +136,48 @@ def _host_ports(pod: Obj) -> Iterator[tuple[Port, int]]:
             number, target = obj.get("hostPort"), obj.get("containerPort")
             protocol, host = str(obj.get("protocol") or "TCP").lower(), str(obj.get("hostIP") or "0.0.0.0")
             if protocol in PROTOCOLS and _is_port(number) and _is_port(target) and is_ipv4(host):
-                host = "" if host == "0.0.0.0" else host
                 front = int(number or 0)
                 yield Port(f"{host}:{front}", protocol, front, front, host), int(target or 0)
 
 
-def _external_addresses(obj: Obj) -> list[str]:
+def _balanced(obj: Obj) -> tuple[str, ...]:
+    """The load balancer's addresses. What arrives through one of mode Proxy has another address by then."""
+    if (obj.get("spec") or {}).get("type") != "LoadBalancer":
+        return ()
     balancer = (obj.get("status") or {}).get("loadBalancer") or {}
-    given = [str(one.get("ip")) for one in items(balancer.get("ingress"))]
-    return [str(one) for one in (obj.get("spec") or {}).get("externalIPs") or []] + given
+    given = [one.get("ip") for one in items(balancer.get("ingress")) if one.get("ipMode") != "Proxy"]
+    return tuple(str(one) for one in given if is_ipv4(one))
+
+
+def _sources(spec: Obj) -> tuple[str, ...]:
+    """Ranges that don't overlap, which the kernel's sets ask for; nothing when everybody may."""
+    networks = []
+    for text in spec.get("loadBalancerSourceRanges") or []:
+        try:
+            networks.append(ipaddress.IPv4Network(str(text).strip(), strict=False))
+        except ValueError:
+            continue  # of the other family
+    found = tuple(map(str, ipaddress.collapse_addresses(networks)))
+    return () if found == ("0.0.0.0/0",) else found
+
+
+def _affinity(spec: Obj) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    seconds = config.get("timeoutSeconds")
+    return seconds if isinstance(seconds, int) and 0 < seconds <= 86400 else AFFINITY_SECONDS
+
+
+def _check_port(spec: Obj) -> int:
+    local = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+    port = spec.get("healthCheckNodePort")
+    return int(port or 0) if local and _is_port(port) else 0
+
+
+def _born(obj: Obj) -> str:
+    """Sorts as the objects' ages do; the name decides between those of one second."""
+    return f"{(obj.get('metadata') or {}).get('creationTimestamp') or ''} {meta.key(obj)}"
 
 
 def _port(obj: Obj) -> Port | None:
@@ -123,7 +191,7 @@ def _port(obj: Obj) -> Port | None:
     )
 
 
-def _endpoints(port: Port, slices: Iterable[Obj], node: str, silent: Set[str]) -> tuple[Endpoint, ...]:
+def _endpoints(port: Port, slices: Iterable[Obj], home: Home) -> tuple[Endpoint, ...]:
     """In an order that does not depend on that of the slices; an address twice counts once, ready first."""
     found: dict[Slot, Endpoint] = {}
     away: set[Slot] = set()
@@ -132,12 +200,21 @@ def _endpoints(port: Port, slices: Iterable[Obj], node: str, silent: Set[str]) -
         if not number:
             continue
         for obj in items(piece.get("endpoints")):
-            endpoint = _endpoint(obj, number, node)
+            endpoint = _endpoint(obj, number, home)
             if endpoint and (endpoint.slot not in found or found[endpoint.slot].spare):
                 found[endpoint.slot] = endpoint
-                away |= {endpoint.slot} if obj.get("nodeName") in silent else set()
+                away |= {endpoint.slot} if obj.get("nodeName") in home.silent else set()
     near = found.keys() - away
-    return tuple(found[slot] for slot in sorted(near or found))
+    return _hinted(tuple(found[slot] for slot in sorted(near or found)), home.zone)
+
+
+def _hinted(endpoints: tuple[Endpoint, ...], zone: str) -> tuple[Endpoint, ...]:
+    """Hints count when each ready endpoint has some and one is for this zone, as kube-proxy has it: a zone
+    must not go without because slices are just being written."""
+    ready = [one for one in endpoints if not one.spare]
+    if not zone or not all(one.zones for one in ready) or not any(zone in one.zones for one in ready):
+        return endpoints
+    return tuple(replace(one, far=not one.spare and zone not in one.zones) for one in endpoints)
 
 
 def _target(port: Port, piece: Obj) -> int:
@@ -149,16 +226,33 @@ def _target(port: Port, piece: Obj) -> int:
     return 0
 
 
-def _endpoint(obj: Obj, number: int, node: str) -> Endpoint | None:
+def _endpoint(obj: Obj, number: int, home: Home) -> Endpoint | None:
     """None when it must get no traffic. A missing `ready` means ready, as the API documents it."""
     conditions = obj.get("conditions") or {}
     ready = conditions.get("ready") is not False
     spare = not ready and bool(conditions.get("serving")) and bool(conditions.get("terminating"))
     addresses = obj.get("addresses") or []
-    if not (ready or spare) or not addresses or not is_ipv4(addresses[0]):
+    if not (ready or spare) or not addresses or not _may_serve(addresses[0]):
         return None
-    home = obj.get("nodeName")
-    return Endpoint((str(addresses[0]), number), home == node, spare, not home)
+    node = obj.get("nodeName")
+    zones = items((obj.get("hints") or {}).get("forZones"))
+    return Endpoint(
+        (str(addresses[0]), number),
+        local=node == home.node,
+        spare=spare,
+        homeless=not node,
+        zones=tuple(str(one.get("name")) for one in zones),
+    )
+
+
+def _may_serve(value: Any) -> bool:
+    """Anybody in any network may, but not what every host has of its own or what is no host: a Service must
+    not lead into another host's loopback."""
+    if not is_ipv4(value):
+        return False
+    address = ipaddress.IPv4Address(value)
+    odd = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+    return not odd
 
 
 def _is_port(value: Any) -> bool:

@@ -16,7 +16,22 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from mini8s.agent.network.ruleset import RulesetError
-from mini8s.agent.proxy.layout import MAPS, TABLE, Elements, Place, Values, pack, unpack
+from mini8s.agent.proxy.foreign import Chain
+from mini8s.agent.proxy.layout import (
+    AFFINITY_SECONDS,
+    LEARNED,
+    MAPS,
+    TABLE,
+    Elements,
+    Map,
+    Place,
+    Values,
+    pack,
+    pack_last,
+    unpack,
+    unpack_ranges,
+)
+from mini8s.agent.proxy.learned import Learned
 
 _NETFILTER = 12
 _SUBSYSTEM = 10  # nf_tables' number within nfnetlink
@@ -29,10 +44,18 @@ _IPV4 = 2
 _CHUNK = 60_000  # a nested attribute's length is 16 bits
 _SOL_NETLINK, _CAP_ACK, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 270, 10, 32, 33
 
+_KEY, _DATA, _TIMEOUT, _LEFT, _KEY_END = 1, 2, 4, 5, 10  # an element's attributes
+_GOTO = -4  # a verdict's code
+_CHAIN_HOOK, _CHAIN_POLICY = 4, 5
+_HOOK_FORWARD, _POLICY_DROP = b"\0\0\0\2", b"\0\0\0\0"
+_FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}
+
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _GENERIC = struct.Struct(">BBH")  # family, version, resource
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _STATUS = struct.Struct("=i")
+_CODE = struct.Struct(">i")
+_MILLISECONDS = struct.Struct(">Q")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -62,6 +85,17 @@ def _frame(name: str, with_data: bool) -> tuple[bytes, bytes]:
     return head, _ATTRIBUTE.pack(data + 8, 2 | _NESTED) + _ATTRIBUTE.pack(data + 4, 1)
 
 
+def _odd_element(spec: Map, key: Values, data: Values) -> bytes:
+    """An element whose parts have no fixed length: a key that is a range, data that is a chain to go to."""
+    body = _nested(_KEY, _attribute(1, pack(spec.key, key)))
+    if spec.ranges:
+        body += _nested(_KEY_END, _attribute(1, pack_last(spec.key, key)))
+    if data:
+        verdict = _attribute(1, _CODE.pack(_GOTO)) + _attribute(2, pack(spec.data, data) + b"\0")
+        body += _nested(_DATA, _nested(2, verdict))
+    return _nested(1, body)
+
+
 class Batch:
     """One transaction in the making."""
 
@@ -79,12 +113,29 @@ class Batch:
     def add(self, name: str, elements: Iterable[tuple[Values, Values]]) -> None:
         self._in_chunks(_NEW_ELEMENT, name, (self._element(name, key, data) for key, data in elements))
 
+    def learn(self, learned: Iterable[Learned]) -> None:
+        """Bind clients again, for the time that they had left."""
+        spec = MAPS[LEARNED]
+        elements = (
+            _nested(
+                1,
+                _nested(_KEY, _attribute(1, pack(spec.key, one.key)))
+                + _nested(_DATA, _attribute(1, pack(spec.data, one.slot)))
+                + _attribute(_TIMEOUT, _MILLISECONDS.pack(one.timeout))
+                + _attribute(_LEFT, _MILLISECONDS.pack(one.left)),
+            )
+            for one in learned
+        )
+        self._in_chunks(_NEW_ELEMENT, LEARNED, elements)
+
     def finish(self) -> bytes:
         self._message(_END, _REQUEST, b"", family=0, resource=_SUBSYSTEM)
         return b"".join(self._parts)
 
     def _element(self, name: str, key: Values, data: Values) -> bytes:
         spec = MAPS[name]
+        if spec.verdict or spec.ranges:
+            return _odd_element(spec, key, data)
         if not data:
             return _frame(name, False)[0] + pack(spec.key, key)
         head, middle = _frame(name, True)
@@ -127,12 +178,13 @@ class Nft:
     def close(self) -> None:
         self._socket.close()
 
-    def replace(self, elements: Elements) -> None:
+    def replace(self, elements: Elements, learned: Iterable[Learned] = ()) -> None:
         """Make these all the elements there are."""
         batch = Batch()
         for name in MAPS:
             batch.clear(name)
         _fill(batch, elements)
+        batch.learn(learned)
         self.commit(batch)
 
     def change(self, remove: Iterable[Place], add: Elements) -> None:
@@ -161,11 +213,17 @@ class Nft:
     def elements(self, name: str) -> dict[Values, Values]:
         """What the kernel holds in a map."""
         spec = MAPS[name]
-        body = _string(1, TABLE) + _string(2, name)
-        return {
-            unpack(spec.key, key): unpack(spec.data, data) if spec.data else ()
-            for key, data in self._dump(_GET_ELEMENTS, body)
-        }
+        return dict(_key_and_data(spec, parts) for parts in self._dump(name))
+
+    def learned(self) -> list[Learned]:
+        """Which endpoints clients are bound to. The kernel does not tell a timeout that is the map's own."""
+        spec, usual = MAPS[LEARNED], _MILLISECONDS.pack(1000 * AFFINITY_SECONDS)
+        found = []
+        for parts in self._dump(LEARNED):
+            timeout, left = parts.get(_TIMEOUT, usual), parts.get(_LEFT, usual)
+            times = (int(_MILLISECONDS.unpack(one)[0]) for one in (timeout, left))
+            found.append(Learned(*_key_and_data(spec, parts), *times))
+        return found
 
     def has_chain(self, name: str) -> bool:
         body = _string(1, TABLE) + _string(3, name)
@@ -174,6 +232,26 @@ class Nft:
             if kind == _ERROR:
                 return _errno(payload) == 0
         return True
+
+    def chains(self) -> list[Chain]:
+        """All chains of all families. (`nft list chains` reads rules as well, and stumbles over ours.)"""
+        self._ask(_GET_CHAIN, _REQUEST | _DUMP, b"", family=0)
+        found = []
+        for kind, payload in self._messages():
+            if kind == _ERROR and _errno(payload):
+                raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
+            parts = dict(_attributes(payload[4:]))
+            hook = dict(_attributes(parts.get(_CHAIN_HOOK, b""))).get(1, b"")
+            found.append(
+                Chain(
+                    family=_FAMILIES.get(payload[0], ""),
+                    table=parts[1].rstrip(b"\0").decode(),
+                    name=parts[3].rstrip(b"\0").decode(),
+                    forwards=hook == _HOOK_FORWARD,
+                    drops=parts.get(_CHAIN_POLICY) == _POLICY_DROP,
+                )
+            )
+        return found
 
     def _raise_errors(self) -> None:
         """The kernel runs a batch inside send(), so its answers are queued by now."""
@@ -190,19 +268,19 @@ class Nft:
             names = ", ".join(sorted({errno.errorcode.get(one, str(one)) for one in failures}))
             raise RulesetError(f"nf_tables refused {len(failures)} messages of a transaction: {names}")
 
-    def _ask(self, type: int, flags: int, body: bytes) -> None:
+    def _ask(self, type: int, flags: int, body: bytes, family: int = _IPV4) -> None:
         header = _HEADER.pack(20 + len(body), _SUBSYSTEM << 8 | type, flags, 1, 0)
-        self._socket.send(header + _GENERIC.pack(_IPV4, 0, 0) + body)
+        self._socket.send(header + _GENERIC.pack(family, 0, 0) + body)
 
-    def _dump(self, type: int, body: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and data of the elements in the answer."""
-        self._ask(type, _REQUEST | _DUMP, body)
+    def _dump(self, name: str) -> Iterator[dict[int, bytes]]:
+        """The attributes of each element of a map."""
+        self._ask(_GET_ELEMENTS, _REQUEST | _DUMP, _string(1, TABLE) + _string(2, name))
         for kind, payload in self._messages():
             if kind == _ERROR and _errno(payload):
                 raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
             for attribute, data in _attributes(payload[4:]):
                 if attribute == 3:
-                    yield from (_key_and_data(element) for _, element in _attributes(data))
+                    yield from (dict(_attributes(element)) for _, element in _attributes(data))
 
     def _messages(self) -> Iterator[tuple[int, bytes]]:
         """The messages of one answer, up to the one that ends it."""
@@ -243,9 +321,13 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _key_and_data(element: bytes) -> tuple[bytes, bytes]:
-    parts = dict(_attributes(element))
-    return _value(parts[1]), _value(parts.get(2, b""))
+def _key_and_data(spec: Map, parts: dict[int, bytes]) -> tuple[Values, Values]:
+    first = _value(parts[_KEY])
+    key = unpack_ranges(spec.key, first, _value(parts[_KEY_END])) if spec.ranges else unpack(spec.key, first)
+    if spec.verdict:
+        verdict = dict(_attributes(dict(_attributes(parts[_DATA]))[2]))
+        return key, (spec.data[0].read(verdict[2].rstrip(b"\0")),)
+    return key, unpack(spec.data, _value(parts[_DATA])) if spec.data else ()
 
 
 def _value(data: bytes) -> bytes:

@@ -5,6 +5,9 @@ is being replaced is found by the second lookup, an endpoint slot that has just 
 And a first packet that slips through all the same must not leave un-NATed, because its conntrack entry would
 then swallow the retransmissions for minutes: the `leak` chains drop it, its retransmission finds the front.
 
+Pods and the host itself are inside the cluster: what they send to an address that is meant for clients
+outside ignores the external policy and stays (`inside`), as it does for a ClusterIP.
+
 The cluster's DNS address is inside the service CIDR but local to every host: `fib` keeps local addresses out
 of reject and drop, also when a Service without endpoints bears it. A pod's host port on an address (`ha`)
 asks `fib`, too: a pod may name any address, and must not get what this host sends to somebody else's.
@@ -13,25 +16,44 @@ asks `fib`, too: a pod may name any address, and must not get what this host sen
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
-from mini8s.agent.proxy.layout import AFFINITY, DROP, MAPS, MOST_ENDPOINTS, REJECT, TABLE, Elements
-
-STEP = 64  # chains for groups of this many endpoints take 30 ms to make; larger groups are rare, and all
-# chains that a class can name take 300 ms
-AFFINITY_SECONDS = 10800  # Kubernetes' default of sessionAffinityConfig.clientIP.timeoutSeconds
+from mini8s.agent.proxy.layout import (
+    AFFINITY,
+    AFFINITY_SECONDS,
+    CLASS_MASK,
+    DROP,
+    GROUP_MASK,
+    KEEP_CLIENT,
+    MAPS,
+    MOST_ENDPOINTS,
+    REJECT,
+    STEP,
+    TABLE,
+    Elements,
+    Needs,
+)
 
 _PORTS = "meta l4proto { tcp, udp, sctp }"
-_DNAT = f"{_PORTS} dnat ip addr . port to meta mark & 0x7ffffc00"
+_DNAT = f"{_PORTS} dnat ip addr . port to meta mark & {GROUP_MASK:#x}"
+_FRONT = "ip daddr . meta l4proto . th dport"
+_HERE = "fib daddr type local ip daddr != 127.0.0.0/8"
+_GO = f"meta mark & {CLASS_MASK:#x} vmap @cls"
 
 _TABLE = """\
 table ip {table}
 delete table ip {table}
 table ip {table} {{
   map fe  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
+  map fi  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
   map ha  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
   map np  {{ type inet_proto . inet_service : mark; }}
+  map ni  {{ type inet_proto . inet_service : mark; }}
+  map hn  {{ type inet_proto . inet_service : mark; }}
+  set fw  {{ type ipv4_addr . inet_proto . inet_service; }}
+  set src {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }}
   map eps {{ typeof meta mark . numgen random mod 65536 : ip daddr . th dport; }}
+  map aft {{ type mark : verdict; }}
   map aff {{ type mark . ipv4_addr : ipv4_addr . inet_service; flags dynamic,timeout; size 1000000; timeout {seconds}s; }}
   set hp  {{ type ipv4_addr . ipv4_addr; }}
   chain {version} {{ }}
@@ -40,17 +62,31 @@ table ip {table} {{
     meta l4proto tcp reject with tcp reset
     reject with icmp port-unreachable
   }}
-{chains}  map cls {{ type mark : verdict; elements = {{ {reject} : goto rej, {drop} : drop, {classes} }} }}
+  map cls {{ type mark : verdict; elements = {{ {reject} : goto rej, {drop} : drop }} }}
+  chain inside {{
+    meta mark set {front} map @fi {go}
+    {here} meta mark set meta l4proto . th dport map @ni {go}
+  }}
   chain lb {{
-    meta mark set ip daddr . meta l4proto . th dport map @fe meta mark & 0x3ff vmap @cls
-    meta mark set ip daddr . meta l4proto . th dport map @fe meta mark & 0x3ff vmap @cls
+    meta mark set {front} map @fe {go}
+    meta mark set {front} map @fe {go}
     ip daddr {service_cidr} {ports} fib daddr type != local goto rej
-    fib daddr type local ip daddr != 127.0.0.0/8 meta mark set ip daddr . meta l4proto . th dport map @ha meta mark & 0x3ff vmap @cls
-    fib daddr type local ip daddr != 127.0.0.0/8 meta mark set meta l4proto . th dport map @np meta mark & 0x3ff vmap @cls
+    {here} meta mark set {front} map @ha {go}
+    {node_ports} meta mark set meta l4proto . th dport map @np {go}
+    {here} meta mark set meta l4proto . th dport map @hn {go}
   }}
-  chain pre {{ type nat hook prerouting priority dstnat; jump lb
+  chain guard {{
+    {front} @fw {front} . ip saddr != @src drop
   }}
-  chain out {{ type nat hook output priority -100; jump lb
+  chain pre {{ type nat hook prerouting priority dstnat;
+    jump guard
+    ip saddr {cluster_cidr} jump inside
+    jump lb
+  }}
+  chain out {{ type nat hook output priority -100;
+    jump guard
+    jump inside
+    jump lb
   }}
   chain leakf {{ type filter hook forward priority filter;
     ip daddr {service_cidr} ct state new drop
@@ -59,9 +95,13 @@ table ip {table} {{
   chain leako {{ type filter hook output priority filter;
     ip daddr {service_cidr} fib daddr type != local ct state new drop
   }}
+  chain learn {{
+    meta mark & {groups} vmap @aft
+    {learn}
+  }}
   chain post {{ type nat hook postrouting priority srcnat;
-    meta mark & 0x200 != 0 ct status dnat update @aff {{ meta mark & 0x7ffffc00 . ip saddr timeout {seconds}s : ip daddr . th dport }}
-    meta mark != 0 meta mark & 0x80000000 == 0 ct status dnat ct original ip daddr != {service_cidr} masquerade fully-random
+    meta mark & {affinity} != 0 ct status dnat jump learn
+    meta mark != 0 meta mark & {keep} == 0 ct status dnat ct original ip daddr != {service_cidr} masquerade fully-random
     meta mark != 0 ct status dnat ct original ip daddr {service_cidr} ip saddr != {cluster_cidr} masquerade fully-random
     ct status dnat ip saddr . ip daddr @hp masquerade fully-random
   }}
@@ -69,20 +109,54 @@ table ip {table} {{
 """  # noqa: E501 - rules read best on one line
 
 
-def table(service_cidr: str, cluster_cidr: str, largest: int = STEP) -> str:
-    """The whole table, in the place of any that was there, with room for groups of `largest` endpoints."""
-    return _render(service_cidr, cluster_cidr, version(service_cidr, cluster_cidr), largest)
+class Skeleton:
+    """The text for one cluster's networks. `node_port_ranges`: of which of this host's addresses node ports
+    are answered on, all when there are none."""
+
+    def __init__(self, service_cidr: str, cluster_cidr: str, node_port_ranges: Sequence[str] = ()) -> None:
+        where = f"{_HERE} ip daddr {{ {', '.join(node_port_ranges)} }}" if node_port_ranges else _HERE
+        self._words = {"service_cidr": service_cidr, "cluster_cidr": cluster_cidr, "node_ports": where}
+        text = self._render("") + chains(Needs({0}, {1}))
+        self.version = "skeleton_" + hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def table(self, needs: Needs) -> str:
+        """The whole table, in the place of any that was there, with the chains that are needed."""
+        return self._render(self.version) + chains(needs)
+
+    def _render(self, version: str) -> str:
+        return _TABLE.format(
+            **self._words,
+            table=TABLE,
+            version=version,
+            seconds=AFFINITY_SECONDS,
+            reject=REJECT,
+            drop=DROP,
+            front=_FRONT,
+            go=_GO,
+            here=_HERE,
+            ports=_PORTS,
+            learn=_learn(AFFINITY_SECONDS),
+            groups=f"{GROUP_MASK:#x}",
+            affinity=f"{AFFINITY:#x}",
+            keep=f"{KEEP_CLIENT:#x}",
+        )
 
 
-def version(service_cidr: str, cluster_cidr: str) -> str:
-    """The name of an empty chain by which the table says which text made it."""
-    text = _render(service_cidr, cluster_cidr, "", STEP)
-    return "skeleton_" + hashlib.sha256(text.encode()).hexdigest()[:8]
+def chains(needs: Needs) -> str:
+    """What adds these chains to a table that has none of them."""
+    sizes = [size for block in sorted(needs.blocks) for size in _sizes(block)]
+    text = "".join(_choose(size) for size in sizes)
+    text += "".join(f"  chain t{one} {{\n    {_learn(one)}\n  }}\n" for one in sorted(needs.timeouts))
+    if not text:
+        return ""
+    classes = ", ".join(f"{size} : goto n{size}, {size | AFFINITY} : goto a{size}" for size in sizes)
+    more = f"add element ip {TABLE} cls {{ {classes} }}\n" if classes else ""
+    return f"table ip {TABLE} {{\n{text}}}\n{more}"
 
 
-def room(largest: int) -> int:
-    """The size to make a table for, when its largest group has so many endpoints."""
-    return min(MOST_ENDPOINTS, max(1, -(-largest // STEP)) * STEP)
+def names(needs: Needs) -> Collection[str]:
+    """A chain of each block, and of each timeout."""
+    return {f"n{block * STEP + 1}" for block in needs.blocks} | {f"t{one}" for one in needs.timeouts}
 
 
 def additions(elements: Elements) -> Iterator[str]:
@@ -97,32 +171,20 @@ def additions(elements: Elements) -> Iterator[str]:
         yield f"add element ip {TABLE} {name} {{ {text} }}\n"
 
 
-def _render(service_cidr: str, cluster_cidr: str, version: str, largest: int) -> str:
-    sizes = range(1, largest + 1)
-    return _TABLE.format(
-        table=TABLE,
-        version=version,
-        seconds=AFFINITY_SECONDS,
-        ports=_PORTS,
-        chains=_chains(sizes),
-        classes=_classes(sizes),
-        reject=REJECT,
-        drop=DROP,
-        service_cidr=service_cidr,
-        cluster_cidr=cluster_cidr,
-    )
+def _sizes(block: int) -> range:
+    return range(block * STEP + 1, min((block + 1) * STEP, MOST_ENDPOINTS) + 1)
 
 
-def _chains(sizes: range) -> str:
-    return "".join(
+def _learn(seconds: int) -> str:
+    key = f"meta mark & {GROUP_MASK:#x} . ip saddr timeout {seconds}s"
+    return f"update @aff {{ {key} : ip daddr . th dport }}"
+
+
+def _choose(size: int) -> str:
+    return (
         f"  chain n{size} {{\n"
         f"    {_DNAT} . numgen random mod {size} map @eps\n"
         f"    {_DNAT} . numgen random mod 1 map @eps\n"
         "    drop\n  }\n"
         f"  chain a{size} {{\n    {_DNAT} . ip saddr map @aff\n    goto n{size}\n  }}\n"
-        for size in sizes
     )
-
-
-def _classes(sizes: range) -> str:
-    return ", ".join(f"{size} : goto n{size}, {size | AFFINITY} : goto a{size}" for size in sizes)

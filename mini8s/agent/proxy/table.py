@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Sequence, Set
 
 from mini8s.agent.network import ruleset
-from mini8s.agent.proxy import conntrack, skeleton
-from mini8s.agent.proxy.layout import GROUP_MASK, GROUP_SHIFT, LEARNED, TABLE, Elements, Slot
+from mini8s.agent.proxy import conntrack, features, foreign, skeleton
+from mini8s.agent.proxy.layout import (
+    FRONTS,
+    GROUP_MASK,
+    GROUP_SHIFT,
+    INSIDE_FRONTS,
+    INSIDE_PORTS,
+    LEARNED,
+    NODE_PORTS,
+    TABLE,
+    Elements,
+    Needs,
+    Slot,
+)
+from mini8s.agent.proxy.learned import Learned, carried
 from mini8s.agent.proxy.nft import Batch, Nft
 from mini8s.agent.proxy.plan import Flow, Round
 
@@ -14,21 +27,32 @@ from mini8s.agent.proxy.plan import Flow, Round
 class Table:
     """Fulfils `base.Kernel`."""
 
-    def __init__(self, service_cidr: str, cluster_cidr: str) -> None:
+    def __init__(self, service_cidr: str, cluster_cidr: str, node_port_ranges: Sequence[str] = ()) -> None:
         self._nft = Nft()
-        self._cidrs = (service_cidr, cluster_cidr)
-        self._version = skeleton.version(service_cidr, cluster_cidr)
+        self._cluster_cidr = cluster_cidr
+        self._skeleton = skeleton.Skeleton(service_cidr, cluster_cidr, node_port_ranges)
+        self._there: set[str] = set()  # chains that the kernel is known to have
 
-    def replace(self, elements: Elements, largest: int) -> None:
-        """A table that this version made keeps its chains; any other is replaced with all its elements in
-        one transaction, so that no packet ever meets a table without Services."""
-        if self.intact() and self.has_room(largest):
-            self._nft.replace(elements)
+    def replace(self, elements: Elements, needs: Needs) -> None:
+        """A table that this version made and that has the chains keeps them; any other is replaced with all
+        its elements in one transaction, so that no packet ever meets a table without Services."""
+        self._there.clear()
+        ours = self.intact()
+        learned = list(self._carried(elements)) if ours else []
+        if ours and self.has_room(needs):
+            self._make_learners(needs)
+            self._nft.replace(elements, learned)
             return
-        text = skeleton.table(*self._cidrs, skeleton.room(largest))
-        ruleset.load(text + "".join(skeleton.additions(elements)))
+        ruleset.load(self._skeleton.table(needs) + "".join(skeleton.additions(elements)))
+        batch = Batch()
+        batch.learn(learned)
+        self._nft.commit(batch)
+
+    def has_room(self, needs: Needs) -> bool:
+        return all(self._has(name) for name in skeleton.names(Needs(needs.blocks)))
 
     def change(self, round: Round) -> None:
+        self._make_learners(round.needs)
         self._nft.change(round.remove, round.add)
 
     def forget(self, round: Round) -> None:
@@ -40,20 +64,40 @@ class Table:
         conntrack.keep(flows)
 
     def intact(self) -> bool:
-        return self._nft.has_chain(self._version)
+        return self._nft.has_chain(self._skeleton.version)
+
+    def lacks(self) -> str:
+        return features.missing(ruleset.load)
+
+    def blocked(self) -> str:
+        return foreign.drops_forwarding(self._nft.chains(), self._cluster_cidr)
 
     def close(self) -> None:
         self._nft.close()
 
-    def has_room(self, largest: int) -> bool:
-        return self._nft.has_chain(f"n{skeleton.room(largest)}")
+    def _make_learners(self, needs: Needs) -> None:
+        """They come before the elements that speak of them; nobody goes there yet."""
+        lacking = {one for one in needs.timeouts if not self._has(*skeleton.names(Needs(timeouts={one})))}
+        if lacking:
+            ruleset.load(skeleton.chains(Needs(timeouts=lacking)))
+
+    def _has(self, name: str) -> bool:
+        if name not in self._there and self._nft.has_chain(name):
+            self._there.add(name)
+        return name in self._there
+
+    def _carried(self, elements: Elements) -> Iterator[Learned]:
+        learned = self._nft.learned()
+        names = (FRONTS, NODE_PORTS, INSIDE_FRONTS, INSIDE_PORTS) if learned else ()
+        held = {(name, key): mark for name in names for key, mark in self._nft.elements(name).items()}
+        return carried(learned, held, elements)
 
     def _unlearn(self, gone: set[tuple[int, Slot]]) -> None:
         """Clients that were bound to an endpoint which is gone may choose anew."""
         stale = [
-            key
-            for key, slot in self._nft.elements(LEARNED).items()
-            if ((int(key[0]) & GROUP_MASK) >> GROUP_SHIFT, slot) in gone
+            one.key
+            for one in self._nft.learned()
+            if ((int(one.key[0]) & GROUP_MASK) >> GROUP_SHIFT, one.slot) in gone
         ]
         if stale:
             batch = Batch()

@@ -44,7 +44,9 @@ def _keep_node_ports(spec: Obj, was: Obj) -> None:
         elif not outward and was.get("type") in _OUTWARD and port.get("nodePort") == number:
             port.pop("nodePort", None)
     if not outward:
-        _drop_what_stayed(spec, was, ("externalTrafficPolicy", "allocateLoadBalancerNodePorts"))
+        _drop_what_stayed(spec, was, ("externalTrafficPolicy",))
+    if spec.get("type") != "LoadBalancer":
+        _drop_what_stayed(spec, was, ("allocateLoadBalancerNodePorts", "loadBalancerClass"))
     _keep_check_port(spec, was)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from mini8s.objects import names
 from mini8s.objects.kinds import Obj
 from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, required
@@ -23,11 +25,21 @@ def check(service: Obj) -> Causes:
     yield from _cluster_ips(spec)
     yield from _external(spec)
     yield from _policies(spec)
+    yield from _balancer(spec)
+    yield from values.one_of(spec, "trafficDistribution", "spec", ("PreferClose",))
 
 
 def check_update(new: Obj, old: Obj) -> Causes:
     """A cluster IP stays for the Service's life, except through ExternalName."""
     spec, was = new["spec"], old["spec"]
+    if spec.get("type") == was.get("type") == "LoadBalancer":
+        if spec.get("loadBalancerClass") != was.get("loadBalancerClass"):
+            yield invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")
+        if (
+            was.get("healthCheckNodePort")
+            and spec.get("healthCheckNodePort", was["healthCheckNodePort"]) != was["healthCheckNodePort"]
+        ):
+            yield invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], "field is immutable")
     if "ExternalName" in {spec.get("type"), was.get("type")} or not was.get("clusterIP"):
         return
     if spec.get("clusterIP") != was["clusterIP"]:
@@ -125,6 +137,37 @@ def _external(spec: Obj) -> Causes:
             yield required("spec.externalName")
         else:
             yield from named("spec.externalName", name, names.dns_subdomain(name))
+
+
+def _balancer(spec: Obj) -> Causes:
+    """What only load balancers have."""
+    is_one = spec.get("type") == "LoadBalancer"
+    why = "may only be used when `type` is 'LoadBalancer'"
+    ranges = "spec.LoadBalancerSourceRanges"  # upstream's path, capital and all
+    if spec.get("loadBalancerSourceRanges") and not is_one:
+        yield forbidden(ranges, why)
+    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        if not _is_network(text.strip()):
+            hint = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            yield invalid(f"{ranges}[{index}]", text, hint)
+    if spec.get("allocateLoadBalancerNodePorts") is not None and not is_one:
+        yield forbidden("spec.allocateLoadBalancerNodePorts", why)
+    if (found := spec.get("loadBalancerClass")) is not None:
+        if not is_one:
+            yield forbidden("spec.loadBalancerClass", why)
+        yield from named("spec.loadBalancerClass", found, names.qualified_name(found))
+    local = is_one and spec.get("externalTrafficPolicy") == "Local"
+    if spec.get("healthCheckNodePort") and not local:
+        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], why)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
 
 
 def _policies(spec: Obj) -> Causes:

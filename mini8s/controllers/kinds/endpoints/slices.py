@@ -10,8 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mini8s.controllers.actions import NOTHING, Action, Create, Plan, Update, delete
+from mini8s.controllers.actions import (
+    NORMAL,
+    NOTHING,
+    WARNING,
+    Action,
+    Create,
+    Plan,
+    Tell,
+    Update,
+    delete,
+)
 from mini8s.controllers.base import Context, Source, by_object, own_key
+from mini8s.controllers.kinds.endpoints.hints import Hints, hints
 from mini8s.controllers.kinds.endpoints.members import (
     HEADLESS,
     Member,
@@ -24,13 +35,14 @@ from mini8s.controllers.kinds.endpoints.members import (
     services_of,
     zones,
 )
-from mini8s.objects import meta
+from mini8s.objects import conditions, meta
 from mini8s.objects.kinds import ENDPOINTSLICES, NODES, PODS, SERVICES, Obj
 from mini8s.objects.labels import from_labels
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
+_NO_HINTS = Hints({})
 
 
 def by_service(found: Obj) -> Iterable[str]:
@@ -51,6 +63,7 @@ class EndpointSlices:
             Source(SERVICES, by_object(own_key)),
             Source(PODS, by_object(lambda pod: services_of(pod, self._services))),
             Source(ENDPOINTSLICES, by_object(lambda found: by_service(found) if _ours(found) else ())),
+            Source(NODES, self._node_changed),
         )
 
     def plan(self, key: str) -> Plan:
@@ -58,9 +71,18 @@ class EndpointSlices:
         if service is None or meta.deleting(service) or not selects(service):
             return NOTHING  # the garbage collector takes the slices of a Service that is gone
         chosen = self._pods.list(meta.namespace(service), from_labels(service["spec"]["selector"]))
-        found = members(service, chosen, zones(self._nodes.list()))
+        nodes = list(self._nodes.list())
+        found = members(service, chosen, zones(nodes))
         there = [found for found in self._slices.index("service", key) if _ours(found)]
-        return plan(service, found, there, most=self._most)
+        return plan(service, found, there, hints(service, found, nodes), most=self._most)
+
+    def _node_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
+        """A node that comes, goes or moves to another zone changes where endpoints are, and for whom."""
+        before, after = (zones([obj]) if obj else {} for obj in (old, new))
+        ready = [conditions.is_true(obj or {}, "Ready") for obj in (old, new)]
+        if before == after and (not after or ready[0] == ready[1]):
+            return ()
+        return [meta.key(service) for service in self._services.list() if selects(service)]
 
 
 @dataclass(slots=True)
@@ -72,11 +94,14 @@ class _Draft:
     endpoints: list[Obj] = field(default_factory=list)
 
 
-def plan(service: Obj, found: Sequence[Member], there: Sequence[Obj], *, most: int) -> Plan:
+def plan(
+    service: Obj, found: Sequence[Member], there: Sequence[Obj], wanted_hints: Hints = _NO_HINTS, *, most: int
+) -> Plan:
     alive = [one for one in there if not meta.deleting(one)]
     wanted: dict[tuple[Port, ...], list[Obj]] = {}
     for member in found:
-        wanted.setdefault(member.ports, []).append(endpoint(service, member))
+        hint = wanted_hints.zones.get(member.address, "")
+        wanted.setdefault(member.ports, []).append(endpoint(service, member, hint))
     drafts: list[_Draft] = []
     for ports, endpoints in wanted.items():
         own = [one for one in alive if _ports_of(one) == ports]
@@ -87,11 +112,12 @@ def plan(service: Obj, found: Sequence[Member], there: Sequence[Obj], *, most: i
     kept = {meta.uid(draft.was) for draft in drafts if draft.was}
     actions = [action for draft in drafts for action in _written(service, draft)]
     actions += [delete(ENDPOINTSLICES, one) for one in alive if meta.uid(one) not in kept]
+    actions += _told(service, alive, drafts, wanted_hints)
     ready = sum(member.ready and not member.terminating for member in found)
     return Plan(tuple(actions), said=f"{ready} of {len(found)} pods ready, {len(drafts)} slices")
 
 
-def endpoint(service: Obj, member: Member) -> Obj:
+def endpoint(service: Obj, member: Member, hint: str = "") -> Obj:
     """`ready` is never true of what terminates, unless the Service wants all addresses at all times."""
     name = hostname(service, member.pod)
     node = member.pod["spec"].get("nodeName")
@@ -106,7 +132,22 @@ def endpoint(service: Obj, member: Member) -> Obj:
         **({"hostname": name} if name else {}),
         **({"nodeName": node} if node else {}),
         **({"zone": member.zone} if member.zone else {}),
+        **({"hints": {"forZones": [{"name": hint}]}} if hint else {}),
     }
+
+
+def _told(service: Obj, there: Sequence[Obj], drafts: Sequence[_Draft], wanted: Hints) -> Iterable[Action]:
+    """An event when hints that the annotation asked for come, and when they go."""
+    if not wanted.auto:
+        return
+    had = any("hints" in one for slice_ in there for one in slice_.get("endpoints") or ())
+    has = any("hints" in one for draft in drafts for one in draft.endpoints)
+    if has and not had:
+        what = "Topology Aware Hints has been enabled, addressType: IPv4"
+        yield Tell(service, NORMAL, "TopologyAwareHintsEnabled", what)
+    elif had and not has:
+        what = f"{wanted.refused}, addressType: IPv4"
+        yield Tell(service, WARNING, "TopologyAwareHintsDisabled", what)
 
 
 def _filled(ports: tuple[Port, ...], endpoints: Sequence[Obj], own: Sequence[Obj], most: int) -> list[_Draft]:

@@ -1,0 +1,43 @@
+"""What of nf_tables the proxy stands on, and which of it a kernel lacks: asked only after the kernel refused
+the table, so that the refusal becomes one sentence that names what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mini8s.agent.network.ruleset import RulesetError
+
+_TABLE = "mini8s_probe"
+_NAT = "type nat hook prerouting priority dstnat;"
+_DNAT = "meta l4proto tcp dnat ip addr . port to meta mark map @m"
+# name, the kernel's option, and the least text that needs it
+_FEATURES: tuple[tuple[str, str, str], ...] = (
+    ("nf_tables itself", "CONFIG_NF_TABLES_IPV4", ""),
+    ("NAT chains", "CONFIG_NFT_NAT", f"chain c {{ {_NAT} }}"),
+    ("the expression numgen", "CONFIG_NFT_NUMGEN", "chain c { numgen random mod 2 == 1 accept; }"),
+    ("the expression fib", "CONFIG_NFT_FIB_IPV4", "chain c { fib daddr type local accept; }"),
+    ("the expression ct", "CONFIG_NFT_CT", "chain c { ct state new accept; }"),
+    ("the expression masquerade", "CONFIG_NFT_MASQ",
+     "chain c { type nat hook postrouting priority srcnat; masquerade; }"),
+    ("the expression reject", "CONFIG_NFT_REJECT_IPV4", "chain c { reject with icmp port-unreachable; }"),
+    ("maps with concatenated keys", "CONFIG_NF_TABLES",
+     "map m { type ipv4_addr . inet_proto . inet_service : mark; }"),
+    ("sets of concatenated ranges (Linux 5.6)", "CONFIG_NF_TABLES",
+     "set s { type inet_service . ipv4_addr; flags interval; }"),
+    ("dnat to an address and port of a map", "CONFIG_NFT_NAT",
+     f"map m {{ type mark : ipv4_addr . inet_service; }}\nchain c {{ {_NAT} {_DNAT}; }}"),
+    ("sets that rules add to, with timeouts", "CONFIG_NF_TABLES",
+     "set s { type ipv4_addr; flags dynamic,timeout; }\nchain c { update @s { ip saddr timeout 20s }; }"),
+)  # fmt: skip
+
+
+def missing(load: Callable[[str], None]) -> str:
+    """A sentence about what this kernel lacks, empty when it has all that is needed. `load` applies text as
+    one transaction and raises RulesetError; each text takes back what it makes."""
+    for name, option, text in _FEATURES:
+        table = f"table ip {_TABLE}"
+        try:
+            load(f"{table} {{\n{text}\n}}\ndelete {table}\n")
+        except RulesetError as error:
+            return f"this kernel lacks {name} ({option}), without which Services can't work here: {error}"
+    return ""

@@ -1,0 +1,40 @@
+"""Other programs' nftables that drop what pods send through this host: found and told, never changed. PURE.
+
+A packet must pass every base chain of the forward hook, so that no accept of ours undoes another table's
+drop. The chain FORWARD of iptables has its own care in `agent/network/forwarding.py`, which can make room
+where Docker lets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_IPTABLES = ("ip", "filter", "FORWARD")
+_OURS = "mini8s_"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain of any table. `forwards`: hooked where forwarded packets pass; `drops`: its policy."""
+
+    family: str
+    table: str
+    name: str
+    forwards: bool = False
+    drops: bool = False
+
+
+def drops_forwarding(chains: Iterable[Chain], cluster_cidr: str) -> str:
+    """Whose chain is in the way and what to do about it; empty when none is."""
+    for chain in chains:
+        place = (chain.family, chain.table, chain.name)
+        foreign = place != _IPTABLES and not chain.table.startswith(_OURS)
+        if chain.forwards and chain.drops and foreign and chain.family in ("ip", "inet"):
+            where = " ".join(place)
+            return (
+                f"the nftables chain {where} drops forwarded packets: unless its rules accept them, Services "
+                f"and pods reach no other host; let them pass with `nft insert rule {where} ip saddr "
+                f"{cluster_cidr} accept` and `nft insert rule {where} ip daddr {cluster_cidr} accept`"
+            )
+    return ""

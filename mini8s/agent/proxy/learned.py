@@ -1,0 +1,44 @@
+"""Which clients stay with their endpoint when everything is programmed anew. PURE.
+
+A proxy that starts numbers its groups as it likes; what clients were bound to under the former numbers is
+carried over by the fronts, which are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from mini8s.agent.proxy.layout import (
+    AFFINITY,
+    ENDPOINTS,
+    GROUP_MASK,
+    Elements,
+    Place,
+    Values,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A client's endpoint, and for how long: in all and still, in milliseconds."""
+
+    key: Values  # a group's bits of the mark, the client's address
+    slot: Values
+    timeout: int
+    left: int
+
+
+def carried(learned: list[Learned], fronts: Mapping[Place, Values], elements: Elements) -> Iterator[Learned]:
+    """What was learned, under the numbers that the fronts have in `elements`; not what leads to endpoints
+    that are no longer theirs."""
+    renamed = {
+        int(mark[0]) & GROUP_MASK: int(elements[place][0]) & GROUP_MASK
+        for place, mark in fronts.items()
+        if int(mark[0]) & AFFINITY and int(elements.get(place, (0,))[0]) & AFFINITY
+    }
+    places = {(key[0], slot) for (name, key), slot in elements.items() if name == ENDPOINTS}
+    for one in learned:
+        group = renamed.get(int(one.key[0]))
+        if group is not None and (group, one.slot) in places:
+            yield Learned((group, one.key[1]), one.slot, one.timeout, one.left)

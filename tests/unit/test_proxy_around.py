@@ -1,0 +1,59 @@
+"""What the proxy finds around its table: learned clients, a kernel's gaps, other programs' rules, checks."""
+
+from __future__ import annotations
+
+import pytest
+
+from mini8s.agent.network.ruleset import RulesetError
+from mini8s.agent.proxy import features
+from mini8s.agent.proxy.foreign import Chain, drops_forwarding
+from mini8s.agent.proxy.health import Check, answer
+from mini8s.agent.proxy.layout import AFFINITY, ENDPOINTS, FRONTS, mark
+from mini8s.agent.proxy.learned import Learned, carried
+
+
+def test_clients_keep_their_endpoint_under_the_new_number() -> None:
+    front = (FRONTS, ("10.43.0.1", "tcp", 80))
+    old = {front: (mark(7, AFFINITY | 2),)}
+    new = {front: (mark(3, AFFINITY | 1),), (ENDPOINTS, (mark(3, 0), 0)): ("10.42.0.1", 80)}
+    stays = Learned((mark(7, 0), "10.42.0.9"), ("10.42.0.1", 80), 1000, 400)
+    goes = Learned((mark(7, 0), "10.42.0.8"), ("10.42.0.2", 80), 1000, 400)
+    other = Learned((mark(6, 0), "10.42.0.8"), ("10.42.0.1", 80), 1000, 400)
+    found = list(carried([stays, goes, other], old, new))
+    assert found == [Learned((mark(3, 0), "10.42.0.9"), ("10.42.0.1", 80), 1000, 400)]
+    assert list(carried([stays], old, {front: (mark(3, 1),)})) == [], "affinity was switched off"
+
+
+@pytest.mark.parametrize(
+    ("word", "named"), [("fib", "fib (CONFIG_NFT_FIB_IPV4)"), ("numgen", "numgen"), ("flags interval", "5.6")]
+)
+def test_what_a_kernel_lacks_is_named(word: str, named: str) -> None:
+    def load(text: str) -> None:
+        if word in text:
+            raise RulesetError("nft refused: Error: Could not process rule: No such file or directory")
+
+    assert named in features.missing(load)
+    assert features.missing(lambda _: None) == ""
+
+
+def test_a_foreign_chain_that_drops_is_told_with_what_to_do() -> None:
+    def said(family: str, table: str, name: str, *, drops: bool = True, forwards: bool = True) -> str:
+        chains = [Chain("ip", "x", "plain"), Chain(family, table, name, forwards, drops)]
+        return drops_forwarding(chains, "10.42.0.0/16")
+
+    assert "`nft insert rule inet fw fwd ip saddr 10.42.0.0/16 accept`" in said("inet", "fw", "fwd")
+    assert said("inet", "fw", "fwd", drops=False) == said("inet", "fw", "fwd", forwards=False) == ""
+    assert said("ip", "filter", "FORWARD") == "", "iptables' own is cared for elsewhere"
+    assert said("ip6", "fw", "fwd") == said("ip", "mini8s_x", "fwd") == ""
+
+
+def test_a_health_check_is_answered_in_kube_proxys_words() -> None:
+    head, _, body = answer(Check("default", "web", 2), healthy=True).partition(b"\r\n\r\n")
+    assert head.splitlines()[0] == b"HTTP/1.1 200 OK"
+    assert b"X-Load-Balancing-Endpoint-Weight: 2" in head
+    assert body.decode() == (
+        '{\n\t"service": {\n\t\t"namespace": "default",\n\t\t"name": "web"\n\t},\n'
+        '\t"localEndpoints": 2,\n\t"serviceProxyHealthy": true\n}'
+    )
+    for check, healthy in ((Check("default", "web", 0), True), (Check("default", "web", 2), False)):
+        assert answer(check, healthy=healthy).startswith(b"HTTP/1.1 503 Service Unavailable")
