@@ -268,6 +268,16 @@ SERVICE = [
     (service(clusterIPs=["10.43.0.2"], clusterIP="10.43.0.3"), "first value must match `clusterIP`"),
     (service(ipFamilies=["IPv6"]), 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this'),
     (service(type="ExternalName"), "spec.externalName: Required value"),
+    (
+        service(loadBalancerSourceRanges=["10.0.0.0/8"]),
+        "spec.LoadBalancerSourceRanges: Forbidden: may only be",
+    ),
+    (service(type="LoadBalancer", loadBalancerSourceRanges=["10.0.0.1"]), "must be a valid CIDR value"),
+    (service(loadBalancerClass="a/b"), "spec.loadBalancerClass: Forbidden: may only be used when `type` is"),
+    (service(type="LoadBalancer", loadBalancerClass="a b"), 'spec.loadBalancerClass: Invalid value: "a b"'),
+    (service(allocateLoadBalancerNodePorts=True), "spec.allocateLoadBalancerNodePorts: Forbidden"),
+    (service(healthCheckNodePort=31000), "may only be set when `type` is 'LoadBalancer' and"),
+    (service(trafficDistribution="Far"), 'spec.trafficDistribution: Unsupported value: "Far": supported'),
     (service(externalTrafficPolicy="Local"), "may only be set for externally-accessible services"),
     (service(sessionAffinity="Odd"), 'spec.sessionAffinity: Unsupported value: "Odd"'),
     (
@@ -381,6 +391,18 @@ def test_a_selector_is_for_life() -> None:
     template = {"metadata": {"labels": other}, "spec": pod()["spec"]}
     with pytest.raises(Invalid, match=r"spec.selector: Invalid value: .*: field is immutable$"):
         world.update(DEPLOYMENTS, deployment(selector={"matchLabels": other}, template=template))
+
+
+def test_a_load_balancer_keeps_its_class_and_its_port_for_checks() -> None:
+    world, local = Cluster(), {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    made = world.create(SERVICES, service(loadBalancerClass="a/b", **local))
+    with pytest.raises(Invalid, match=r"spec.loadBalancerClass: Invalid value: .*: may not change once set"):
+        world.update(SERVICES, service(loadBalancerClass="a/c", **local))
+    port = 31000 if made["spec"]["healthCheckNodePort"] != 31000 else 31001
+    with pytest.raises(Invalid, match="spec.healthCheckNodePort: Invalid value: .*: field is immutable"):
+        world.update(SERVICES, service(loadBalancerClass="a/b", healthCheckNodePort=port, **local))
+    plain = world.update(SERVICES, service(loadBalancerClass="a/b", type="ClusterIP"))["spec"]
+    assert {"loadBalancerClass", "healthCheckNodePort", "allocateLoadBalancerNodePorts"}.isdisjoint(plain)
 
 
 def test_types_that_stay() -> None:

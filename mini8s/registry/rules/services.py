@@ -35,11 +35,9 @@ def check_update(new: Obj, old: Obj) -> Causes:
     if spec.get("type") == was.get("type") == "LoadBalancer":
         if spec.get("loadBalancerClass") != was.get("loadBalancerClass"):
             yield invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")
-        if (
-            was.get("healthCheckNodePort")
-            and spec.get("healthCheckNodePort", was["healthCheckNodePort"]) != was["healthCheckNodePort"]
-        ):
-            yield invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], "field is immutable")
+        port, had = spec.get("healthCheckNodePort"), was.get("healthCheckNodePort")
+        if port and had and port != had:
+            yield invalid("spec.healthCheckNodePort", port, "field is immutable")
     if "ExternalName" in {spec.get("type"), was.get("type")} or not was.get("clusterIP"):
         return
     if spec.get("clusterIP") != was["clusterIP"]:
