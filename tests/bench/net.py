@@ -45,19 +45,18 @@ def _service(i: int) -> Obj:
 def _facts(i: int, ends: int = 3) -> model.Service | None:
     obj = _service(i)
     endpoints = [endpoint(f"10.42.{i >> 8}.{(i + j) % 250 + 1}") for j in range(ends)]
-    return model.service(obj, [slice_of(obj, endpoints, port(8080, name="http"))], "h1")
+    return model.service(obj, [slice_of(obj, endpoints, port(8080, name="http"))], model.Home("h1"))
 
 
 def _program(count: int) -> Iterator[Figure]:
     """Everything from nothing, then one endpoint more or less at a time."""
-    table = Table(**CIDRS)
-    table.replace({}, 0)
+    table, book = Table(**CIDRS), Book()
+    table.replace({}, book.needs)
     wanted = {f"default/svc-{i}": _facts(i) for i in range(count)}
-    book = Book()
     began = time.perf_counter()
-    first = book.change(wanted)
+    book.change(wanted)
     planned = time.perf_counter()
-    table.replace(book.elements, first.largest)
+    table.replace(book.elements, book.needs)
     done = time.perf_counter()
     plans, changes = [], []
     for k in range(CHANGES):

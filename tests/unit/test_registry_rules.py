@@ -399,7 +399,7 @@ def test_a_load_balancer_keeps_its_class_and_its_port_for_checks() -> None:
     with pytest.raises(Invalid, match=r"spec.loadBalancerClass: Invalid value: .*: may not change once set"):
         world.update(SERVICES, service(loadBalancerClass="a/c", **local))
     port = 31000 if made["spec"]["healthCheckNodePort"] != 31000 else 31001
-    with pytest.raises(Invalid, match="spec.healthCheckNodePort: Invalid value: .*: field is immutable"):
+    with pytest.raises(Invalid, match=r"spec.healthCheckNodePort: Invalid value: .*: field is immutable"):
         world.update(SERVICES, service(loadBalancerClass="a/b", healthCheckNodePort=port, **local))
     plain = world.update(SERVICES, service(loadBalancerClass="a/b", type="ClusterIP"))["spec"]
     assert {"loadBalancerClass", "healthCheckNodePort", "allocateLoadBalancerNodePorts"}.isdisjoint(plain)
