@@ -16,6 +16,7 @@ Obj = dict[str, Any]
 ROOT = Path(__file__).parents[2] / "mini8s"
 ROW = re.compile(r"\| `(\w+)\.(\w+)` \| (done|refused|not applicable|not yet) \| (.+) \|")
 LISTED = [found.groups() for found in ROW.finditer((ROOT / "agent/kubelet/FIELDS.md").read_text())]
+UNLISTED = {"Volume", "VolumeProjection"}  # refused because the code doesn't know them
 OF_CONTAINERS = "EphemeralContainer"  # has all fields of a Container, and one more
 
 
@@ -38,6 +39,8 @@ def test_the_row_is_true(kind: str, field: str, state: str, where: str) -> None:
         assert len(where.split()) > 3
         return
     text = (ROOT / where.strip("`")).read_text()
+    if state == "refused" and kind in UNLISTED:
+        return
     assert field in text or field.removesuffix("Probe") in text
     if state == "refused":
         assert f"{kind}.{field}" in {one.field for one in UNSUPPORTED} or "volumeDevices" in field
@@ -56,6 +59,24 @@ REFUSED: dict[str, Obj] = {
     ),
     "ResourceRequirements.claims": pod("web", container("c", resources={"claims": [{"name": "gpu"}]})),
 }
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [row[:2] for row in LISTED if row[2] == "refused" and row[0] in UNLISTED]
+)
+def test_a_volume_that_is_refused_is_told_in_an_event(kind: str, field: str, tmp_path: Path) -> None:
+    of_volume = {"name": "v", field: {}}
+    of_projection = {"name": "v", "projected": {"sources": [{field: {"path": "x"}}]}}
+    agent = NodeAgent(tmp_path)
+    agent.create(pod(volumes=[of_volume if kind == "Volume" else of_projection]))
+    assert agent.container()["state"]["waiting"] == {"reason": "ContainerCreating"}
+    why = {
+        "Volume": f"no volume plugin matched: {field} (",
+        "VolumeProjection": f"a projected source {field} is",
+    }
+    setup = f'MountVolume.SetUp failed for volume "v" : {why[kind]}'
+    assert {reason for _, _, reason, said in agent.events.said if said.startswith(setup)} == {"FailedMount"}
+    assert not agent.runtime.count("create_container")
 
 
 @pytest.mark.parametrize("field", [one.field for one in UNSUPPORTED])
