@@ -58,7 +58,7 @@ def _program(said: str) -> str:
 def verb_of(method: str, target: Target, query: Query) -> str:
     """The verb as authorisation, metrics and Kubernetes' documents name it; "" for no verb at all."""
     if method in {"GET", "HEAD"}:
-        if query.watch and not target.subresource:
+        if target.watching or (query.watch and not target.subresource):
             return "watch"
         return "get" if target.name else "list"
     if method == "DELETE":

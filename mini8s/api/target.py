@@ -14,12 +14,14 @@ from mini8s.objects.kinds import NAMESPACES, PROXY, Kind, by_path
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A collection (no name), an object, or a subresource of it. What follows `proxy` is the backend's."""
+    """A collection (no name), an object, or a subresource of it. What follows `proxy` is the backend's.
+    `watching`: by the old path of a watch, `/api/v1/watch/…`."""
 
     kind: Kind
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    watching: bool = False
 
 
 def parse(path: str) -> Target | None:
@@ -40,7 +42,9 @@ _remembered = lru_cache(maxsize=512)(_parse)  # clients repeat themselves
 
 
 def _target(group: str, version: str, rest: list[str]) -> Target | None:
-    namespace = ""
+    namespace, watching = "", rest[0] == "watch" and len(rest) > 1
+    if watching:
+        rest = rest[1:]
     if rest[0] == "namespaces" and len(rest) > 2 and not _below_namespace(group, rest):
         namespace, rest = rest[1], rest[2:]
         if not namespace:
@@ -54,9 +58,9 @@ def _target(group: str, version: str, rest: list[str]) -> Target | None:
     if (kind.namespaced and name and not namespace) or (namespace and not kind.namespaced):
         return None
     subresource = rest[2] if len(rest) > 2 else ""
-    if subresource and subresource not in kind.subresources:
+    if subresource and (watching or subresource not in kind.subresources):
         return None
-    return Target(kind, namespace, name, subresource)
+    return Target(kind, namespace, name, subresource, watching)
 
 
 def _below_namespace(group: str, rest: list[str]) -> bool:

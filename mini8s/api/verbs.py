@@ -74,6 +74,8 @@ class Verbs:
         target = call.target
         if verb == "watch" and "watch" in target.kind.verbs:
             return self._watching.watch
+        if target.watching:
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
         table = self._collection
         if target.name:
             table = self._subresource if target.subresource else self._object

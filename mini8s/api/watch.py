@@ -7,6 +7,7 @@ code 410 inside a successful answer, as client-go expects it.
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from mini8s.api.connection import Connection
 from mini8s.api.encodings import PlainEncoding, RenderedEncoding, TextEncoding
 from mini8s.api.pump import Encoding, Feed, Pump, Schedule
 from mini8s.api.render import Renderer
-from mini8s.api.representation import TEXT
+from mini8s.api.representation import PARTIAL, TEXT
 from mini8s.objects.errors import BadRequest, Cause, Expired, Invalid
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import ListOptions, Registry
@@ -26,6 +27,9 @@ from mini8s.wire.codec import encode_json
 
 MIN_SECONDS = 1800  # how long a watch lasts that says nothing: up to twice this (upstream's numbers)
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+BLUEPRINT = (
+    "kubernetes.io/initial-events-list-blueprint"  # an empty list, for clients that make one (KEP-3157)
+)
 
 
 class Watching:
@@ -91,7 +95,8 @@ class Watching:
             feed.finish()
             return lambda: None
         if query.send_initial_events and query.bookmarks:
-            feed.say("BOOKMARK", self._bookmark(kind, namespace, {INITIAL_EVENTS_END: "true"}))
+            notes = {INITIAL_EVENTS_END: "true", BLUEPRINT: _blueprint(call)}
+            feed.say("BOOKMARK", self._bookmark(kind, namespace, notes))
         return subscription.close
 
     def _revision(self, kind: Kind, namespace: str) -> int:
@@ -103,6 +108,16 @@ class Watching:
         if annotations:
             metadata["annotations"] = annotations
         return encode_json({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata})
+
+
+def _blueprint(call: Call) -> str:
+    """The empty list of what is watched, as the caller wants it."""
+    kind, wanted = call.target.kind, call.wanted
+    name, version = f"{kind.kind}List", kind.api_version
+    if wanted.form == PARTIAL:
+        name, version = f"{PARTIAL}List", f"meta.k8s.io/{wanted.version}"
+    made: Obj = {"kind": name, "apiVersion": version, "metadata": {}, "items": None}
+    return base64.b64encode(encode_json(made) + b"\n").decode()
 
 
 def _named(call: Call) -> ListOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import contextlib
 import http.client
@@ -138,7 +139,18 @@ def test_the_initial_state_ends_with_a_bookmark(api: ApiProcess) -> None:
     watch.close()
     assert state["type"] == "ADDED"
     assert bookmark["type"] == "BOOKMARK"
-    assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    notes = bookmark["object"]["metadata"]["annotations"]
+    assert notes["k8s.io/initial-events-end"] == "true"
+    blueprint = json.loads(base64.b64decode(notes["kubernetes.io/initial-events-list-blueprint"]))
+    assert blueprint == {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {}, "items": None}
+
+
+def test_the_old_path_of_a_watch(api: ApiProcess) -> None:
+    api.ask("POST", CONFIGMAPS, config("old-path"))
+    watch = Watch(api.unix(), CONFIGMAPS.replace("/api/v1/", "/api/v1/watch/") + "/old-path")
+    [event] = watch.events(1)
+    watch.close()
+    assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "old-path")
 
 
 def test_a_watch_of_a_table_says_columns_once(api: ApiProcess) -> None:

@@ -23,6 +23,9 @@ CASES = [
     ("/apis/apps/v1/deployments", Target(DEPLOYMENTS)),
     ("/apis/apps/v1/namespaces/a/deployments/d/scale", Target(DEPLOYMENTS, "a", "d", "scale")),
     ("/api/v1/namespaces/namespaces/configmaps", Target(CONFIGMAPS, "namespaces")),
+    ("/api/v1/watch/pods", Target(PODS, watching=True)),
+    ("/api/v1/watch/namespaces/a/pods/x", Target(PODS, "a", "x", watching=True)),
+    ("/apis/apps/v1/watch/deployments", Target(DEPLOYMENTS, watching=True)),
 ]
 NOTHING = [
     "/",
@@ -38,6 +41,8 @@ NOTHING = [
     "/api/v1/namespaces/a/pods/x/nonsense",
     "/api/v1/namespaces/a/pods/x/log/more",
     "/apis/apps/v1/namespaces/a/status",
+    "/api/v1/watch",
+    "/api/v1/watch/namespaces/a/pods/x/log",
 ]
 
 
