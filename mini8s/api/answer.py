@@ -112,8 +112,14 @@ def _streamed(pieces: Pieces, write: Callable[[bytes], object]) -> Pieces:
     return pieces
 
 
+def takes_gzip(environ: Mapping[str, Any]) -> bool:
+    """Only the bare word counts, as upstream has it: `gzip;q=0` means no."""
+    words: str = environ.get("HTTP_ACCEPT_ENCODING", "")
+    return "gzip" in words and any(word.strip() == "gzip" for word in words.split(","))
+
+
 def _packed(body: bytes, environ: dict[str, Any], headers: Headers) -> bytes:
-    if len(body) < GZIP_FROM or "gzip" not in environ.get("HTTP_ACCEPT_ENCODING", ""):
+    if len(body) < GZIP_FROM or not takes_gzip(environ):
         return body
     if any(name == "Content-Encoding" for name, _ in headers):
         return body

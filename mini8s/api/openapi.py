@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from mini8s.api import gnostic, operations
-from mini8s.api.answer import Answer, json_answer
+from mini8s.api.answer import Answer, json_answer, takes_gzip
 from mini8s.api.representation import JSON, parameters
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import KINDS, Obj
@@ -24,6 +24,12 @@ from mini8s.wire.codec import encode_json
 _PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _PROTOBUF_ASKED = {_PROTOBUF, _PROTOBUF.replace("v2.v1", "v2@v1")}
 _FOR_GOOD = "public, max-age=31536000, immutable"  # a URL with a hash never changes what it means
+
+
+_VERSIONS = {
+    f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}": (kind.group, kind.version)
+    for kind in KINDS
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ class Document:
             headers.append(("Cache-Control", _FOR_GOOD))
         if environ.get("HTTP_IF_NONE_MATCH", "").removeprefix("W/") == etag:
             return Answer(b"", 304, self.content_type, headers)
-        if "gzip" not in environ.get("HTTP_ACCEPT_ENCODING", ""):
+        if not takes_gzip(environ):
             return Answer(gzip.decompress(self.packed), 200, self.content_type, headers)
         headers.append(("Content-Encoding", "gzip"))
         return Answer(self.packed, 200, self.content_type, headers)
@@ -47,6 +53,10 @@ class Document:
 
 class Documents:
     """Every document that has been asked for. The index asks for all of v3, since it names their hashes."""
+
+    def paths(self) -> list[str]:
+        """Of the documents of v3, below /openapi/v3/."""
+        return list(_VERSIONS)
 
     def index(self) -> Answer:
         paths = {
@@ -70,11 +80,7 @@ class Documents:
 
     @cached_property
     def _v3(self) -> dict[str, Document]:
-        versions = dict.fromkeys((kind.group, kind.version) for kind in KINDS)
-        return {
-            f"apis/{group}/{version}" if group else f"api/{version}": _json(operations.v3(group, version))
-            for group, version in versions
-        }
+        return {path: _json(operations.v3(*version)) for path, version in _VERSIONS.items()}
 
     @cached_property
     def _v2_json(self) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -99,6 +99,7 @@ def _resource_view(kind: Kind, resources: Resources) -> View:
 
 
 def _add_documents(add: Callable[..., None], rooms: Rooms) -> None:
+    add("/", lambda: json_answer({"paths": sorted(_paths(rooms))}))
     add("/api", lambda: _roots(named_groups=False, plain=lambda: discovery.core(rooms.server_address)))
     add("/apis", lambda: _roots(named_groups=True, plain=discovery.group_list))
     add("/api/<version>", lambda version: _found(discovery.resource_list("", version)))
@@ -113,6 +114,18 @@ def _add_documents(add: Callable[..., None], rooms: Rooms) -> None:
     add("/openapi/v3", rooms.documents.index)
     add("/openapi/v3/<path:path>", lambda path: rooms.documents.v3(path, request.environ))
     add("/metrics", lambda: Answer(rooms.metrics.text().encode(), 200, CONTENT_TYPE))
+
+
+def _paths(rooms: Rooms) -> Iterator[str]:
+    """What `kubectl get --raw /` shows: where there is something to read."""
+    yield from ("/api", "/api/v1", "/apis", "/version", "/openapi/v2", "/openapi/v3", "/metrics")
+    for name, versions in discovery.groups():
+        yield from (f"/apis/{name}", *(f"/apis/{name}/{version}" for version in versions))
+    yield from (f"/openapi/v3/{path}" for path in rooms.documents.paths())
+    for endpoint, checks in (("livez", rooms.live), ("readyz", rooms.ready), ("healthz", rooms.ready)):
+        yield from (f"/{endpoint}", *(f"/{endpoint}/{name}" for name in checks))
+    if rooms.accounts:
+        yield from (CONFIGURATION_PATH, KEYS_PATH)
 
 
 def _roots(*, named_groups: bool, plain: Callable[[], Any]) -> Answer:

@@ -16,7 +16,7 @@ from mini8s.api.render import Renderer
 from mini8s.api.watch import Watching, check_list
 from mini8s.objects.errors import BadRequest, MethodNotAllowed
 from mini8s.objects.kinds import KINDS, Kind, Obj
-from mini8s.registry import incoming, scale
+from mini8s.registry import scale
 from mini8s.registry.base import Column, Context, Listed, Registry
 from mini8s.wire.codec import decode_json, encode_json
 
@@ -130,10 +130,8 @@ class Verbs:
     def patch(self, call: Call) -> Answer:
         target, context = call.target, call.context()
         judged = context.field_validation != "Ignore"
-        patch, media, repeated = call.body.patch(look_for_repeated=judged)
+        patch, media, context.repeated = call.body.patch(look_for_repeated=judged)
         check_writing(call.query, "PatchOptions", applying=media == APPLY)
-        with incoming.made_by(patch):
-            _report_repeated(repeated, context, _kind_of(call))
         value, created = self._registry.patch(
             context,
             target.kind,
@@ -170,7 +168,8 @@ class Verbs:
 
     def create_subresource(self, call: Call) -> Answer:
         target, context = call.target, call.context()
-        obj, _ = call.body.value()
+        judged = context.field_validation != "Ignore"
+        obj, context.repeated = call.body.value(look_for_repeated=judged)
         if not isinstance(obj, dict):
             raise BadRequest("the body of the request must be an object")
         made = self._registry.create_subresource(
@@ -180,8 +179,7 @@ class Verbs:
 
     def _body(self, call: Call, context: Context, kind: Kind | None) -> Obj:
         judged = context.field_validation != "Ignore"
-        value, repeated = call.body.value(look_for_repeated=judged)
-        _report_repeated(repeated, context, kind)
+        value, context.repeated = call.body.value(look_for_repeated=judged)
         if kind is not None:
             return check_object(value, kind)
         if not isinstance(value, dict) or not isinstance(value.setdefault("metadata", {}), dict):
@@ -215,13 +213,6 @@ class Verbs:
 def _kind_of(call: Call) -> Kind | None:
     """What a body must be. Scale has a kind of its own, which the registry knows."""
     return None if call.target.subresource == "scale" else call.target.kind
-
-
-def _report_repeated(repeated: list[str], context: Context, kind: Kind | None) -> None:
-    """Keys that are there twice: unknown to the registry, which sees the decoded object only."""
-    if repeated:
-        said = [f'duplicate field "{path}"' for path in repeated]
-        incoming.report(context, kind or scale.SCALE, said)
 
 
 def _options_body(call: Call) -> Obj | None:

@@ -53,6 +53,7 @@ class Context:
     may: May = lambda *_: True
     check_create: Callable[[], None] = lambda: None  # for a PUT or PATCH that creates; raises Forbidden
     warnings: list[str] = field(default_factory=list)
+    repeated: Sequence[str] = ()  # paths of the body's keys that are there twice: the object cannot tell
     version: Kind | None = None  # the further version of a kind that the client speaks, if it is one
 
 

@@ -22,6 +22,7 @@ from mini8s.registry.write import Writer
 from mini8s.wire.codec import decode_json
 
 EVICTION = Kind("policy", "v1", "Eviction", "evictions")
+_OLD_VERSION = "policy/v1beta1"  # the same fields; old drainers send it, and upstream takes it
 _FREE = frozenset({"Succeeded", "Failed", "Pending"})  # phases in which a pod is of no use to anybody
 
 
@@ -33,6 +34,8 @@ class Evictor:
 
     def evict(self, ctx: Context, namespace: str, name: str, sent: Obj) -> Obj:
         """Raises TooManyRequests when the budget does not allow it now."""
+        if sent.get("apiVersion") == _OLD_VERSION:
+            sent = sent | {"apiVersion": EVICTION.api_version}
         said = incoming.parse(ctx, EVICTION, sent)
         if meta.name(said) not in {"", name}:
             raise BadRequest("name in URL does not match name in Eviction object")

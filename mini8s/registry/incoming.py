@@ -41,7 +41,7 @@ def parse(ctx: Context, kind: Kind, obj: Obj) -> Obj:
     if found.errors:
         why = ", ".join(cause.message for cause in found.errors)
         raise Undecodable(kind, why, found.errors)
-    report(ctx, kind, [f'unknown field "{path}"' for path in found.unknown])
+    _report(ctx, kind, found.unknown)
     if "spec" in schema.of(kind).fields and obj.get("spec") is None:
         obj = obj | {
             "spec": {}
@@ -90,8 +90,10 @@ def _check_identity(kind: Kind, obj: Obj) -> None:
         )
 
 
-def report(ctx: Context, kind: Kind, said: list[str]) -> None:
+def _report(ctx: Context, kind: Kind, unknown: Sequence[str]) -> None:
     """What is in a body and is not taken: refused, warned of or passed over, as the client wishes."""
+    said = [f'duplicate field "{path}"' for path in ctx.repeated]
+    said += [f'unknown field "{path}"' for path in unknown]
     if said and ctx.field_validation == "Strict":
         raise Undecodable(kind, f"strict decoding error: {', '.join(said)}")
     if ctx.field_validation == "Warn":

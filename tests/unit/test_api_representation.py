@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from mini8s.api.answer import takes_gzip
 from mini8s.api.representation import DEFAULT, JSON, READ, TEXT, YAML, Representation, negotiate
 from mini8s.objects.errors import NotAcceptable
 
@@ -55,3 +56,11 @@ def test_only_stored_bytes_are_plain() -> None:
     assert DEFAULT.plain
     assert not negotiate(KUBECTL).plain
     assert not negotiate("application/yaml").plain
+
+
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [("gzip", True), ("gzip, deflate, br", True), ("br,gzip", True), ("gzip;q=0", False), ("", False)],
+)
+def test_only_the_bare_word_asks_for_gzip(words: str, taken: bool) -> None:
+    assert takes_gzip({"HTTP_ACCEPT_ENCODING": words}) is taken
