@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Set
 from mini8s.agent.network import echo, plan
 from mini8s.client.informer import Informers
 from mini8s.objects.kinds import NODES
-from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,6 @@ class Outlook:
         self._answering, self._monotonic = answering, monotonic
         self._silent: frozenset[str] = frozenset()
         self._calls: list[Callable[[], None]] = []
-        self._said = OnChange(log)
         self._worker = Worker("outlook", self.step, stop)
 
     def silent(self) -> frozenset[str]:
@@ -72,6 +70,7 @@ class Outlook:
         found = self._look() if self._alone() else frozenset()
         if found != self._silent:
             self._silent = found
+            log.info("%s", _sentence(found))
             for call in self._calls:
                 call()
         return EVERY_SECONDS
@@ -87,8 +86,10 @@ class Outlook:
             return frozenset()
         answers = self._answering(set(others.values()))
         found = frozenset(name for name, address in others.items() if address not in answers)
-        if self._alone():  # asking took its time
-            silent = f"no answer from {', '.join(sorted(found))}" if found else "all others answer"
-            self._said.say(f"the server is not heard, {silent}")
-            return found
-        return frozenset()
+        return found if self._alone() else frozenset()  # asking took its time
+
+
+def _sentence(silent: frozenset[str]) -> str:
+    if not silent:
+        return "all hosts count again"
+    return f"the server is not heard, and no answer comes from {', '.join(sorted(silent))}"
