@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from mini8s.agent.network import netns
+from mini8s.agent.network.elements import Elements
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy.base import Kernel
-from mini8s.agent.proxy.layout import LEARNED, MAPS, STEP, Elements, Needs
+from mini8s.agent.proxy.layout import LEARNED, MAPS, STEP, Needs
 from mini8s.agent.proxy.model import Home, service
 from mini8s.agent.proxy.plan import Book, Round
 from mini8s.agent.proxy.table import Table, remove

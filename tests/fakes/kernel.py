@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Set
 
+from mini8s.agent.network.elements import Elements, Place, Values
 from mini8s.agent.network.ruleset import RulesetError
-from mini8s.agent.proxy.layout import Elements, Needs, Place, Values
+from mini8s.agent.proxy.layout import Needs
 from mini8s.agent.proxy.plan import Flow, Round
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from mini8s.agent.network.elements import Elements, Values
 from mini8s.agent.proxy.layout import (
     AFFINITY,
     AFFINITY_SECONDS,
@@ -27,9 +28,7 @@ from mini8s.agent.proxy.layout import (
     REJECT,
     SOURCES,
     TIMEOUTS,
-    Elements,
     Slot,
-    Values,
 )
 
 SERVICES, PODS, HOST = "10.43.", "10.42.", "10.99.0."  # what the addresses of each begin with

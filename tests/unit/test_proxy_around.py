@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from mini8s.agent.network.elements import Timed
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy import features
 from mini8s.agent.proxy.foreign import Chain, drops_forwarding
 from mini8s.agent.proxy.health import Check, answer
 from mini8s.agent.proxy.layout import AFFINITY, ENDPOINTS, FRONTS, mark
-from mini8s.agent.proxy.learned import Learned, carried
+from mini8s.agent.proxy.learned import carried
 
 
 def test_clients_keep_their_endpoint_under_the_new_number() -> None:
     front = (FRONTS, ("10.43.0.1", "tcp", 80))
     old = {front: (mark(7, AFFINITY | 2),)}
     new = {front: (mark(3, AFFINITY | 1),), (ENDPOINTS, (mark(3, 0), 0)): ("10.42.0.1", 80)}
-    stays = Learned((mark(7, 0), "10.42.0.9"), ("10.42.0.1", 80), 1000, 400)
-    goes = Learned((mark(7, 0), "10.42.0.8"), ("10.42.0.2", 80), 1000, 400)
-    other = Learned((mark(6, 0), "10.42.0.8"), ("10.42.0.1", 80), 1000, 400)
+    stays = Timed((mark(7, 0), "10.42.0.9"), ("10.42.0.1", 80), 1000, 400)
+    goes = Timed((mark(7, 0), "10.42.0.8"), ("10.42.0.2", 80), 1000, 400)
+    other = Timed((mark(6, 0), "10.42.0.8"), ("10.42.0.1", 80), 1000, 400)
     found = list(carried([stays, goes, other], old, new))
-    assert found == [Learned((mark(3, 0), "10.42.0.9"), ("10.42.0.1", 80), 1000, 400)]
+    assert found == [Timed((mark(3, 0), "10.42.0.9"), ("10.42.0.1", 80), 1000, 400)]
     assert list(carried([stays], old, {front: (mark(3, 1),)})) == [], "affinity was switched off"
 
 

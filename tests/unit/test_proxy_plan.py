@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini8s.agent.network.elements import Elements
 from mini8s.agent.proxy import model
-from mini8s.agent.proxy.layout import (
-    FRONTS,
-    GROUP_MASK,
-    HAIRPINS,
-    MOST_ENDPOINTS,
-    Elements,
-    Slot,
-)
+from mini8s.agent.proxy.layout import FRONTS, GROUP_MASK, HAIRPINS, MOST_ENDPOINTS, Slot
 from mini8s.agent.proxy.plan import Book, Flow, Round, seat
 from mini8s.objects.kinds import Obj
 from tests.fakes.network_objects import endpoint, pod_with_ports, port, service, slice_of

@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mini8s.agent.network.elements import pack, unpack
 from mini8s.agent.proxy import skeleton
-from mini8s.agent.proxy.layout import (
-    AFFINITY,
-    DROP,
-    MAPS,
-    MOST_ENDPOINTS,
-    REJECT,
-    STEP,
-    Needs,
-    pack,
-    unpack,
-)
+from mini8s.agent.proxy.layout import AFFINITY, DROP, MAPS, MOST_ENDPOINTS, REJECT, SHAPE, STEP, Needs
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "nft" / "skeleton.nft"
 CIDRS = ("10.43.0.0/16", "10.42.0.0/16")
@@ -67,7 +58,7 @@ def test_elements_as_text() -> None:
         ("src", ("10.99.0.1", "tcp", 80, "10.0.0.0/8")): (),
         ("aft", (0x2000,)): (600,),
     }
-    assert list(skeleton.additions(elements)) == [
+    assert list(SHAPE.additions(elements)) == [
         "add element ip mini8s_proxy fe { 10.43.0.1 . tcp . 80 : 0x00000403 }\n",
         "add element ip mini8s_proxy eps { 0x00000400 . 2 : 10.42.0.5 . 8080 }\n",
         "add element ip mini8s_proxy hp { 10.42.0.5 . 10.42.0.5 }\n",

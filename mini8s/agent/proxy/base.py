@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Protocol
 
-from mini8s.agent.proxy.layout import Elements, Needs
+from mini8s.agent.network.elements import Elements
+from mini8s.agent.proxy.layout import Needs
 from mini8s.agent.proxy.plan import Flow, Round
 
 

@@ -7,11 +7,16 @@ where Docker lets it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from mini8s.agent.network.elements import attributes
 
 _IPTABLES = ("ip", "filter", "FORWARD")
 _OURS = "mini8s_"
+_NAME_OF_TABLE, _NAME, _HOOK, _POLICY = 1, 3, 4, 5  # a chain's attributes
+_FORWARD, _DROP = b"\0\0\0\2", b"\0\0\0\0"
+_FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,18 @@ class Chain:
     name: str
     forwards: bool = False
     drops: bool = False
+
+
+def chain(family: int, parts: Mapping[int, bytes]) -> Chain:
+    """A chain as the kernel tells of it."""
+    hook = dict(attributes(parts.get(_HOOK, b""))).get(1, b"")
+    return Chain(
+        family=_FAMILIES.get(family, ""),
+        table=parts[_NAME_OF_TABLE].rstrip(b"\0").decode(),
+        name=parts[_NAME].rstrip(b"\0").decode(),
+        forwards=hook == _FORWARD,
+        drops=parts.get(_POLICY) == _DROP,
+    )
 
 
 def drops_forwarding(chains: Iterable[Chain], cluster_cidr: str) -> str:

@@ -14,11 +14,10 @@ first group needs one, and stay.
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from mini8s.agent.network.elements import ADDRESS, MARK, NUMBER, PORT, PROTOCOL, RANGE, Field, Map, Shape
 
 TABLE = "mini8s_proxy"
 
@@ -41,15 +40,7 @@ HOST_PORTS = "hn"  # host ports of all addresses
 GUARDED, SOURCES = "fw", "src"  # fronts that only some clients may use, and these clients' ranges
 TIMEOUTS = "aft"  # the chain that learns clients of a group whose timeout is not the default
 
-Value = str | int
-Values = tuple[Value, ...]
 Slot = tuple[str, int]  # where a packet may end: an address and a port
-Place = tuple[str, Values]  # a map and a key in it
-Elements = Mapping[Place, Values]  # data by place; a set's data is empty
-
-PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
-_PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
-_PORT, _HOST = struct.Struct(">HH"), struct.Struct("=I")
 
 
 @dataclass(slots=True)
@@ -63,66 +54,9 @@ class Needs:
         self.blocks.add((endpoints - 1) // STEP)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One part of a key or of data: how it is written in a message (4 bytes), in nft's language, and read.
-    `last` is how the end of what is a range is written."""
-
-    pack: Callable[[Value], bytes]
-    text: Callable[[Value], str]
-    read: Callable[[bytes], Value]
-    last: Callable[[Value], bytes] | None = None
-
-
-def _pack_port(value: Value) -> bytes:
-    return _PORT.pack(value, 0)
-
-
-def _read_port(data: bytes) -> int:
-    return int(_PORT.unpack(data)[0])
-
-
-def _read_number(data: bytes) -> int:
-    return int(_HOST.unpack(data)[0])
-
-
-def _protocol_name(data: bytes) -> str:
-    return _PROTOCOL_NAMES.get(data[0], str(data[0]))
-
-
-ADDRESS = Field(lambda value: socket.inet_aton(str(value)), str, socket.inet_ntoa)
-PROTOCOL = Field(lambda value: bytes((PROTOCOLS[str(value)], 0, 0, 0)), str, _protocol_name)
-PORT = Field(_pack_port, str, _read_port)
-NUMBER = Field(_HOST.pack, str, _read_number)
-MARK = Field(_HOST.pack, lambda value: f"{value:#010x}", _read_number)
-RANGE = Field(
-    lambda value: ipaddress.IPv4Network(value).network_address.packed,
-    str,
-    socket.inet_ntoa,
-    lambda value: ipaddress.IPv4Network(value).broadcast_address.packed,
-)
 LEARNER = Field(
     lambda value: f"t{value}".encode(), lambda value: f"goto t{value}", lambda data: int(data[1:])
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """What the keys and data of a map (a set when it has no data) are made of."""
-
-    key: tuple[Field, ...]
-    data: tuple[Field, ...] = ()
-
-    @property
-    def verdict(self) -> bool:
-        """Whether its data are chains to go to."""
-        return self.data == (LEARNER,)
-
-    @property
-    def ranges(self) -> bool:
-        """Whether its keys have an end that differs from their beginning."""
-        return any(one.last for one in self.key)
-
 
 MAPS: Mapping[str, Map] = {
     FRONTS: Map((ADDRESS, PROTOCOL, PORT), (MARK,)),
@@ -135,29 +69,12 @@ MAPS: Mapping[str, Map] = {
     SOURCES: Map((ADDRESS, PROTOCOL, PORT, RANGE)),
     ENDPOINTS: Map((MARK, NUMBER), (ADDRESS, PORT)),
     HAIRPINS: Map((ADDRESS, ADDRESS)),
-    TIMEOUTS: Map((MARK,), (LEARNER,)),
+    TIMEOUTS: Map((MARK,), (LEARNER,), verdict=True),
     LEARNED: Map((MARK, ADDRESS), (ADDRESS, PORT)),
 }
 
 
-def pack(fields: tuple[Field, ...], values: Values) -> bytes:
-    return b"".join([field.pack(value) for field, value in zip(fields, values, strict=True)])
-
-
-def pack_last(fields: tuple[Field, ...], values: Values) -> bytes:
-    """The end of a key that is a range."""
-    return b"".join([(one.last or one.pack)(value) for one, value in zip(fields, values, strict=True)])
-
-
-def unpack(fields: tuple[Field, ...], data: bytes) -> Values:
-    return tuple(field.read(data[4 * i : 4 * i + 4]) for i, field in enumerate(fields))
-
-
-def unpack_ranges(fields: tuple[Field, ...], first: bytes, last: bytes) -> Values:
-    """A key whose last part is a range that begins and ends so."""
-    begin, end = ipaddress.IPv4Address(first[-4:]), ipaddress.IPv4Address(last[-4:])
-    network = next(ipaddress.summarize_address_range(begin, end))
-    return (*unpack(fields[:-1], first[:-4]), str(network))
+SHAPE = Shape(TABLE, MAPS)
 
 
 def mark(group: int, kind: int, *, keep_client: bool = False) -> int:

@@ -7,31 +7,15 @@ carried over by the fronts, which are the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from mini8s.agent.proxy.layout import (
-    AFFINITY,
-    ENDPOINTS,
-    GROUP_MASK,
-    Elements,
-    Place,
-    Values,
-)
+from mini8s.agent.network.elements import Elements, Place, Timed, Values
+from mini8s.agent.proxy.layout import AFFINITY, ENDPOINTS, GROUP_MASK
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """A client's endpoint, and for how long: in all and still, in milliseconds."""
-
-    key: Values  # a group's bits of the mark, the client's address
-    slot: Values
-    timeout: int
-    left: int
-
-
-def carried(learned: list[Learned], fronts: Mapping[Place, Values], elements: Elements) -> Iterator[Learned]:
+def carried(learned: list[Timed], fronts: Mapping[Place, Values], elements: Elements) -> Iterator[Timed]:
     """What was learned, under the numbers that the fronts have in `elements`; not what leads to endpoints
-    that are no longer theirs."""
+    that are no longer theirs. What was learned has a group's bits of the mark and the client's address as
+    key, the client's endpoint as data."""
     renamed = {
         int(mark[0]) & GROUP_MASK: int(elements[place][0]) & GROUP_MASK
         for place, mark in fronts.items()
@@ -40,5 +24,5 @@ def carried(learned: list[Learned], fronts: Mapping[Place, Values], elements: El
     places = {(key[0], slot) for (name, key), slot in elements.items() if name == ENDPOINTS}
     for one in learned:
         group = renamed.get(int(one.key[0]))
-        if group is not None and (group, one.slot) in places:
-            yield Learned((group, one.key[1]), one.slot, one.timeout, one.left)
+        if group is not None and (group, one.data) in places:
+            yield Timed((group, one.key[1]), one.data, one.timeout, one.left)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mini8s.agent.network.elements import PROTOCOLS
 from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items
-from mini8s.agent.proxy.layout import AFFINITY_SECONDS, PROTOCOLS, Slot
+from mini8s.agent.proxy.layout import AFFINITY_SECONDS, Slot
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 from mini8s.objects.pods import is_terminal

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from mini8s.agent.network.elements import Elements, Place, Values
 from mini8s.agent.proxy.layout import (
     AFFINITY,
     AFFINITY_SECONDS,
@@ -31,11 +32,8 @@ from mini8s.agent.proxy.layout import (
     REJECT,
     SOURCES,
     TIMEOUTS,
-    Elements,
     Needs,
-    Place,
     Slot,
-    Values,
     mark,
 )
 from mini8s.agent.proxy.model import Endpoint, Port, Service

@@ -20,14 +20,7 @@ from mini8s.agent.proxy import model
 from mini8s.agent.proxy.base import Kernel
 from mini8s.agent.proxy.conntrack import ConntrackError
 from mini8s.agent.proxy.health import Check, HealthChecks
-from mini8s.agent.proxy.layout import (
-    ENDPOINTS,
-    FRONTS,
-    HOST_FRONTS,
-    HOST_PORTS,
-    MOST_ENDPOINTS,
-    NODE_PORTS,
-)
+from mini8s.agent.proxy.layout import ENDPOINTS, FRONTS, HOST_FRONTS, HOST_PORTS, MOST_ENDPOINTS, NODE_PORTS
 from mini8s.agent.proxy.plan import Book
 from mini8s.agent.proxy.table import Table
 from mini8s.client.informer import Informers

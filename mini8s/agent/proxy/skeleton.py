@@ -16,7 +16,7 @@ asks `fib`, too: a pod may name any address, and must not get what this host sen
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from mini8s.agent.proxy.layout import (
     AFFINITY,
@@ -25,12 +25,10 @@ from mini8s.agent.proxy.layout import (
     DROP,
     GROUP_MASK,
     KEEP_CLIENT,
-    MAPS,
     MOST_ENDPOINTS,
     REJECT,
     STEP,
     TABLE,
-    Elements,
     Needs,
 )
 
@@ -157,18 +155,6 @@ def chains(needs: Needs) -> str:
 def names(needs: Needs) -> Collection[str]:
     """A chain of each block, and of each timeout."""
     return {f"n{block * STEP + 1}" for block in needs.blocks} | {f"t{one}" for one in needs.timeouts}
-
-
-def additions(elements: Elements) -> Iterator[str]:
-    """nft's lines that add elements."""
-    for (name, key), data in elements.items():
-        spec = MAPS[name]
-        text = " . ".join(field.text(value) for field, value in zip(spec.key, key, strict=True))
-        if data:
-            text += " : " + " . ".join(
-                field.text(value) for field, value in zip(spec.data, data, strict=True)
-            )
-        yield f"add element ip {TABLE} {name} {{ {text} }}\n"
 
 
 def _sizes(block: int) -> range:

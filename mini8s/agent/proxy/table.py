@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence, Set
 
 from mini8s.agent.network import ruleset
+from mini8s.agent.network.elements import Elements, Timed
+from mini8s.agent.network.nft import Nft
 from mini8s.agent.proxy import conntrack, features, foreign, skeleton
 from mini8s.agent.proxy.layout import (
+    AFFINITY_SECONDS,
     FRONTS,
     GROUP_MASK,
     GROUP_SHIFT,
@@ -14,13 +18,12 @@ from mini8s.agent.proxy.layout import (
     INSIDE_PORTS,
     LEARNED,
     NODE_PORTS,
+    SHAPE,
     TABLE,
-    Elements,
     Needs,
     Slot,
 )
-from mini8s.agent.proxy.learned import Learned, carried
-from mini8s.agent.proxy.nft import Batch, Nft
+from mini8s.agent.proxy.learned import carried
 from mini8s.agent.proxy.plan import Flow, Round
 
 
@@ -28,7 +31,7 @@ class Table:
     """Fulfils `base.Kernel`."""
 
     def __init__(self, service_cidr: str, cluster_cidr: str, node_port_ranges: Sequence[str] = ()) -> None:
-        self._nft = Nft()
+        self._nft = Nft(SHAPE)
         self._cluster_cidr = cluster_cidr
         self._skeleton = skeleton.Skeleton(service_cidr, cluster_cidr, node_port_ranges)
         self._there: set[str] = set()  # chains that the kernel is known to have
@@ -41,11 +44,11 @@ class Table:
         learned = list(self._carried(elements)) if ours else []
         if ours and self.has_room(needs):
             self._make_learners(needs)
-            self._nft.replace(elements, learned)
-            return
-        ruleset.load(self._skeleton.table(needs) + "".join(skeleton.additions(elements)))
-        batch = Batch()
-        batch.learn(learned)
+            batch = self._nft.emptied(elements)
+        else:
+            ruleset.load(self._skeleton.table(needs) + "".join(SHAPE.additions(elements)))
+            batch = self._nft.batch()
+        batch.add_timed(LEARNED, learned)
         self._nft.commit(batch)
 
     def has_room(self, needs: Needs) -> bool:
@@ -70,7 +73,9 @@ class Table:
         return features.missing(ruleset.load)
 
     def blocked(self) -> str:
-        return foreign.drops_forwarding(self._nft.chains(), self._cluster_cidr)
+        return foreign.drops_forwarding(
+            itertools.starmap(foreign.chain, self._nft.chains()), self._cluster_cidr
+        )
 
     def close(self) -> None:
         self._nft.close()
@@ -86,8 +91,8 @@ class Table:
             self._there.add(name)
         return name in self._there
 
-    def _carried(self, elements: Elements) -> Iterator[Learned]:
-        learned = self._nft.learned()
+    def _carried(self, elements: Elements) -> Iterator[Timed]:
+        learned = self._nft.timed(LEARNED, 1000 * AFFINITY_SECONDS)
         names = (FRONTS, NODE_PORTS, INSIDE_FRONTS, INSIDE_PORTS) if learned else ()
         held = {(name, key): mark for name in names for key, mark in self._nft.elements(name).items()}
         return carried(learned, held, elements)
@@ -96,11 +101,11 @@ class Table:
         """Clients that were bound to an endpoint which is gone may choose anew."""
         stale = [
             one.key
-            for one in self._nft.learned()
-            if ((int(one.key[0]) & GROUP_MASK) >> GROUP_SHIFT, one.slot) in gone
+            for one in self._nft.timed(LEARNED, 1000 * AFFINITY_SECONDS)
+            if ((int(one.key[0]) & GROUP_MASK) >> GROUP_SHIFT, one.data) in gone
         ]
         if stale:
-            batch = Batch()
+            batch = self._nft.batch()
             batch.remove(LEARNED, stale)
             self._nft.commit(batch)
 

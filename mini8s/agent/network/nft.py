@@ -15,23 +15,20 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 
-from mini8s.agent.network.ruleset import RulesetError
-from mini8s.agent.proxy.foreign import Chain
-from mini8s.agent.proxy.layout import (
-    AFFINITY_SECONDS,
-    LEARNED,
-    MAPS,
-    TABLE,
+from mini8s.agent.network.elements import (
     Elements,
     Map,
     Place,
+    Shape,
+    Timed,
     Values,
+    attributes,
     pack,
     pack_last,
     unpack,
     unpack_ranges,
 )
-from mini8s.agent.proxy.learned import Learned
+from mini8s.agent.network.ruleset import RulesetError
 
 _NETFILTER = 12
 _SUBSYSTEM = 10  # nf_tables' number within nfnetlink
@@ -46,9 +43,6 @@ _SOL_NETLINK, _CAP_ACK, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 270, 10, 32, 33
 
 _KEY, _DATA, _TIMEOUT, _LEFT, _KEY_END = 1, 2, 4, 5, 10  # an element's attributes
 _GOTO = -4  # a verdict's code
-_CHAIN_HOOK, _CHAIN_POLICY = 4, 5
-_HOOK_FORWARD, _POLICY_DROP = b"\0\0\0\2", b"\0\0\0\0"
-_FAMILIES = {1: "inet", 2: "ip", 10: "ip6"}
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _GENERIC = struct.Struct(">BBH")  # family, version, resource
@@ -72,10 +66,9 @@ def _string(type: int, text: str) -> bytes:
 
 
 @functools.cache
-def _frame(name: str, with_data: bool) -> tuple[bytes, bytes]:
+def _frame(fields: int, data_fields: int) -> tuple[bytes, bytes]:
     """What surrounds the key and the data of every element of a map: their lengths never differ."""
-    spec = MAPS[name]
-    key, data = 4 * len(spec.key), 4 * len(spec.data) if with_data else 0
+    key, data, with_data = 4 * fields, 4 * data_fields, bool(data_fields)
     whole = 12 + key + (8 + data if with_data else 0)
     head = (
         _ATTRIBUTE.pack(whole, 1 | _NESTED)
@@ -99,7 +92,8 @@ def _odd_element(spec: Map, key: Values, data: Values) -> bytes:
 class Batch:
     """One transaction in the making."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape) -> None:
+        self._table, self._maps = shape.table, shape.maps
         self._parts: list[bytes] = []
         self._message(_BEGIN, _REQUEST, b"", family=0, resource=_SUBSYSTEM)
 
@@ -113,32 +107,32 @@ class Batch:
     def add(self, name: str, elements: Iterable[tuple[Values, Values]]) -> None:
         self._in_chunks(_NEW_ELEMENT, name, (self._element(name, key, data) for key, data in elements))
 
-    def learn(self, learned: Iterable[Learned]) -> None:
-        """Bind clients again, for the time that they had left."""
-        spec = MAPS[LEARNED]
-        elements = (
+    def add_timed(self, name: str, elements: Iterable[Timed]) -> None:
+        """Add elements for the time that they have left."""
+        spec = self._maps[name]
+        written = (
             _nested(
                 1,
                 _nested(_KEY, _attribute(1, pack(spec.key, one.key)))
-                + _nested(_DATA, _attribute(1, pack(spec.data, one.slot)))
+                + _nested(_DATA, _attribute(1, pack(spec.data, one.data)))
                 + _attribute(_TIMEOUT, _MILLISECONDS.pack(one.timeout))
                 + _attribute(_LEFT, _MILLISECONDS.pack(one.left)),
             )
-            for one in learned
+            for one in elements
         )
-        self._in_chunks(_NEW_ELEMENT, LEARNED, elements)
+        self._in_chunks(_NEW_ELEMENT, name, written)
 
     def finish(self) -> bytes:
         self._message(_END, _REQUEST, b"", family=0, resource=_SUBSYSTEM)
         return b"".join(self._parts)
 
     def _element(self, name: str, key: Values, data: Values) -> bytes:
-        spec = MAPS[name]
+        spec = self._maps[name]
         if spec.verdict or spec.ranges:
             return _odd_element(spec, key, data)
+        head, middle = _frame(len(spec.key), len(spec.data) if data else 0)
         if not data:
-            return _frame(name, False)[0] + pack(spec.key, key)
-        head, middle = _frame(name, True)
+            return head + pack(spec.key, key)
         return head + pack(spec.key, key) + middle + pack(spec.data, data)
 
     def _in_chunks(self, type: int, name: str, elements: Iterable[bytes]) -> None:
@@ -154,7 +148,7 @@ class Batch:
             self._element_message(type, name, chunk)
 
     def _element_message(self, type: int, name: str, elements: list[bytes]) -> None:
-        body = _string(1, TABLE) + _string(2, name)
+        body = _string(1, self._table) + _string(2, name)
         if elements:
             body += _nested(3, b"".join(elements))
         flags = _REQUEST | (_CREATE if type == _NEW_ELEMENT else 0)
@@ -166,9 +160,10 @@ class Batch:
 
 
 class Nft:
-    """The connection to the kernel's nf_tables. One thread at a time."""
+    """The connection to the kernel's nf_tables, for one table. One thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
         self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
@@ -178,20 +173,27 @@ class Nft:
     def close(self) -> None:
         self._socket.close()
 
-    def replace(self, elements: Elements, learned: Iterable[Learned] = ()) -> None:
-        """Make these all the elements there are."""
-        batch = Batch()
-        for name in MAPS:
+    def batch(self) -> Batch:
+        """A transaction to fill."""
+        return Batch(self._shape)
+
+    def emptied(self, elements: Elements) -> Batch:
+        """A transaction that makes these all the elements there are."""
+        batch = self.batch()
+        for name in self._shape.maps:
             batch.clear(name)
         _fill(batch, elements)
-        batch.learn(learned)
-        self.commit(batch)
+        return batch
+
+    def replace(self, elements: Elements) -> None:
+        """Make these all the elements there are."""
+        self.commit(self.emptied(elements))
 
     def change(self, remove: Iterable[Place], add: Elements) -> None:
         """Removals come first: adding a key that exists with other data would be refused."""
-        batch = Batch()
+        batch = self.batch()
         gone = list(remove)
-        for name in MAPS:
+        for name in self._shape.maps:
             keys = [key for place, key in gone if place == name]
             if keys:
                 batch.remove(name, keys)
@@ -212,46 +214,35 @@ class Nft:
 
     def elements(self, name: str) -> dict[Values, Values]:
         """What the kernel holds in a map."""
-        spec = MAPS[name]
+        spec = self._shape.maps[name]
         return dict(_key_and_data(spec, parts) for parts in self._dump(name))
 
-    def learned(self) -> list[Learned]:
-        """Which endpoints clients are bound to. The kernel does not tell a timeout that is the map's own."""
-        spec, usual = MAPS[LEARNED], _MILLISECONDS.pack(1000 * AFFINITY_SECONDS)
+    def timed(self, name: str, usual: int) -> list[Timed]:
+        """The elements of a map with timeouts. The kernel does not tell a timeout that is the map's own: it
+        is `usual`, in milliseconds."""
+        spec, own = self._shape.maps[name], _MILLISECONDS.pack(usual)
         found = []
-        for parts in self._dump(LEARNED):
-            timeout, left = parts.get(_TIMEOUT, usual), parts.get(_LEFT, usual)
-            times = (int(_MILLISECONDS.unpack(one)[0]) for one in (timeout, left))
-            found.append(Learned(*_key_and_data(spec, parts), *times))
+        for parts in self._dump(name):
+            times = (int(_MILLISECONDS.unpack(parts.get(one, own))[0]) for one in (_TIMEOUT, _LEFT))
+            found.append(Timed(*_key_and_data(spec, parts), *times))
         return found
 
     def has_chain(self, name: str) -> bool:
-        body = _string(1, TABLE) + _string(3, name)
+        body = _string(1, self._shape.table) + _string(3, name)
         self._ask(_GET_CHAIN, _REQUEST | _ACK, body)
         for kind, payload in self._messages():
             if kind == _ERROR:
                 return _errno(payload) == 0
         return True
 
-    def chains(self) -> list[Chain]:
-        """All chains of all families. (`nft list chains` reads rules as well, and stumbles over ours.)"""
+    def chains(self) -> Iterator[tuple[int, dict[int, bytes]]]:
+        """Family and attributes of all chains of all tables. (`nft list chains` reads rules as well, and
+        stumbles over ours.)"""
         self._ask(_GET_CHAIN, _REQUEST | _DUMP, b"", family=0)
-        found = []
         for kind, payload in self._messages():
             if kind == _ERROR and _errno(payload):
                 raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
-            parts = dict(_attributes(payload[4:]))
-            hook = dict(_attributes(parts.get(_CHAIN_HOOK, b""))).get(1, b"")
-            found.append(
-                Chain(
-                    family=_FAMILIES.get(payload[0], ""),
-                    table=parts[1].rstrip(b"\0").decode(),
-                    name=parts[3].rstrip(b"\0").decode(),
-                    forwards=hook == _HOOK_FORWARD,
-                    drops=parts.get(_CHAIN_POLICY) == _POLICY_DROP,
-                )
-            )
-        return found
+            yield payload[0], dict(attributes(payload[4:]))
 
     def _raise_errors(self) -> None:
         """The kernel runs a batch inside send(), so its answers are queued by now."""
@@ -274,13 +265,13 @@ class Nft:
 
     def _dump(self, name: str) -> Iterator[dict[int, bytes]]:
         """The attributes of each element of a map."""
-        self._ask(_GET_ELEMENTS, _REQUEST | _DUMP, _string(1, TABLE) + _string(2, name))
+        self._ask(_GET_ELEMENTS, _REQUEST | _DUMP, _string(1, self._shape.table) + _string(2, name))
         for kind, payload in self._messages():
             if kind == _ERROR and _errno(payload):
                 raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
-            for attribute, data in _attributes(payload[4:]):
+            for attribute, data in attributes(payload[4:]):
                 if attribute == 3:
-                    yield from (dict(_attributes(element)) for _, element in _attributes(data))
+                    yield from (dict(attributes(element)) for _, element in attributes(data))
 
     def _messages(self) -> Iterator[tuple[int, bytes]]:
         """The messages of one answer, up to the one that ends it."""
@@ -313,22 +304,14 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        yield kind & 0x3FFF, data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-
-
 def _key_and_data(spec: Map, parts: dict[int, bytes]) -> tuple[Values, Values]:
     first = _value(parts[_KEY])
     key = unpack_ranges(spec.key, first, _value(parts[_KEY_END])) if spec.ranges else unpack(spec.key, first)
     if spec.verdict:
-        verdict = dict(_attributes(dict(_attributes(parts[_DATA]))[2]))
+        verdict = dict(attributes(dict(attributes(parts[_DATA]))[2]))
         return key, (spec.data[0].read(verdict[2].rstrip(b"\0")),)
     return key, unpack(spec.data, _value(parts[_DATA])) if spec.data else ()
 
 
 def _value(data: bytes) -> bytes:
-    return dict(_attributes(data)).get(1, b"")
+    return dict(attributes(data)).get(1, b"")
