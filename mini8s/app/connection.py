@@ -18,6 +18,7 @@ from mini8s.util.keepalive import keep_alive
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: Linux's struct ucred
 _READ, _WRITE = 1, 2
+_RECORD = 16 * 1024  # bytes, the most in one of TLS
 
 Sendable = bytes | bytearray | memoryview
 
@@ -82,11 +83,26 @@ class TakenSocket:
         sock.settimeout(None)  # the limit on idle requests is not for streams
         if sock.family != socket.AF_UNIX:
             keep_alive(sock)
-        self.recv: Callable[[int], bytes] = sock.recv
+        self._receive: Callable[[int], bytes] = sock.recv
+        self._pull = _below(sock)[1]
         self.sendall: Callable[[bytes], None] = sock.sendall
         self.makefile: Callable[..., Any] = sock.makefile
         self.getsockopt: Callable[[int, int, int], bytes] = sock.getsockopt
         self.close: Callable[[], None] = sock.close
+
+    def recv(self, size: int) -> bytes:
+        """TLS gives out a record at a time: those that have come behind a full one are taken along, because
+        each piece costs whoever it is passed on to a wake-up. An end or an error comes again next time."""
+        piece = self._receive(size)
+        if len(piece) != _RECORD:
+            return piece
+        pieces, got = [piece], _RECORD
+        with contextlib.suppress(OSError):
+            while len(piece) == _RECORD and got < size:
+                piece = self._pull(size - got)
+                pieces.append(piece)
+                got += len(piece)
+        return b"".join(pieces)
 
     def shutdown(self, how: int) -> None:
         self._sock._sock.shutdown(how)  # noqa: SLF001

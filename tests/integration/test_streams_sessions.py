@@ -17,7 +17,7 @@ from fakes.stream_client import masked
 from mini8s.agent.runtime.base import EngineError
 from mini8s.agent.streams.channels import WebSocketChannels, Wishes
 from mini8s.agent.streams.command import Command
-from mini8s.agent.streams.duct import FULL, Duct
+from mini8s.agent.streams.duct import FULL, RECORD, Duct
 from mini8s.agent.streams.errors import ProtocolError, Vanished
 from mini8s.agent.streams.forward import Forward
 from mini8s.agent.streams.forwarding import ChannelForwarding
@@ -187,6 +187,42 @@ def test_an_engine_that_refuses_is_quoted() -> None:
     assert status(session.client)["message"].endswith("command in container: Container x is not running")
     session.client.close()
     session.end()
+
+
+def test_many_pieces_leave_in_their_order_however_little_is_taken_at_a_time() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    duct = Duct(ours)
+    pieces = [bytes((number % 251,)) * (number * 37 % 9000) for number in range(300)]
+    for piece in pieces:
+        duct.put(piece)
+    duct.finish()
+    heard = b""
+    while piece := _after(duct.flush, theirs):
+        heard += piece
+    assert (heard == b"".join(pieces), duct.waiting) == (True, 0)
+    duct.close()
+    theirs.close()
+
+
+def test_what_comes_in_full_records_is_taken_at_once() -> None:
+    """A packet stands for a record of TLS: each call gives out one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    duct = Duct(ours)
+    for piece in (b"a" * RECORD, b"b" * RECORD, b"c", b"d"):
+        theirs.send(piece)
+    assert duct.take() == b"a" * RECORD + b"b" * RECORD + b"c"
+    assert duct.take() == b"d"
+    theirs.send(b"e" * RECORD)
+    theirs.close()
+    assert (duct.take(), duct.ended) == (b"e" * RECORD, False)
+    assert (duct.take(), duct.ended) == (b"", True)
+    duct.close()
+
+
+def _after(flush: Callable[[], None], sock: socket.socket) -> bytes:
+    flush()
+    return sock.recv(3000)
 
 
 class Ports:

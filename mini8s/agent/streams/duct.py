@@ -7,9 +7,12 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 
 FULL = 1 << 20  # bytes that may wait for a slow reader before whoever makes them is held up
 PIECE = 256 * 1024  # bytes taken at a time
+JOINED = 64 * 1024  # bytes that leave together when they wait in smaller pieces
+RECORD = 16 * 1024  # bytes, the most in one of TLS
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -62,12 +65,25 @@ class Duct:
         except ssl.SSLEOFError:
             data = b""
         self.ended = not data
-        return data
+        return self._with_more(data) if len(data) == RECORD else data
+
+    def _with_more(self, data: bytes) -> bytes:
+        """TLS gives out a record at a time: those that have come behind a full one are taken along, which
+        spares a turn for each. An end or an error among them comes again when it is asked for next."""
+        pieces, size = [data], len(data)
+        with suppress(OSError):
+            while len(data) == RECORD and size < PIECE:
+                data = self.sock.recv(PIECE)
+                pieces.append(data)
+                size += len(data)
+        return b"".join(pieces)
 
     def flush(self) -> None:
         """Write what can be written now. Raises OSError."""
         out = self._out
         while out:
+            if len(out) > 1 and len(out[0]) < JOINED:
+                self._join()
             try:
                 sent = self.sock.send(out[0])
             except _NOT_NOW:
@@ -83,6 +99,14 @@ class Duct:
 
     def close(self) -> None:
         self.sock.close()
+
+    def _join(self) -> None:
+        """Small pieces leave together: each would be a call of its own, and end in a TLS record that is not
+        full."""
+        pieces, size = [self._out.popleft()], 0
+        while self._out and (size := size + len(pieces[-1])) < JOINED:
+            pieces.append(self._out.popleft())
+        self._out.appendleft(memoryview(b"".join(pieces)))
 
 
 def wait(wishes: Mapping[Duct, bool], seconds: float | None = None, watched: Duct | None = None) -> set[Duct]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from mini8s.agent.streams.errors import ProtocolError
 
@@ -72,7 +73,7 @@ class WebSocket:
         end = start + 4 + length
         if len(read) < end:
             return None
-        payload = _unmasked(bytes(read[start + 4 : end]), bytes(read[start : start + 4]))
+        payload = _unmasked(read[start + 4 : end], read[start : start + 4])
         final = bool(read[0] & _FINAL)
         del read[:end]
         return final, opcode, payload
@@ -105,8 +106,13 @@ class WebSocket:
         self._send(head + payload)
 
 
-def _unmasked(data: bytes, mask: bytes) -> bytes:
-    """As one number: a hundred times faster than byte by byte."""
-    length = len(data)
-    whole = (mask * (length // 4 + 1))[:length]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(whole, "big")).to_bytes(length, "big")
+def _unmasked(data: bytearray, mask: bytearray) -> bytes:
+    """Every fourth byte has the same mask: four translations, a hundred times faster than byte by byte."""
+    for place in range(4):
+        data[place::4] = data[place::4].translate(_table(mask[place]))
+    return bytes(data)
+
+
+@cache
+def _table(mask: int) -> bytes:
+    return bytes(byte ^ mask for byte in range(256))
