@@ -49,7 +49,8 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A merge patch of the object that has this uid, and this version if one is given."""
+    """A merge patch of the object that has this uid, and this version if one is given. `otherwise`: as of a
+    creation."""
 
     kind: Kind
     namespace: str
@@ -58,6 +59,7 @@ class Patch:
     patch: Any
     version: str = ""
     subresource: str = ""
+    otherwise: Otherwise | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,10 @@ class Executor:
             )
         except NotFound:
             return
+        except ApiError as error:
+            if action.otherwise:
+                self.run(action.otherwise(error), written)
+            raise
         written.note(action.kind, patched)
 
     def _vouch(self, action: Vouch, written: Written) -> None:

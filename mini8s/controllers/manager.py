@@ -10,10 +10,12 @@ from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
+from mini8s.controllers.kinds.autoscaler.controller import Autoscalers
 from mini8s.controllers.kinds.controlplane import ControlPlane
 from mini8s.controllers.kinds.cronjob.controller import CronJobs
 from mini8s.controllers.kinds.daemonset.controller import DaemonSets
 from mini8s.controllers.kinds.deployment.controller import Deployments
+from mini8s.controllers.kinds.disruptionbudget import DisruptionBudgets
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
 from mini8s.controllers.kinds.garbage import GarbageCollector
@@ -49,6 +51,8 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Jobs,
     TtlAfterFinished,
     CronJobs,
+    DisruptionBudgets,
+    Autoscalers,
     EndpointSlices,
     Endpoints,
     ServiceLoadBalancers,

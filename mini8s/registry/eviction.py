@@ -1,19 +1,19 @@
 """The `eviction` subresource: a deletion that asks the pod's disruption budget first.
 
-A budget whose status is kept up is taken at its word. Until a controller does that, its pods are counted
-here. Either way the eviction is promised in the budget's status before the pod goes: of two that come at the
-same time the second one sees the first.
+A budget is taken at the word of its status, which a controller keeps up; one that the controller has not seen
+yet allows nothing. The eviction is promised in the status before the pod goes: of two that come at the same
+time the second one sees the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from mini8s.objects import disruptions, meta, pods
+from mini8s.objects import conditions, disruptions, meta, pods
 from mini8s.objects.errors import ApiError, BadRequest, Cause, InternalError, TooManyRequests
 from mini8s.objects.kinds import DISRUPTIONBUDGETS, PODS, Kind, Obj
 from mini8s.objects.time import format_time
-from mini8s.registry import incoming
+from mini8s.registry import incoming, refusals
 from mini8s.registry.base import Context, DeleteOptions, ListOptions
 from mini8s.registry.binding import SUCCESS
 from mini8s.registry.delete import Deleter
@@ -23,6 +23,8 @@ from mini8s.wire.codec import decode_json
 
 EVICTION = Kind("policy", "v1", "Eviction", "evictions")
 _OLD_VERSION = "policy/v1beta1"  # the same fields; old drainers send it, and upstream takes it
+_SOON = 10  # seconds until a new budget has surely been seen
+_MOST_PROMISES = 2000
 _FREE = frozenset({"Succeeded", "Failed", "Pending"})  # phases in which a pod is of no use to anybody
 
 
@@ -59,50 +61,60 @@ class Evictor:
                 DISRUPTIONBUDGETS,
                 namespace,
                 name,
-                lambda budget: self._promised(ctx, budget, pod),
+                lambda budget: _promised(ctx, budget, pod),
                 "status",
             )
-
-    def _promised(self, ctx: Context, budget: Obj, pod: Obj) -> Obj:
-        """The budget's status with this eviction in it; as it is when the pod needs no permission."""
-        status = budget.get("status") or {}
-        watched = status.get("observedGeneration", 0) >= meta.generation(budget)
-        counts = self._counts(budget, status, watched=watched)
-        if not pods.is_ready(pod) and _unhealthy_may_go(budget, counts):
-            return budget
-        allowed = status.get("disruptionsAllowed", 0) if watched else counts.allowed
-        if allowed <= 0:
-            raise _refused(meta.name(budget), counts)
-        promised = (status.get("disruptedPods") or {}) | {meta.name(pod): format_time(ctx.now)}
-        made = status | {"disruptedPods": promised} | ({"disruptionsAllowed": allowed - 1} if watched else {})
-        return budget | {"status": made}
-
-    def _counts(self, budget: Obj, status: Obj, *, watched: bool) -> disruptions.Counts:
-        if watched:
-            numbers = (status.get(part, 0) for part in ("expectedPods", "currentHealthy", "desiredHealthy"))
-            return disruptions.Counts(*numbers)
-        everyone = self._list(PODS, meta.namespace(budget))
-        return disruptions.count(budget, [pod for pod in everyone if disruptions.covers(budget, pod)])
 
     def _list(self, kind: Kind, namespace: str) -> list[Obj]:
         return [decode_json(value) for value in self._reader.list(kind, namespace, ListOptions()).items]
 
 
-def _unhealthy_may_go(budget: Obj, counts: disruptions.Counts) -> bool:
+def _promised(ctx: Context, budget: Obj, pod: Obj) -> Obj:
+    """The budget's status with this eviction in it; as it is when the pod needs no permission."""
+    status, name = budget.get("status") or {}, meta.name(budget)
+    if not pods.is_ready(pod) and _unhealthy_may_go(budget, status):
+        return budget
+    if status.get("observedGeneration", 0) < meta.generation(budget):
+        why = f"The disruption budget {name} is still being processed by the server."
+        raise _refused(why, retry_after=_SOON)
+    allowed, known = status.get("disruptionsAllowed", 0), status.get("disruptedPods") or {}
+    if allowed < 0:
+        raise _forbidden(name, "pdb disruptions allowed is negative")
+    if len(known) > _MOST_PROMISES:
+        why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+        raise _forbidden(name, why)
+    if not allowed:
+        raise _refused(_why(budget, status))
+    promised = known | {meta.name(pod): format_time(ctx.now)}
+    return budget | {"status": status | {"disruptedPods": promised, "disruptionsAllowed": allowed - 1}}
+
+
+def _unhealthy_may_go(budget: Obj, status: Obj) -> bool:
     """A pod that is not ready disrupts nobody, as long as the others are enough."""
     if (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
         return True
-    return 0 < counts.desired <= counts.healthy
+    return bool(0 < status.get("desiredHealthy", 0) <= status.get("currentHealthy", 0))
 
 
-def _refused(name: str, counts: disruptions.Counts) -> ApiError:
-    why = (
-        f"The disruption budget {name} needs {counts.desired} healthy pods and has {counts.healthy} currently"
-    )
+def _why(budget: Obj, status: Obj) -> str:
+    name, failed = meta.name(budget), conditions.get(budget, "DisruptionAllowed") or {}
+    if failed.get("reason") == "SyncFailed":
+        said = "does not allow evicting pods currently because it failed sync"
+        return f"The disruption budget {name} {said}: {failed.get('message') or ''}"
+    desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+    return f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
+
+
+def _refused(why: str, *, retry_after: int = 0) -> ApiError:
     return TooManyRequests(
         "Cannot evict pod as it would violate the pod's disruption budget.",
         causes=[Cause("", why, "DisruptionBudget")],
+        retry_after=retry_after,
     )
+
+
+def _forbidden(name: str, why: str) -> ApiError:
+    return refusals.forbidden(DISRUPTIONBUDGETS, name, why)
 
 
 def _options(asked: Obj) -> DeleteOptions:
