@@ -24,6 +24,7 @@ from mini8s.controllers.kinds.namespace import Namespaces
 from mini8s.controllers.kinds.nodelifecycle import NodeLifecycle
 from mini8s.controllers.kinds.podgc import PodGc
 from mini8s.controllers.kinds.replicaset import ReplicaSets, ReplicationControllers
+from mini8s.controllers.kinds.resourcequota import ResourceQuotas
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.servicelb.controller import ServiceLoadBalancers
@@ -41,7 +42,7 @@ from mini8s.util.workers import Stop
 
 log = logging.getLogger(__name__)
 
-# The garbage collector comes last: what nobody before it needs whole it caches as metadata.
+# Quotas and the garbage collector come last: what nobody before them needs whole is cached as metadata.
 CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Deployments,
     ReplicaSets,
@@ -67,6 +68,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     EphemeralVolumes,
     ClaimBinder,
     PersistentVolumes,
+    ResourceQuotas,
     GarbageCollector,
 )
 

@@ -86,9 +86,10 @@ class Kubelets:
         space, name = meta.namespace(pod), meta.name(pod)
         if meta.deleting(pod):
             self._rest.delete(PODS, space, name, grace_seconds=0)
-        elif pods.node_name(pod) and not pods.is_ready(pod):
+        elif pods.node_name(pod) and not pods.is_ready(pod) and not pods.is_terminal(pod):
             self._given += 1
-            self._rest.patch_status(PODS, space, name, {"status": _pod_status(pod, self._given)})
+            made = _ended(pod) or _pod_status(pod, self._given)
+            self._rest.patch_status(PODS, space, name, {"status": made})
 
 
 def _now() -> str:
@@ -118,6 +119,20 @@ def _pod_status(pod: Obj, number: int) -> Obj:
             for container in pod["spec"]["containers"]
         ],
     }
+
+
+def _ended(pod: Obj) -> Obj | None:
+    """The status of a pod whose command is `exit N`, which is all that a hollow node can run."""
+    container = pod["spec"]["containers"][0]
+    match container.get("command") or container.get("args"):
+        case ["exit", code]:
+            ended = {"exitCode": int(code), "finishedAt": _now(), "reason": "Completed"}
+            status = {"name": container["name"], "image": container["image"], "imageID": "", "ready": False}
+            return {
+                "phase": "Failed" if int(code) else "Succeeded",
+                "containerStatuses": [status | {"restartCount": 0, "state": {"terminated": ended}}],
+            }
+    return None
 
 
 def _node_status(name: str) -> Obj:

@@ -26,7 +26,7 @@ SERVERS = {".": api_process.running, "cluster": hollow.running}
 EVERY = kubectls.installed(since=27)
 FEW = sorted({EVERY[0], EVERY[len(EVERY) // 2], EVERY[-1]}) if EVERY else []
 # What these print is the server's, nearly all of it: the oldest, a middle and the newest kubectl read it.
-BY_FEW = {"create", "delete", "get"}
+BY_FEW = {"create", "delete", "get", "cluster/batch"}
 AT_ONCE = 2  # versions, since most of the time is kubectl's own
 Played = list[tuple[list[str], list[str]]]  # of each command what it should have printed, and what it printed
 

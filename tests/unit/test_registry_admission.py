@@ -32,7 +32,7 @@ from mini8s.objects.kinds import (
     STORAGECLASSES,
     Obj,
 )
-from mini8s.registry.admission.quota import usage
+from mini8s.objects.quotas import usage
 from mini8s.registry.base import Context, User
 
 

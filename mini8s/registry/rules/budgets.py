@@ -103,6 +103,8 @@ def _scaling(rules: Obj, field: str) -> Causes:
     yield from values.non_negative(rules, "stabilizationWindowSeconds", field)
     if window is not None and window > 3600:
         yield invalid(f"{field}.stabilizationWindowSeconds", window, "must be less than or equal to 3600")
+    if rules.get("tolerance") is not None and quantity.parse(rules["tolerance"]) < 0:
+        yield invalid(f"{field}.tolerance", rules["tolerance"], "must be greater than or equal to 0")
     yield from values.one_of(rules, "selectPolicy", field, ("Disabled", "Max", "Min"))
     if rules and not rules.get("policies"):
         yield required(f"{field}.policies", "must specify at least one Policy")
