@@ -315,7 +315,7 @@ def test_logs_over_a_connection(node: Node) -> None:
     node.until_running("web")
     node.until(lambda: b"two" in ask(node, "/containerLogs/default/web/c"))
     assert ask(node, "/containerLogs/default/web/c?tailLines=1").endswith(b"\r\n\r\n4\r\ntwo\n\r\n0\r\n\r\n")
-    assert b"4\r\none\n\r\n1\r\nt\r\n0\r\n" in ask(node, "/containerLogs/default/web/c?limitBytes=5")
+    assert b"5\r\none\nt\r\n0\r\n" in ask(node, "/containerLogs/default/web/c?limitBytes=5")
     refused = ask(node, "/containerLogs/default/web/c?previous=true")
     assert refused.startswith(b"HTTP/1.1 400")
     assert rb"previous terminated container \"c\" in pod \"web\" not found" in refused
