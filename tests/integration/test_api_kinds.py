@@ -33,6 +33,13 @@ def manifest(kind: Kind) -> Obj:
         obj["spec"]["request"] = base64.b64encode(tls.new_request(tls.Leaf("x")).certificate).decode()
     if kind in {EVENTS, EVENTS_V1}:
         obj["eventTime"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if kind is EVENTS:  # what one with an eventTime must say
+        obj |= {
+            "reportingComponent": "x.io/y",
+            "reportingInstance": "y",
+            "action": "Look",
+            "reason": "Looked",
+        }
     return obj
 
 
