@@ -25,21 +25,31 @@ class SystemClock:
         return time.monotonic()
 
 
+def since_boot() -> float:
+    """Seconds that only rise and that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class FakeClock:
     """A clock that tests set and step."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = now
         self._now = now
+        self._set_by = timedelta()
 
     def now(self) -> datetime:
-        return self._now
+        return self._now + self._set_by
 
     def monotonic(self) -> float:
         return (self._now - self._start).total_seconds()
 
     def step(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
+
+    def set_wall(self, seconds: float) -> None:
+        """Somebody sets the clock by so much; no time passes."""
+        self._set_by += timedelta(seconds=seconds)
 
 
 class SteadyTime:

@@ -3,6 +3,7 @@ any call of the engine and started again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mini8s.agent.kubelet.isolation.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.isolation.isolation import Isolation
 from mini8s.agent.kubelet.isolation.policy import Policy
 from mini8s.agent.kubelet.lookup import Lookup
+from mini8s.agent.kubelet.node.fence import Standing
 from mini8s.agent.kubelet.pod_worker import PodWorker
 from mini8s.agent.kubelet.probes.hooks import Hooks
 from mini8s.agent.kubelet.probes.prober import Prober
@@ -60,6 +62,7 @@ class NodeAgent:
         self.api = FakeApi(now=self.clock.now)
         self.runtime = FakeRuntime(self.clock.now, local={IMAGE})
         self.network, self.events = FakeNetwork(), FakeEvents()
+        self.standing: Callable[[Obj], Standing] = lambda _pod: Standing.FREE
         self.start()
 
     def start(self) -> None:
@@ -102,7 +105,14 @@ class NodeAgent:
         certificates = Informer(self.api, CONFIGMAPS, Stop(), fields=f"metadata.name={ROOT_CA}")
         references = References(self.api, self.queue.add, volumes, certificates)
         self.worker = PodWorker(
-            executor, self.images, self.prober, references, self.tokens, self.statuses, self.wanted
+            executor,
+            self.images,
+            self.prober,
+            references,
+            self.tokens,
+            self.statuses,
+            self.wanted,
+            standing=self.standing,
         )
 
     def disk(self, volume: Obj) -> Path:

@@ -145,6 +145,91 @@ def test_pods_that_tolerate_nothing_leave_at_once_and_those_that_tolerate_all_st
     assert [meta.name(one) for one in world.all(PODS) if meta.deleting(one)] == ["none"]
 
 
+def lost_pod(world: World, policy: str, name: str = "p", **spec: object) -> None:
+    made = pod(name, node="n2", tolerations=TOLERATIONS, terminationGracePeriodSeconds=10, **spec)
+    made["metadata"]["annotations"] = {"mini8s.io/on-node-lost": policy}
+    world.api.create(PODS, made)
+    world.set_ready(name, True)
+    world.settle()
+
+
+def test_kept_pods_stay_but_are_not_ready(world: World) -> None:
+    lost_pod(world, "keep")
+    pass_time(world, 5000, "n1")
+    found = world.get(PODS, "p")
+    assert (ready(found)["status"], meta.deleting(found)) == ("False", False)
+    beat(world, "n2")
+    assert not meta.deleting(world.get(PODS, "p"))
+
+
+def test_kept_pods_leave_for_another_taint(world: World) -> None:
+    lost_pod(world, "keep")
+    world.api.patch(NODES, "", "n2", {"spec": {"taints": [{"key": "mine", "effect": "NoExecute"}]}})
+    world.settle()
+    assert meta.deleting(world.get(PODS, "p"))
+
+
+def test_fenced_pods_go_for_good_when_their_host_must_have_stopped_them(world: World) -> None:
+    """The toleration is over at 340 s; the lease, half of it and the pod's grace at 70 s."""
+    lost_pod(world, "fence")
+    pass_time(world, 330, "n1")
+    assert not meta.deleting(world.get(PODS, "p"))
+    pass_time(world, 10, "n1")
+    assert "p" not in world.names(PODS)
+
+
+def test_fenced_pods_wait_for_their_host_however_little_they_tolerate(world: World) -> None:
+    lost_pod(world, "fence")
+    for one in TOLERATIONS:
+        assert one["tolerationSeconds"] == 300
+    world.api.patch(PODS, NAMESPACE, "p", {"spec": {"tolerations": []}})
+    pass_time(world, 60, "n1")
+    assert "unreachable" in "".join(taints(world, "n2"))
+    assert not meta.deleting(world.get(PODS, "p"))
+    pass_time(world, 10, "n1")
+    assert "p" not in world.names(PODS)
+
+
+def test_a_fenced_pod_of_a_host_that_renews_its_lease_stays_however_ill_the_host_is(world: World) -> None:
+    lost_pod(world, "fence")
+    said = [{"type": "Ready", "status": "False", "reason": "KubeletNotReady"}]
+    world.api.patch_status(NODES, "", "n2", {"status": {"conditions": said}})
+    pass_time(world, 1000, "n1", "n2")
+    assert "not-ready" in "".join(taints(world, "n2"))
+    assert not meta.deleting(world.get(PODS, "p"))
+
+
+def test_a_fenced_pod_that_is_deleted_meanwhile_goes_when_its_host_has_stopped_it(world: World) -> None:
+    lost_pod(world, "fence")
+    pass_time(world, 50, "n1")
+    world.api.delete(PODS, NAMESPACE, "p")
+    pass_time(world, 10, "n1")
+    assert meta.deleting(world.get(PODS, "p"))
+    pass_time(world, 10, "n1")
+    assert "p" not in world.names(PODS)
+
+
+def test_a_lost_pod_of_no_policy_is_marked_and_stays_until_somebody_is_sure(world: World) -> None:
+    lost_pod(world, "replace")
+    pass_time(world, 5000, "n1")
+    assert meta.deleting(world.get(PODS, "p"))
+    out = [{"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}]
+    world.api.patch(NODES, "", "n2", {"spec": {"taints": [*world.get(NODES, "n2")["spec"]["taints"], *out]}})
+    world.settle()
+    assert "p" not in world.names(PODS)
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_clock_that_is_set_changes_no_wait(world: World, jump: int) -> None:
+    lost_pod(world, "replace")
+    pass_time(world, 50, "n1")  # tainted at 40
+    world.clock.set_wall(jump)
+    pass_time(world, 280, "n1")
+    assert not meta.deleting(world.get(PODS, "p"))
+    pass_time(world, 10, "n1")
+    assert meta.deleting(world.get(PODS, "p"))
+
+
 def test_a_persons_taints_are_kept_and_counted_from_when_they_were_seen(world: World) -> None:
     world.api.patch(NODES, "", "n2", {"spec": {"taints": [{"key": "x", "effect": "NoExecute"}]}})
     brief = [{"key": "x", "operator": "Exists", "tolerationSeconds": 30}]

@@ -14,6 +14,7 @@ from mini8s.agent.kubelet.images.registries import Registries
 from mini8s.agent.kubelet.isolation.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.isolation.isolation import Isolation
 from mini8s.agent.kubelet.isolation.policy import Policy
+from mini8s.agent.kubelet.node.fence import Fence
 from mini8s.agent.kubelet.node.heartbeat import Heartbeat
 from mini8s.agent.kubelet.node.upkeep import Upkeep
 from mini8s.agent.kubelet.pod_worker import PodWorker
@@ -113,6 +114,7 @@ class Parts:
         self.images = self._make_images(registries)
         self.image_folder = ImageFolder(node.data_dir, doors.runtime, self.images.arrived)
         self.prober = Prober(doors.runtime, doors.recorder, doors.clock, self.wakes.probed)
+        self.fence = Fence(settings.lease_seconds, self.pods.cache.list, self.queue.add)
         self.heartbeat = self._make_heartbeat()
         self.worker = self._make_worker()
         self.upkeep = self._make_upkeep()
@@ -165,6 +167,7 @@ class Parts:
             self.sources.shown_by,
             self._refusal,
             self.pods.cache.list,
+            self.fence.standing,
         )
 
     def _make_streams(self) -> Streams:
@@ -212,6 +215,7 @@ class Parts:
             events=self._doors.recorder,
             pressures=lambda: self.upkeep.evictor.conditions,
             shutting_down=lambda: self.upkeep.shutdown.begun,
+            fence=self.fence,
         )
 
     def _make_references(self) -> References:

@@ -16,6 +16,7 @@ from mini8s.agent.kubelet.executor import Executor, Task
 from mini8s.agent.kubelet.images.images import Images, field_path
 from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.memory import Memory
+from mini8s.agent.kubelet.node.fence import LOST, Standing
 from mini8s.agent.kubelet.plan import plan
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.probes.prober import Prober
@@ -33,6 +34,7 @@ from mini8s.objects.time import parse_time
 log = logging.getLogger(__name__)
 
 RESIZE_SECONDS = 10.0  # how often it is looked whether others have gone, for a pod that waits for that
+FENCED_SECONDS = 1.0  # how often it is looked whether this host is known to be there again
 MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look is a second later
 
 
@@ -40,7 +42,7 @@ MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look i
 class PodWorker:
     """`wanted` is the pod that is to run under a uid, or None; `shown_by` is the object whose status tells of
     it, None while there is none. `refusal` says why a pod is not even begun; `others` are all pods of the
-    node."""
+    node; `standing` is whether a pod may run while this host may be taken for lost."""
 
     executor: Executor
     images: Images
@@ -52,6 +54,7 @@ class PodWorker:
     shown_by: Callable[[Obj], Obj | None] = lambda pod: pod
     refusal: Callable[[Obj], Doom | None] = lambda _pod: None
     others: Callable[[], Iterable[Obj]] = tuple
+    standing: Callable[[Obj], Standing] = lambda _pod: Standing.FREE
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def sync(self, uid: str) -> float | None:
@@ -116,6 +119,8 @@ class PodWorker:
     def _act(self, task: Task) -> tuple[RunningPod, Plan]:
         for _ in range(MOST_ROUNDS):
             running = self._look(task)
+            if self._must_not_begin(task, running):
+                return running, Plan(wake_seconds=FENCED_SECONDS)
             remembered = task.memory.remembered(
                 self.executor.hooks.states(task.uid), folders=task.folder.exists
             )
@@ -128,6 +133,12 @@ class PodWorker:
                 self.executor.perform(task, action)
         log.warning("%s does not come to rest: %s", task.uid, done.actions)
         return running, Plan(wake_seconds=1.0)
+
+    def _must_not_begin(self, task: Task, running: RunningPod) -> bool:
+        pod = task.pod
+        if pod is None or running.sandbox or task.memory.doom or meta.deleting(pod) or is_terminal(pod):
+            return False
+        return self.standing(pod) is not Standing.FREE
 
     def _look(self, task: Task) -> RunningPod:
         running = self.executor.runtime.pod(task.uid) or _nothing(task)
@@ -164,6 +175,9 @@ class PodWorker:
         if deadline.left(pod, memory.began, time.now()) == 0:
             memory.doom = deadline.EXCEEDED
             self.executor.events.event(pod, "Normal", memory.doom.reason, memory.doom.message)
+        elif running.sandbox and self.standing(pod) is Standing.LOST:
+            memory.doom = LOST
+            self.executor.events.event(pod, "Warning", LOST.reason, LOST.message)
         elif not running.sandboxes and (refused := self.executor.isolation.rejects(pod)):
             self._reject(pod, memory, refused.reason, refused.message)
 

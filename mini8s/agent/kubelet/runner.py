@@ -79,6 +79,7 @@ class Kubelet:
         loops: list[tuple[str, Callable[[], float | None]]] = [
             ("heartbeat", parts.heartbeat.beat),
             ("lease", parts.heartbeat.renew),
+            ("fence", parts.fence.step),
             ("engine-events", parts.relist.listen),
             ("engine-relist", parts.wakes.engine_seen),
             ("image-folder", self._scan_images),

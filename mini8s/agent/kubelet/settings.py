@@ -83,6 +83,7 @@ class KubeletSettings:
     kube_reserved: Mapping[str, str] = field(default_factory=dict)
     system_reserved: Mapping[str, str] = field(default_factory=dict)
     max_pods: int = 110
+    lease_seconds: int = 40  # after which a node whose lease is not renewed has given up on it
     most_images: int = 50  # told in the node's status, the biggest; -1: all
     log_bytes: int = 10 << 20  # of a container's log before a new file is begun
     log_files: int = 5  # kept of a container's log, the current one among them
@@ -260,6 +261,7 @@ _VALUES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "kube-reserved": ("kube_reserved", _reserved),
     "max-pods": ("max_pods", _count),
     "minimum-image-ttl-duration": ("image_least_age_seconds", duration),
+    "node-lease-duration-seconds": ("lease_seconds", _count),
     "node-status-max-images": ("most_images", _images),
     "shutdown-grace-period": ("shutdown_seconds", duration),
     "shutdown-grace-period-critical-pods": ("shutdown_critical_seconds", duration),

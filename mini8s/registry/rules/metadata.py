@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from mini8s.objects import meta, names
 from mini8s.objects.kinds import Obj
-from mini8s.registry.problems import Causes, forbidden, invalid, named, required, too_long
+from mini8s.objects.pods import ON_NODE_LOST, ON_NODE_LOST_POLICIES
+from mini8s.registry.problems import Causes, forbidden, invalid, named, not_supported, required, too_long
 
 _ANNOTATIONS_MOST = 256 * 1024
 _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
@@ -60,6 +61,8 @@ def annotation_map(found: Mapping[str, str], field: str = "metadata.annotations"
     size = 0
     for key, value in found.items():
         yield from named(field, key, names.qualified_name(key.lower()))
+        if key == ON_NODE_LOST and value not in ON_NODE_LOST_POLICIES:
+            yield not_supported(f"{field}[{key}]", value, ON_NODE_LOST_POLICIES)
         size += len(key.encode()) + len(value.encode())
     if size > _ANNOTATIONS_MOST:
         yield too_long(field, _ANNOTATIONS_MOST)

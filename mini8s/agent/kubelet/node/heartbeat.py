@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mini8s.agent.kubelet.node import host, node
+from mini8s.agent.kubelet.node.fence import Fence
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.volumes import local_disks
 from mini8s.agent.runtime.base import EngineDown, Runtime
@@ -32,7 +33,6 @@ EVERY_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 0.2  # a node that starts is ready a moment later
 STATUS_SECONDS = 300.0
 LEASE_NAMESPACE = "kube-node-lease"
-LEASE_SECONDS = 40
 
 
 class Heartbeat:
@@ -56,6 +56,7 @@ class Heartbeat:
         events: EventSink,
         pressures: Callable[[], frozenset[str]] = frozenset,
         shutting_down: Callable[[], bool] = lambda: False,
+        fence: Fence | None = None,
     ) -> None:
         self.registered = False
         self.renewed: float | None = None  # when the server last took the sign of life, monotonic
@@ -66,6 +67,7 @@ class Heartbeat:
         self._engine_trouble, self._network_trouble = engine_trouble, network_trouble
         self._settings, self._events = settings, events
         self._pressures, self._shutting_down = pressures, shutting_down
+        self._fence = fence
         self._host = host.facts(data_dir)
         self._due = threading.Event()
         self._engine: EngineInfo | None = None
@@ -117,14 +119,17 @@ class Heartbeat:
         """One round of the lease, once the node is registered; seconds until the next."""
         if self._lease is None:
             return self._renewal.failed()
+        asked = self._fence.ticks() if self._fence else 0.0
         try:
-            self._lease.hold()
+            held = self._lease.hold()
         except ApiError as error:
             log.debug("the lease of %s is not renewed: %s", self._name, error)  # the status says it louder
             return self._renewal.failed()
         self._renewal.succeeded()
         self.renewed = self._clock.monotonic()
-        return EVERY_SECONDS
+        if self._fence and held:
+            self._fence.renewed(asked)
+        return min(EVERY_SECONDS, self._settings.lease_seconds / 4)
 
     def _round(self, facts: node.NodeFacts) -> None:
         """What the server has is read anew each time: others write into it too."""
@@ -152,7 +157,7 @@ class Heartbeat:
             self._name,
             self._name,
             self._clock,
-            seconds=LEASE_SECONDS,
+            seconds=self._settings.lease_seconds,
             owners=(owner,),
         )
         self.registered = True
