@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from depth import DEPTH, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -399,7 +400,7 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(derandomize=DEPTH == 1, max_examples=examples(40))
 @given(steps, st.booleans(), st.integers(1, 3), st.integers(0, 3))
 def test_it_never_has_two_of_a_number_keeps_its_bounds_and_comes_to_rest(
     moves: list[tuple[str, int]], parallel: bool, unavailable: int, partition: int

@@ -63,7 +63,8 @@ class View:
         return meta.labels(pod).get(history.HASH) == hash_of(self.update)
 
     def available(self, pod: Obj) -> bool:
-        return pods.is_available(pod, self.min_ready_seconds, self.now)
+        """One that ended may still say that it is ready, until its host has said all of it."""
+        return not pods.is_terminal(pod) and pods.is_available(pod, self.min_ready_seconds, self.now)
 
 
 def _age(pod: Obj) -> tuple[bool, str, str]:
