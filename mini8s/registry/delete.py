@@ -59,7 +59,7 @@ class Deleter:
     ) -> tuple[bytes, bool]:
         kind, obj, old = strategy.kind, decode_json(row.value), decode_json(row.value)
         name, namespace = meta.name(obj), meta.namespace(obj)
-        _check_preconditions(kind, obj, options)
+        check_preconditions(kind, obj, options)
         admit(Attempt("DELETE", ctx, kind, namespace, name, obj, self._reader))
         pending = _begin(strategy, obj, options, ctx)
         if pending or meta.finalizers(obj) or not strategy.finished(obj):
@@ -108,7 +108,8 @@ def _set_collector_finalizer(obj: Obj, propagation: str) -> None:
         obj["metadata"]["finalizers"] = wanted
 
 
-def _check_preconditions(kind: Kind, obj: Obj, options: DeleteOptions) -> None:
+def check_preconditions(kind: Kind, obj: Obj, options: DeleteOptions) -> None:
+    """Raises Conflict when the object is not the one that is meant."""
     check_uid(kind, meta.name(obj), options.uid, obj)
     version = obj["metadata"]["resourceVersion"]
     if options.resource_version and options.resource_version != version:

@@ -16,7 +16,7 @@ from mini8s.objects.time import format_time
 from mini8s.registry import incoming, refusals
 from mini8s.registry.base import Context, DeleteOptions, ListOptions
 from mini8s.registry.binding import SUCCESS
-from mini8s.registry.delete import Deleter
+from mini8s.registry.delete import Deleter, check_preconditions
 from mini8s.registry.read import Reader
 from mini8s.registry.write import Writer
 from mini8s.wire.codec import decode_json
@@ -46,8 +46,30 @@ class Evictor:
         pod: Obj = decode_json(self._reader.row(PODS, namespace, name).value)
         if pods.phase(pod) not in _FREE and not meta.deleting(pod):
             self._promise(ctx, namespace, pod)
-        self._deleter.delete(ctx, PODS, namespace, name, _options(asked))
+        options = _options(asked)
+        if pods.is_active(pod):
+            self._mark(ctx, namespace, name, options)
+            options = replace(options, resource_version="")  # it was looked at, and has just changed
+        self._deleter.delete(ctx, PODS, namespace, name, options)
         return dict(SUCCESS)
+
+    def _mark(self, ctx: Context, namespace: str, name: str, options: DeleteOptions) -> None:
+        """Say in the pod that it does not end by itself: Jobs need not count that."""
+
+        def marked(pod: Obj) -> Obj:
+            check_preconditions(PODS, pod, options)
+            status = pod.get("status") or {}
+            found = conditions.set_condition(
+                status.get("conditions") or (),
+                "DisruptionTarget",
+                "True",
+                reason="EvictionByEvictionAPI",
+                message="Eviction API: evicting",
+                now=ctx.now,
+            )
+            return pod | {"status": status | {"conditions": found}}
+
+        self._writer.change(ctx, PODS, namespace, name, marked, "status")
 
     def _promise(self, ctx: Context, namespace: str, pod: Obj) -> None:
         budgets = self._list(DISRUPTIONBUDGETS, namespace)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mini8s.controllers.kinds.job import failures, indexes
 from mini8s.controllers.kinds.job.controller import Jobs
+from mini8s.controllers.kinds.podgc import PodGc
 from mini8s.controllers.kinds.ttl import TtlAfterFinished
 from mini8s.objects import errors, meta, pods
 from mini8s.objects.kinds import JOBS, PODS, Obj
@@ -401,6 +402,16 @@ def test_pods_without_their_job_are_let_go(world: World) -> None:
     world.api.create(PODS, stray)
     world.settle()
     assert meta.finalizers(world.get(PODS, "stray")) == []
+
+
+def test_a_pod_that_never_had_a_node_ends_too() -> None:
+    world = World([Jobs, PodGc])
+    start(world, podReplacementPolicy="Failed")
+    world.api.delete(PODS, NAMESPACE, meta.name(living(world)[0]))
+    world.settle()
+    world.step(10)
+    assert (len(world.all(PODS)), len(living(world)), status(world)["failed"]) == (1, 1, 1)
+    world.close()
 
 
 def test_one_that_somebody_else_manages_is_left_alone(world: World) -> None:

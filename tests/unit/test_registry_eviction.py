@@ -48,6 +48,18 @@ def test_without_a_budget_it_is_a_deletion(cluster: Cluster) -> None:
     assert cluster.get(PODS, "web-0")["metadata"]["deletionGracePeriodSeconds"] == 7
 
 
+def test_the_pod_says_who_ends_it(cluster: Cluster) -> None:
+    running(cluster, 1)
+    version = cluster.get(PODS, "web-0")["metadata"]["resourceVersion"]
+    evict(cluster, "web-0", preconditions={"resourceVersion": version})
+    found = cluster.get(PODS, "web-0")["status"]["conditions"][-1]
+    assert (found["type"], found["status"], found["reason"], found["message"]) == (
+        "DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting",
+    )  # fmt: skip
+    with pytest.raises(Conflict):
+        evict(cluster, "web-0", preconditions={"resourceVersion": version})
+
+
 def test_the_preconditions_of_a_deletion_hold(cluster: Cluster) -> None:
     running(cluster, 1)
     with pytest.raises(Conflict, match="UID in precondition: other"):

@@ -89,7 +89,7 @@ def plan(facts: Facts, now: datetime, again: float | None) -> Plan:
                 delete(PODS, pod, grace_seconds=0),
             )
         elif meta.deleting(pod) and (not node or node in facts.out_of_service):
-            actions.append(delete(PODS, pod, grace_seconds=0))
+            actions += (*_ended(pod), delete(PODS, pod, grace_seconds=0))
     ended = [pod for pod in facts.pods if pods.is_terminal(pod) and not meta.deleting(pod)]
     surplus = max(0, len(ended) - facts.threshold)
     oldest = sorted(ended, key=lambda pod: pod["metadata"].get("creationTimestamp") or "")[:surplus]
@@ -97,6 +97,12 @@ def plan(facts: Facts, now: datetime, again: float | None) -> Plan:
         delete(PODS, pod, grace_seconds=0) for pod in oldest if pods.node_name(pod) not in facts.missing
     ]
     return Plan(tuple(actions), again, f"{len(facts.missing)} nodes gone, {len(ended)} pods ended")
+
+
+def _ended(pod: Obj) -> Iterable[Action]:
+    """Who holds it by a finalizer waits for its end, which no kubelet will tell."""
+    if not pods.is_terminal(pod) and meta.finalizers(pod):
+        yield patch(PODS, pod, {"status": {"phase": "Failed"}}, subresource="status")
 
 
 def _failed(pod: Obj, why: str, now: datetime) -> Iterable[Action]:
