@@ -44,6 +44,8 @@ class NodeSettings:
     nodeport_addresses: tuple[str, ...] = setting(
         (), "Ranges of this host's addresses that node ports are answered on; all when empty.", many=True
     )
+    ingress_http_port: int = setting(80, "Port that Ingresses are served on; browsers go to 80.")
+    ingress_https_port: int = setting(443, "The same with TLS; browsers go to 443.")
     allow_device: tuple[str, ...] = setting(
         (), "Devices that pods may ask for in the annotation mini8s.io/devices, as /dev/ttyUSB*.", many=True
     )
@@ -85,7 +87,7 @@ class ServerSettings(NodeSettings):
     write_kubeconfig_mode: str = setting("600", "Its file mode, octal.")
     disable_agent: bool = setting(False, "Run no pods on this host.")
     disable: tuple[str, ...] = setting(
-        (), "Part of the cluster that somebody else provides.", many=True, choices=("servicelb",)
+        (), "Part of the cluster that somebody else provides.", many=True, choices=("servicelb", "ingress")
     )
     node_monitor_grace_period: int = setting(
         40, "Seconds of silence after which a node is lost: four heartbeats."

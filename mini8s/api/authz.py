@@ -7,14 +7,15 @@ only its own Node, its own pods' status, its own lease, and events; what of them
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mini8s.api.service_accounts import ACCOUNTS, CONFIGURATION_PATH, KEYS_PATH
-from mini8s.objects import claims
+from mini8s.objects import claims, ingresses, pods
 from mini8s.objects.errors import ApiError, Forbidden
 from mini8s.objects.kinds import (
+    INGRESSES,
     PERSISTENTVOLUMES,
     PODS,
     SELFACCESSREVIEWS,
@@ -24,7 +25,7 @@ from mini8s.objects.kinds import (
     Obj,
 )
 from mini8s.objects.pods import ROOT_CA
-from mini8s.registry.base import May, Registry, User
+from mini8s.registry.base import ListOptions, May, Registry, User
 from mini8s.wire.codec import decode_json
 
 MASTERS = "system:masters"
@@ -70,6 +71,27 @@ class _Asked:
         except ApiError:
             return True
         return bool(pod["spec"].get("nodeName") == self.node)
+
+    @property
+    def _named(self) -> str:
+        return self.what.name or self.what.field_selector.removeprefix("metadata.name=")
+
+    def named_by_own_pod(self) -> bool:
+        """Whether a pod of this node speaks of the Secret."""
+        return any(
+            pods.node_name(pod) == self.node and self._named in pods.secrets(pod["spec"])
+            for pod in self._that_say(PODS, self.node)
+        )
+
+    def named_by_ingress(self) -> bool:
+        return any(self._named in ingresses.secrets(one) for one in self._that_say(INGRESSES))
+
+    def _that_say(self, kind: Kind, *others: str) -> Iterator[Obj]:
+        """The objects of its namespace in which the name occurs, as a text: few have to be decoded."""
+        texts = [f'"{text}"'.encode() for text in (self._named, *others)]
+        for value in self.registry.list(kind, self.what.namespace, ListOptions()).items:
+            if all(text in value for text in texts):
+                yield decode_json(value)
 
     def own_volume(self) -> bool:
         """Whether the volume is made of this node's disk."""
@@ -179,6 +201,11 @@ def _reads_one(asked: _Asked) -> bool:
     return _reads(asked) and bool(named and asked.what.namespace)
 
 
+def _reads_secret(asked: _Asked) -> bool:
+    """One that a pod of this node names, or an Ingress, which every node may have to serve."""
+    return _reads_one(asked) and (asked.named_by_own_pod() or asked.named_by_ingress())
+
+
 def _reads_certificates(asked: _Asked) -> bool:
     """The API's own, which is no secret and the same in every namespace."""
     return _reads(asked) and asked.what.field_selector == f"metadata.name={ROOT_CA}"
@@ -232,10 +259,12 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("endpointslices.discovery.k8s.io", ""): _reads,
     ("namespaces", ""): _reads,
     ("configmaps", ""): lambda asked: _reads_one(asked) or _reads_certificates(asked),
-    ("secrets", ""): _reads_one,
+    ("secrets", ""): _reads_secret,
     ("serviceaccounts", ""): _reads_one,
     ("serviceaccounts", "token"): lambda asked: asked.what.verb == "create",  # admission looks at the pod
     ("runtimeclasses.node.k8s.io", ""): _reads,
+    ("ingresses.networking.k8s.io", ""): _reads,
+    ("ingressclasses.networking.k8s.io", ""): _reads,
     ("persistentvolumeclaims", ""): _reads_one,
     ("persistentvolumes", ""): _volumes,
     ("leases.coordination.k8s.io", ""): _own_lease,

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mini8s.config import ServerSettings
-from mini8s.objects import claims, kinds
-from mini8s.objects.errors import AlreadyExists
+from mini8s.objects import claims, ingresses, kinds
+from mini8s.objects.errors import AlreadyExists, NotFound
 from mini8s.objects.kinds import Kind, Obj
-from mini8s.registry.base import Context, Registry
+from mini8s.registry.base import Context, DeleteOptions, Registry
 from mini8s.registry.rules.classes import SYSTEM_PRIORITIES
 from mini8s.wire.codec import decode_json
 
@@ -41,6 +41,11 @@ STORAGE_CLASS: Obj = {
     "reclaimPolicy": "Delete",
     "allowVolumeExpansion": True,
 }
+# The agents serve what is of a class of this controller: without the class they serve nothing.
+INGRESS_CLASS: Obj = {
+    "metadata": {"name": ingresses.CLASS, "annotations": {ingresses.DEFAULT_CLASS: "true"}},
+    "spec": {"controller": ingresses.CONTROLLER},
+}
 
 
 def ensure(
@@ -53,6 +58,10 @@ def ensure(
         said = {"metadata": {"name": name}, "value": value, "description": _PRIORITIES[name]}
         _create(registry, context(), kinds.PRIORITYCLASSES, "", said)
     _create(registry, context(), kinds.STORAGECLASSES, "", STORAGE_CLASS)
+    if "ingress" in settings.disable:
+        _remove(registry, context(), kinds.INGRESSCLASSES, ingresses.CLASS)
+    else:
+        _create(registry, context(), kinds.INGRESSCLASSES, "", INGRESS_CLASS)
     _create(registry, context(), kinds.SERVICES, "default", kubernetes_service(first_ip))
     _create(registry, context(), kinds.SERVICES, "kube-system", dns_service(settings.cluster_dns))
     address, port = settings.advertise_address, settings.https_listen_port
@@ -105,6 +114,14 @@ def _create(registry: Registry, ctx: Context, kind: Kind, namespace: str, obj: O
         return False
     log.info("created %s %s", kind.singular, obj["metadata"]["name"])
     return True
+
+
+def _remove(registry: Registry, ctx: Context, kind: Kind, name: str) -> None:
+    try:
+        registry.delete(ctx, kind, "", name, DeleteOptions())
+    except NotFound:
+        return
+    log.info("removed %s %s", kind.singular, name)
 
 
 def _put(registry: Registry, ctx: Context, kind: Kind, obj: Obj) -> None:

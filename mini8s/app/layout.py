@@ -116,6 +116,16 @@ class AgentFiles:
         return self.root / "node-ip"
 
     @property
+    def ingress(self) -> Path:
+        """The files of the proxy that serves Ingresses, in memory."""
+        return self.root / "ingress"
+
+    @property
+    def ingress_certificate(self) -> Path:
+        """What TLS is served with under a name that there is no certificate for, with its key."""
+        return self.root / "ingress.pem"
+
+    @property
     def images(self) -> Path:
         return self.root / "images"
 

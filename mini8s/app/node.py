@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini8s.agent.dns.server import DnsServer
+from mini8s.agent.ingress.runner import Ingress, Setup
 from mini8s.agent.kubelet.isolation.policy import Policy, may_spare
 from mini8s.agent.kubelet.parts import Doors, NodeSetup
 from mini8s.agent.kubelet.runner import Kubelet
@@ -23,7 +24,7 @@ from mini8s.agent.runtime.docker.engine import DockerEngine
 from mini8s.agent.state.keeper import State
 from mini8s.agent.state.sources import Drawer
 from mini8s.agent.tunnel import Tunnel
-from mini8s.app import registration, registry_settings
+from mini8s.app import default_certificate, registration, registry_settings
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
@@ -52,11 +53,13 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     network = _network(settings, cluster, informers, stop)
     tokens = state.drawer("tokens")
     dns = _dns(cluster, informers, stop)
-    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, (dns.metrics,))
+    ingress = _ingress(settings, files, rest, informers, stop)
+    counted = (dns.metrics, ingress.metrics)
+    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, counted)
     outlook = Outlook(informers=informers, node_name=settings.node_name, heard=kubelet.heard, stop=stop)
     proxy = _proxy(settings, cluster, informers, outlook, stop)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms = (state, network, proxy, dns, kubelet, outlook, tunnel)
+    rooms = (state, network, proxy, dns, ingress, kubelet, outlook, tunnel)
     for room in rooms:
         room.start()
     informers.start()
@@ -107,6 +110,20 @@ def _dns(cluster: Cluster, informers: Informers, stop: Stop) -> DnsServer:
         cluster_cidr=cluster.cluster_cidr,
         stop=stop,
     )
+
+
+def _ingress(
+    settings: NodeSettings, files: AgentFiles, rest: Rest, informers: Informers, stop: Stop
+) -> Ingress:
+    setup = Setup(
+        node_name=settings.node_name,
+        folder=files.ingress,
+        http_port=settings.ingress_http_port,
+        https_port=settings.ingress_https_port,
+        default_certificate=lambda: default_certificate.of_host(files.ingress_certificate),
+    )
+    recorder = Recorder(rest, "ingress", settings.node_name, SystemClock(), stop.wait)
+    return Ingress(setup, rest, informers, recorder, stop)
 
 
 def _kubelet(

@@ -48,6 +48,7 @@ def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
 
 def check(settings: NodeSettings) -> None:
     """What must hold between settings. Raises SettingsError."""
+    _check_ingress(settings)
     try:
         registration.labels(settings)
         registration.taints(settings)
@@ -79,6 +80,14 @@ def check(settings: NodeSettings) -> None:
         raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
     if not 0 < settings.https_listen_port < 65536:
         raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
+
+
+def _check_ingress(settings: NodeSettings) -> None:
+    for name in ("ingress_http_port", "ingress_https_port"):
+        if not 0 < getattr(settings, name) < 65536:
+            raise SettingsError(f"{_flag(name)} {getattr(settings, name)} is not a port")
+    if settings.ingress_http_port == settings.ingress_https_port:
+        raise SettingsError("--ingress-http-port and --ingress-https-port are the same")
 
 
 def _network(text: str, flag: str) -> ipaddress.IPv4Network:

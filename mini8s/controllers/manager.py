@@ -19,6 +19,7 @@ from mini8s.controllers.kinds.disruptionbudget import DisruptionBudgets
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
 from mini8s.controllers.kinds.garbage import GarbageCollector
+from mini8s.controllers.kinds.ingress import IngressStatus
 from mini8s.controllers.kinds.job.controller import Jobs
 from mini8s.controllers.kinds.namespace import Namespaces
 from mini8s.controllers.kinds.nodelifecycle import NodeLifecycle
@@ -69,6 +70,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     ClaimBinder,
     PersistentVolumes,
     ResourceQuotas,
+    IngressStatus,
     GarbageCollector,
 )
 

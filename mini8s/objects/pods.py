@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from mini8s.objects import conditions, quantity
 from mini8s.objects.kinds import Obj
@@ -20,6 +21,25 @@ def phase(pod: Obj) -> str:
 
 def node_name(pod: Obj) -> str:
     return str((pod.get("spec") or {}).get("nodeName") or "")
+
+
+def secrets(spec: Obj) -> frozenset[str]:
+    """The Secrets that a pod speaks of: in its environment, its volumes, for its pulls."""
+    return frozenset(_named(spec, frozenset({"secretRef", "secretKeyRef", "secret"}), "imagePullSecrets"))
+
+
+def _named(said: Any, references: frozenset[str], names: str) -> Iterator[str]:
+    if isinstance(said, list):
+        for one in said:
+            yield from _named(one, references, names)
+    elif isinstance(said, dict):
+        for key, value in said.items():
+            if key in references and isinstance(value, dict):
+                yield str(value.get("secretName") or value.get("name") or "")
+            elif key == names and isinstance(value, list):
+                yield from (str(one.get("name") or "") for one in value if isinstance(one, dict))
+            else:
+                yield from _named(value, references, names)
 
 
 def is_terminal(pod: Obj) -> bool:

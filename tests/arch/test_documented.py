@@ -12,13 +12,16 @@ import pytest
 from fakes.store import FakeStore
 
 from mini8s import config
-from mini8s.agent.dns.exposition import exposition
+from mini8s.agent.dns.exposition import exposition as dns
+from mini8s.agent.ingress.exposition import exposition as ingress
+from mini8s.agent.ingress.plan import Plan
 from mini8s.agent.kubelet.settings import NAMES as KUBELET_ARGUMENTS
 from mini8s.api.metrics import Metrics
 from mini8s.api.pump import Pump
 from mini8s.cli.main import COMMANDS, cli
 from mini8s.objects import kinds
 
+NONE = {"reloads": 0, "changes": 0, "failures": 0}
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SETTINGS = {
     field.name: field
@@ -85,6 +88,6 @@ def test_help_says_what_the_option_does(words: str, option: click.Option) -> Non
 
 
 def test_the_readme_documents_the_metrics() -> None:
-    text = Metrics(Pump(), FakeStore().stats).text() + exposition({}, 0, synced=True)
+    text = Metrics(Pump(), FakeStore().stats).text() + dns({}, 0, synced=True) + ingress(NONE, Plan())
     names = re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)
     assert [name for name in names if f"`{name}`" not in README] == []

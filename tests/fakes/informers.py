@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mini8s.client.cache import Cache, IndexFunction
-from mini8s.client.informer import Handler
+from mini8s.client.informer import Handler, NoMemory
 from mini8s.objects import meta
 from mini8s.objects.kinds import Kind, Obj
 
@@ -43,6 +43,7 @@ class FakeInformers:
     def __init__(self, *, synced: bool = True) -> None:
         self._informers: dict[str, FakeInformer] = {}
         self._synced = synced
+        self.memory = NoMemory()
 
     def of(
         self, kind: Kind, *, indexers: Mapping[str, IndexFunction] | None = None, **_selection: Any

@@ -46,6 +46,8 @@ def test_a_missing_default_file_is_no_error_but_a_named_one_is(tmp_path: Path) -
         ("https-listen-port: 70000", "is not a port"),
         ("service-cidr: 10.43.0.1/16", "has host bits set"),
         ("node-monitor-grace-period: 10", "not longer than the 10 s between heartbeats"),
+        ("ingress-http-port: 0", "is not a port"),
+        ("ingress-http-port: 443", "are the same"),
         ("node-label: [role]", "is not KEY=VALUE"),
         ("node-label: ['a b=c']", "is not KEY=VALUE"),
         ("node-taint: ['a=b:Never']", "effect one of NoSchedule"),

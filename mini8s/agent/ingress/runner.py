@@ -1,0 +1,179 @@
+"""Ingresses on this host: what is wanted is planned, and the proxy is brought to it.
+
+Nothing runs before there is an Ingress of our class, and only on hosts that are chosen for it: no port is
+taken and no memory used for nothing. What stands in the way (no haproxy, a port in use) is one sentence, and
+is tried again; all else of the agent goes on. When the agent ends, the proxy stays, as the pods do.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini8s.agent.ingress import haproxy, model
+from mini8s.agent.ingress.exposition import exposition
+from mini8s.agent.ingress.model import Picture
+from mini8s.agent.ingress.plan import Plan, Problem, plan, slots
+from mini8s.agent.ingress.process import HaProxy, ProxyError
+from mini8s.agent.ingress.secrets import Certificates
+from mini8s.agent.network.facts import BY_SERVICE, by_service
+from mini8s.client.base import Api, EventSink
+from mini8s.client.informer import Informers
+from mini8s.objects import ingresses, meta
+from mini8s.objects.errors import ApiError
+from mini8s.objects.kinds import ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, NODES, SERVICES, Obj
+from mini8s.util.log import OnChange
+from mini8s.util.workers import Stop, Worker
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 5.0  # how soon a proxy that died is noticed, and what stood in the way tried again
+GATHER_SECONDS = 0.05  # what belongs together comes within this
+SECRET_SECONDS = 5.0  # that a first round waits to hear of a Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """`default_certificate` makes one for this host, for whoever asks for a name that there is none for."""
+
+    node_name: str
+    folder: Path
+    http_port: int
+    https_port: int
+    default_certificate: Callable[[], bytes]
+
+
+class Ingress:
+    """The room. `sentence` says how it is."""
+
+    def __init__(self, setup: Setup, api: Api, informers: Informers, recorder: EventSink, stop: Stop) -> None:
+        self._setup, self._api, self._recorder, self._stop = setup, api, recorder, stop
+        self._ingresses, self._classes = informers.of(INGRESSES), informers.of(INGRESSCLASSES)
+        self._services, self._nodes = informers.of(SERVICES), informers.of(NODES)
+        self._slices = informers.of(ENDPOINTSLICES, indexers={BY_SERVICE: by_service})
+        self._informers = (self._ingresses, self._classes, self._services, self._nodes, self._slices)
+        self._wake = threading.Event()
+        self._certificates = Certificates(api, informers.memory, self._wake.set)
+        self._proxy = HaProxy(setup.folder)
+        self._default = b""
+        self._room: dict[str, int] = {}  # slots by backend
+        self._told: frozenset[Problem] = frozenset()
+        self._said = OnChange(log)
+        self._worker = Worker("ingress", self.step, stop)
+        self.counters = {"reloads": 0, "changes": 0, "failures": 0}
+        self._plan = Plan()
+
+    @property
+    def sentence(self) -> str:
+        return self._said.sentence
+
+    def metrics(self) -> str:
+        """For Prometheus."""
+        return exposition(self.counters, self._plan)
+
+    def start(self) -> None:
+        for informer in self._informers:
+            informer.subscribe(self._changed)
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End the loop; the proxy stays."""
+        self._stop.set()
+        self._wake.set()
+        self._worker.join(5.0)
+        self._certificates.close()
+
+    def step(self) -> float:
+        """Wait for changes, gather them, do one round."""
+        self._wake.wait(CHECK_SECONDS)
+        self._stop.wait(GATHER_SECONDS)
+        self._wake.clear()
+        if self._stop or not all(informer.synced.is_set() for informer in self._informers):
+            return 0.0
+        try:
+            self._said.say(self._round())
+        except ProxyError as error:
+            self.counters["failures"] += 1
+            self._said.say(f"Ingresses are not served as they should be: {error}")
+            self._announce("" if not self._proxy.version else self._ports)
+        return 0.0
+
+    def _round(self) -> str:
+        picture = Picture(self._ingresses.cache.list(), self._classes.cache.list())
+        found = model.ours(picture)
+        chosen = ingresses.chosen(self._nodes.cache.list())
+        if not found or self._setup.node_name not in chosen:
+            self._certificates.follow(())
+            self._plan = Plan()
+            self._proxy.stop()
+            self._announce("")
+            return "no Ingress is to be served here"
+        self._certificates.follow(model.wanted_secrets(found))
+        if not self._certificates.known(SECRET_SECONDS):
+            return "Ingresses wait for their Secrets"
+        self._plan = plan(self._whole(picture, found))
+        self._bring(self._plan)
+        self._announce(self._ports)
+        if self._setup.node_name == min(chosen):
+            self._tell(self._plan.problems)  # one host says it, not all
+        count = self._plan.ingresses
+        served = "1 Ingress is served" if count == 1 else f"{count} Ingresses are served"
+        return f"{served} on ports {self._ports.replace(',', ' and ')}"
+
+    def _whole(self, picture: Picture, found: list[Obj]) -> Picture:
+        """With the Services that they name."""
+        backends = {rule.backend for ingress in found for rule in model.rules(ingress) if rule.backend}
+        keys = {(one.namespace, one.service) for one in backends}
+        services = {f"{key[0]}/{key[1]}": self._services.cache.get(*key) for key in keys}
+        slices = {key: self._slices.cache.index(BY_SERVICE, key) for key in services}
+        known = {key: service for key, service in services.items() if service is not None}
+        return Picture(picture.ingresses, picture.classes, known, slices, self._certificates.found())
+
+    def _bring(self, wanted: Plan) -> None:
+        """Make the proxy do it: in its slots where that is enough, else by a new configuration."""
+        host = self._proxy.host(self._setup.http_port, self._setup.https_port)
+        self._default = self._default or self._setup.default_certificate()
+        self._room = {
+            name: slots(len(pool.addresses), self._room.get(name, 0)) for name, pool in wanted.pools.items()
+        }
+        pems = {key: one.pem for key, one in self._certificates.found().items()}
+        made = haproxy.configuration(wanted, host, str(self._proxy.folder), self._room, pems, self._default)
+        if self._proxy.version != made.version:
+            self._proxy.run(made, host)
+            self.counters["reloads"] += 1
+        else:
+            self.counters["changes"] += self._proxy.tell(haproxy.commands(self._proxy.occupied(), made.slots))
+
+    @property
+    def _ports(self) -> str:
+        return f"{self._setup.http_port},{self._setup.https_port}"
+
+    def _announce(self, ports: str) -> None:
+        """Say on our Node whether Ingresses are served here: their status is made of that."""
+        node = self._nodes.cache.get("", self._setup.node_name)
+        if node is None or meta.annotations(node).get(ingresses.SERVED, "") == ports:
+            return
+        change = {"metadata": {"annotations": {ingresses.SERVED: ports or None}}}
+        try:
+            self._api.patch(NODES, "", self._setup.node_name, change)
+        except ApiError as error:
+            log.info("the server was not told where Ingresses are served: %s", error)
+
+    def _tell(self, problems: tuple[Problem, ...]) -> None:
+        for problem in problems:
+            if problem not in self._told:
+                self._recorder.event(problem.ingress, "Warning", problem.reason, problem.message)
+        self._told = frozenset(problems)
+
+    def _changed(self, old: Obj | None, new: Obj | None) -> None:
+        """Heartbeats of nodes and the like make no difference, and cost a round of some milliseconds."""
+        if old and new and old.get("kind") == NODES.kind and _as_seen(old) == _as_seen(new):
+            return
+        self._wake.set()
+
+
+def _as_seen(node: Obj) -> tuple[str | None, str | None]:
+    return meta.labels(node).get(ingresses.WANTED), meta.annotations(node).get(ingresses.SERVED)
