@@ -19,13 +19,13 @@ from bench.api_alone import CLIENT_CORE, Door
 from bench.load import MAPS, configmap, request
 
 WRITERS = 16  # connections that the changes come on in turn, as they come from many clients
-LINES_AN_EVENT = 3  # its chunk's size, itself, the chunk's end
 
 
 class Watcher:
-    """Events are told apart by counting line ends: they come in order, and JSON has none inside."""
+    """Events are told apart by counting line ends: they come in order, and JSON has none inside. Chunks,
+    which may hold several events, end theirs with a carriage return too."""
 
-    __slots__ = ("_receive", "lines", "sock")
+    __slots__ = ("_last", "_receive", "seen", "sock")
 
     def __init__(self, door: Door, revision: str) -> None:
         self.sock = door.connect()
@@ -35,16 +35,18 @@ class Watcher:
         head = self.sock.recv(4096)
         if not (head.startswith(b"HTTP/1.1 200") and head.endswith(b"\r\n\r\n")):
             raise RuntimeError(f"no watch: {head!r}")
-        self.lines = 0
+        self.seen = 0
+        self._last = b""
 
     def events(self) -> tuple[int, int]:
         """How many were whole before and are now."""
-        before = self.lines // LINES_AN_EVENT
+        before = self.seen
         data = self._receive(1 << 16)
         if not data:
             raise ConnectionError("the server cut a watch off")
-        self.lines += data.count(b"\n")
-        return before, self.lines // LINES_AN_EVENT
+        data, self._last = self._last + data, data[-1:]
+        self.seen += data.count(b"\n") - data.count(b"\r\n") - (data[:1] == b"\n")
+        return before, self.seen
 
 
 def deliveries(watchers: list[Watcher], writer: Door, rate: int, seconds: float) -> list[float]:
