@@ -92,6 +92,9 @@ class ServerSettings(NodeSettings):
     node_monitor_grace_period: int = setting(
         40, "Seconds of silence after which a node is lost: four heartbeats."
     )
+    kube_scheduler_arg: tuple[str, ...] = setting(
+        (), "config=FILE: a KubeSchedulerConfiguration with the scheduler's profiles.", many=True
+    )
     compact_minutes: int = setting(
         10, "Minutes of history a watch or a paged list may go back; etcd's users keep 5."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mini8s.app.layout import server_files
 from mini8s.app.local_time import local_zone
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
+from mini8s.app.scheduling import profiles_of
 from mini8s.app.supervisor import Ready
 from mini8s.client.events import Recorder
 from mini8s.client.informer import Informers
@@ -42,7 +43,12 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         ),
     )
     scheduler = Scheduler(
-        rest=rest, informers=informers, clock=clock, stop=stop, recorder=_recorder(rest, settings, NAME)
+        rest=rest,
+        informers=informers,
+        clock=clock,
+        stop=stop,
+        recorder=_recorder(rest, settings, NAME),
+        profiles=profiles_of(settings),
     )
     informers.start()
     while not informers.wait_synced(1.0):

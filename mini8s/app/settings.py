@@ -16,7 +16,7 @@ import yaml
 
 from mini8s.agent.kubelet.images.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
-from mini8s.app import registration, registry_settings
+from mini8s.app import registration, registry_settings, scheduling
 from mini8s.config import NodeSettings, ServerSettings
 
 S = TypeVar("S", bound=NodeSettings)
@@ -78,6 +78,10 @@ def check(settings: NodeSettings) -> None:
     if settings.node_monitor_grace_period <= HEARTBEAT_SECONDS:
         patience = f"--node-monitor-grace-period {settings.node_monitor_grace_period}"
         raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
+    try:
+        scheduling.profiles_of(settings)
+    except scheduling.BadConfiguration as error:
+        raise SettingsError(str(error)) from error
     if not 0 < settings.https_listen_port < 65536:
         raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
 

@@ -6,12 +6,12 @@ tried, taken back and tested without a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.terms import NO_RULES, Constraint, NamespaceLabels, PodRules
+from mini8s.scheduler.terms import NO_RULES, Constraint, PodRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Resources:
             names = self.others.keys() | other.others.keys()
             others = {name: self.others.get(name, 0) + other.others.get(name, 0) for name in names}
         return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods, others)
+
+    def __sub__(self, other: Resources) -> Resources:
+        others = self.others
+        if other.others:
+            others = {name: amount - other.others.get(name, 0) for name, amount in others.items()}
+        return Resources(self.cpu - other.cpu, self.memory - other.memory, self.pods - other.pods, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,10 @@ class PodFacts:
     node_name: str = ""
     owner: str = ""
     priority: int = 0
+    started: str = ""  # when it began, or was made
+    preempts: bool = True  # spec.preemptionPolicy is not Never
+    nominated: str = ""  # status.nominatedNodeName
+    images: tuple[str, ...] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     node_affinity: Obj = field(default_factory=dict)  # spec.affinity.nodeAffinity
     tolerations: Sequence[Obj] = ()
@@ -71,6 +81,7 @@ class PodFacts:
     spread: tuple[Constraint, ...] = ()
     attracted: PodRules = NO_RULES  # spec.affinity.podAffinity
     repelled: PodRules = NO_RULES  # spec.affinity.podAntiAffinity
+    shape: str = ""  # equal for pods that every filter and score judges alike, labels and claims apart
 
     @property
     def key(self) -> str:
@@ -92,6 +103,7 @@ class NodeState:
     taints: Sequence[Obj] = ()
     unschedulable: bool = False
     allocatable: Resources = Resources()
+    images: Mapping[str, int] = field(default_factory=dict)  # bytes of each that is there
     requested: Resources = Resources()
     host_ports: frozenset[HostPort] = frozenset()
     owners: Mapping[str, int] = field(default_factory=dict)
@@ -99,44 +111,46 @@ class NodeState:
 
     def with_pod(self, pod: PodFacts) -> NodeState:
         """This node after the pod was placed on it."""
-        owners = dict(self.owners)
+        owners = self.owners
         if pod.owner:
+            owners = dict(owners)
             owners[pod.owner] = owners.get(pod.owner, 0) + 1
+        used = (f"{pod.namespace}/{name}" for name, _ in pod.claim_names)
         return NodeState(
             self.name,
             self.labels,
             self.taints,
             self.unschedulable,
             self.allocatable,
+            self.images,
             self.requested + pod.requests,
-            self.host_ports | pod.host_ports,
+            self.host_ports | pod.host_ports if pod.host_ports else self.host_ports,
             owners,
-            self.claims.union(f"{pod.namespace}/{name}" for name, _ in pod.claim_names),
+            self.claims.union(used) if pod.claim_names else self.claims,
         )
 
+    def with_pods(self, pods: Iterable[PodFacts]) -> NodeState:
+        state = self
+        for pod in pods:
+            state = state.with_pod(pod)
+        return state
 
-def _unlabelled(_: str) -> Mapping[str, str]:
-    return {}
+    def without_pod(self, pod: PodFacts, left: Iterable[PodFacts]) -> NodeState:
+        """This node after the pod went and those are left: ports and claims may be held by several."""
+        if pod.host_ports or pod.claim_names:
+            return self.bare().with_pods(left)
+        owners = {uid: count - (uid == pod.owner) for uid, count in self.owners.items()}
+        return replace(
+            self,
+            requested=self.requested - pod.requests,
+            owners={uid: count for uid, count in owners.items() if count},
+        )
 
-
-@dataclass(slots=True)
-class Picture:
-    """Who is where, for the plugins that look at all nodes at once."""
-
-    namespaces: NamespaceLabels = _unlabelled
-    pods: dict[str, list[PodFacts]] = field(default_factory=dict)  # by node
-    affine: dict[str, list[PodFacts]] = field(default_factory=dict)  # those of them that mind others
-
-    def add(self, pod: PodFacts, node: str) -> None:
-        self.pods.setdefault(node, []).append(pod)
-        if pod.affine:
-            self.affine.setdefault(node, []).append(pod)
-
-    def on(self, node: str) -> Sequence[PodFacts]:
-        return self.pods.get(node, ())
-
-    def affine_on(self, node: str) -> Sequence[PodFacts]:
-        return self.affine.get(node, ())
+    def bare(self) -> NodeState:
+        """This node with nothing on it."""
+        return NodeState(
+            self.name, self.labels, self.taints, self.unschedulable, self.allocatable, self.images
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,7 @@ class Refused:
     nodes: int
     reasons: Mapping[str, int]
     why: str = ""
+    preemption: str = ""  # why removing others would not help either
 
     def __str__(self) -> str:
         """The text of the FailedScheduling event, as kube-scheduler words it."""
@@ -160,7 +175,8 @@ class Refused:
         if self.why:
             return f"0/{self.nodes} nodes are available: {self.why}."
         causes = ", ".join(sorted(f"{count} {reason}" for reason, count in self.reasons.items()))
-        return f"0/{self.nodes} nodes are available: {causes}."
+        said = f"0/{self.nodes} nodes are available: {causes}."
+        return f"{said} {self.preemption}" if self.preemption else said
 
 
 class Filter(Protocol):
@@ -170,20 +186,51 @@ class Filter(Protocol):
 
 
 class Score(Protocol):
-    """How good a node is for a pod, from 0 to 100, among those that can run it."""
+    """How good a node is for a pod: up to 100, and less the worse it is. Of this node alone, never in relation
+    to others: then a change on one node moves that node only."""
 
-    def __call__(self, pod: PodFacts, nodes: Sequence[NodeState]) -> Sequence[float]: ...
+    def __call__(self, pod: PodFacts, node: NodeState) -> float: ...
 
 
 class View(Protocol):
-    """What a survey made of the whole picture for one pod: a filter and a score of its own."""
+    """What a survey made of the picture for pods of one shape, and keeps true. It judges a node by the
+    domains that it is in, one topology key at a time: `value` is the node's label of that key, None for no
+    such label."""
 
-    def why_not(self, node: NodeState) -> Sequence[str]: ...
+    @property
+    def keys(self) -> Sequence[str]: ...
 
-    def score(self, nodes: Sequence[NodeState]) -> Sequence[float]: ...
+    @property
+    def loosened(self) -> int:
+        """Grows when domains that were refused may do now though no pod on their nodes changed."""
+
+    def why_not(self, key: str, value: str | None) -> Sequence[str]: ...
+
+    def points(self, key: str, value: str | None) -> float: ...
+
+    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int) -> bool:
+        """A pod came to a node (1) or left it (-1). False: look at everything anew."""
 
 
 class Survey(Protocol):
-    """Looks at all nodes once per pod; None, at no cost, when nobody states anything that it minds."""
+    """Looks at all nodes for one shape of pods; None, at no cost, when nobody states anything that it
+    minds."""
 
-    def __call__(self, pod: PodFacts, nodes: Sequence[NodeState], picture: Picture) -> View | None: ...
+    def __call__(self, pod: PodFacts, picture: Picture) -> View | None: ...
+
+
+class Picture(Protocol):
+    """Who is where."""
+
+    @property
+    def nodes(self) -> Mapping[str, NodeState]: ...
+
+    @property
+    def minding(self) -> int:
+        """How many placed pods say anything of others."""
+
+    def on(self, node: str) -> Iterable[PodFacts]: ...
+
+    def minding_on(self, node: str) -> Iterable[PodFacts]: ...
+
+    def labels_of(self, namespace: str) -> Mapping[str, str]: ...

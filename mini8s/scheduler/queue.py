@@ -8,8 +8,9 @@ seconds given by the caller.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import Flag, auto
 
 from mini8s.scheduler.base import PodFacts
 from mini8s.util.backoff import Backoff
@@ -18,38 +19,52 @@ FIRST_BACKOFF, MOST_BACKOFF = 1.0, 10.0  # kube-scheduler's podInitialBackoffSec
 UNSCHEDULABLE_SECONDS = 300.0  # tried again after this even if nothing seemed to change
 
 
+class Change(Flag):
+    """What kind of change may let in a pod that was refused (kube-scheduler's queueing hints)."""
+
+    NODE = auto()  # one came, or is not what it was
+    ROOM = auto()  # a pod went, or asks for less
+    OTHERS = auto()  # pods came, went, or are called otherwise: for who minds them
+    STORAGE = auto()
+
+
+ANY = Change.NODE | Change.ROOM | Change.OTHERS | Change.STORAGE
+
+
 @dataclass(slots=True)
 class _Waiting:
     pod: PodFacts
     since: int
-    seen: tuple[
-        int, int
-    ]  # changes of the cluster there had been when it was last taken, so before the picture was made
+    seen: int = 0  # how many changes there had been when it was last taken, so before it was decided on
     due: float = 0.0
-    retry_on_change: float | None = None  # when it may be tried if the cluster changes; None: it is active
+    retry_on_change: float | None = None  # when it may be tried if such a change comes; None: it is active
+    cures: Change = ANY
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_BACKOFF, MOST_BACKOFF))
 
 
 class Queue:
-    """Thread-safe: informers add and wake, the scheduler's loop takes."""
+    """Thread-safe: the scheduler's cycle adds, wakes and takes, its binders put off, informers stir."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()  # guards the table; notified when something may have become due
         self._waiting: dict[str, _Waiting] = {}
         self._arrivals = 0
-        self._changes = 0  # of what may concern any pod
-        self._moves = 0  # of what concerns only pods that mind others
+        self._changes = 0
+        self._last = dict.fromkeys(ANY, 0)  # the number of the last change of each kind
+        self._stirred = False
 
     def add(self, pod: PodFacts) -> None:
         """A pod that has no node; what is known about its failures stays."""
         with self._changed:
             known = self._waiting.get(pod.key)
             if known and known.pod.uid == pod.uid:
-                if known.pod != pod:
-                    known.pod, known.due, known.retry_on_change = pod, 0.0, None
+                same = replace(known.pod, nominated=pod.nominated) == pod
+                known.pod = pod
+                if not same:
+                    known.due, known.retry_on_change = 0.0, None
             else:
                 self._arrivals += 1
-                self._waiting[pod.key] = _Waiting(pod, self._arrivals, self._seen(pod))
+                self._waiting[pod.key] = _Waiting(pod, self._arrivals)
             self._changed.notify()
 
     def forget(self, key: str) -> None:
@@ -57,69 +72,68 @@ class Queue:
         with self._changed:
             self._waiting.pop(key, None)
 
-    def cluster_changed(self) -> None:
-        """Nodes or placed pods are not what they were: what was unschedulable may fit now, after its
-        back-off."""
+    def changed(self, change: Change) -> None:
+        """The cluster is not what it was: whom that may help is tried after its back-off."""
         with self._changed:
             self._changes += 1
-            self._wake(self._waiting.values())
+            for kind in change:
+                self._last[kind] = self._changes
+            for waiting in self._waiting.values():
+                if waiting.retry_on_change is not None and waiting.cures & change:
+                    waiting.due, waiting.retry_on_change = waiting.retry_on_change, None
+            self._changed.notify()
 
-    def pods_moved(self) -> None:
-        """A pod came, or is on its way out: this can only let in who minds where others are."""
+    def stir(self) -> None:
+        """Let `wait` return: there is something to take in."""
         with self._changed:
-            self._moves += 1
-            self._wake(waiting for waiting in self._waiting.values() if _minds_others(waiting.pod))
+            self._stirred = True
+            self._changed.notify()
 
-    def _wake(self, those: Iterable[_Waiting]) -> None:
-        for waiting in those:
-            if waiting.retry_on_change is not None:
-                waiting.due, waiting.retry_on_change = waiting.retry_on_change, None
-        self._changed.notify()
-
-    def _seen(self, pod: PodFacts) -> tuple[int, int]:
-        return self._changes, self._moves if _minds_others(pod) else 0
-
-    def failed(self, key: str, now: float, *, unschedulable: bool) -> None:
-        """Put off a pod that was tried: for its back-off, and if it fits nowhere, until the cluster changes
-        (unless it did while the pod was tried: the picture may have been older)."""
+    def failed(self, key: str, now: float, *, cures: Change | None = None) -> None:
+        """Put off a pod that was tried: for its back-off, and with `cures`, until a change of such a kind
+        (unless there was one while it was tried)."""
         with self._changed:
             waiting = self._waiting.get(key)
             if waiting is None:
                 return
             due = now + waiting.backoff.failed()
-            waits = unschedulable and waiting.seen == self._seen(waiting.pod)
+            waits = cures is not None and not self._missed(waiting, cures)
+            waiting.cures = cures or ANY
             waiting.due = now + UNSCHEDULABLE_SECONDS if waits else due
             waiting.retry_on_change = due if waits else None
 
     def rest(self, key: str, now: float) -> None:
-        """Put off a pod that has its node and waits for somebody else: until the cluster changes (unless it
-        did meanwhile), and then at once."""
+        """Put off a pod that has its node and waits for its volumes: until there is a change (unless there
+        was one meanwhile), and then at once."""
         with self._changed:
             waiting = self._waiting.get(key)
             if waiting is not None:
-                changed = waiting.seen != self._seen(waiting.pod)
-                waiting.due = now if changed else now + UNSCHEDULABLE_SECONDS
-                waiting.retry_on_change = None if changed else now
+                missed = self._missed(waiting, ANY)
+                waiting.cures = ANY
+                waiting.due = now if missed else now + UNSCHEDULABLE_SECONDS
+                waiting.retry_on_change = None if missed else now
 
-    def due(self, now: float) -> Sequence[PodFacts]:
-        """Every pod to be tried now, best first. They stay until `forget` or `failed`."""
+    def due(self, now: float, most: int) -> Sequence[PodFacts]:
+        """The pods to be tried now, best first. They stay until `forget` or `failed`."""
         with self._changed:
             found = [waiting for waiting in self._waiting.values() if waiting.due <= now]
+            found.sort(key=lambda item: (-item.pod.priority, item.since))
+            del found[most:]
             for waiting in found:
-                waiting.seen = self._seen(waiting.pod)
-        return [item.pod for item in sorted(found, key=lambda item: (-item.pod.priority, item.since))]
+                waiting.seen = self._changes
+        return [item.pod for item in found]
 
     def wait(self, now: float, longest: float) -> None:
-        """Sleep until something is due, may be due, or `longest` seconds have passed."""
+        """Sleep until something is due, was stirred, or `longest` seconds have passed."""
         with self._changed:
             pause = min((item.due - now for item in self._waiting.values()), default=longest)
-            if pause > 0:
+            if pause > 0 and not self._stirred:
                 self._changed.wait(min(pause, longest))
+            self._stirred = False
 
     def __len__(self) -> int:
         with self._changed:
             return len(self._waiting)
 
-
-def _minds_others(pod: PodFacts) -> bool:
-    return bool(pod.spread) or pod.affine
+    def _missed(self, waiting: _Waiting, cures: Change) -> bool:
+        return any(self._last[kind] > waiting.seen for kind in cures)

@@ -6,7 +6,7 @@ Constraints"; KEP-3633 and KEP-3243 for the keys whose values are the pod's own)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mini8s.objects import meta
@@ -42,6 +42,10 @@ class PodRules:
 
     def __bool__(self) -> bool:
         return bool(self.required or self.preferred)
+
+    def __iter__(self) -> Iterator[PodTerm]:
+        yield from self.required
+        yield from self.preferred
 
 
 NO_RULES = PodRules()

@@ -24,6 +24,10 @@ PURE = (
     "agent/dns/query.py",
     "agent/dns/records.py",
     "scheduler/decide.py",
+    "scheduler/hints.py",
+    "scheduler/passes.py",
+    "scheduler/preempt.py",
+    "scheduler/profiles.py",
     "scheduler/plugins/**/*.py",
 )
 NEVER_IMPORTED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,18 +11,33 @@ from hypothesis import strategies as st
 
 from mini8s.objects.kinds import Obj
 from mini8s.scheduler.base import NodeState, Placed, PodFacts, Refused, Resources
-from mini8s.scheduler.decide import decide, why_not
-from mini8s.scheduler.snapshot import Snapshot, node_state, pod_facts
+from mini8s.scheduler.board import Board
+from mini8s.scheduler.decide import Decider
+from mini8s.scheduler.facts import node_state, pod_facts
+from mini8s.scheduler.profiles import profile
 
 ROOM = Resources(cpu=1000, memory=1 << 30, pods=110)
 
 
 def pod(name: str = "p", cpu: int = 0, memory: int = 0, **more: object) -> PodFacts:
-    return PodFacts("default", name, f"uid-{name}", Resources(cpu, memory, 1), **more)  # type: ignore[arg-type]
+    wanted = Resources(cpu, memory, 1)
+    return PodFacts("default", name, f"uid-{name}", wanted, shape=f"{cpu}", **more)  # type: ignore[arg-type]
 
 
 def node(name: str, **more: object) -> NodeState:
     return NodeState(name, **({"allocatable": ROOM} | more))  # type: ignore[arg-type]
+
+
+def decide(wanted: PodFacts, nodes: Sequence[NodeState]) -> Placed | Refused:
+    return Decider(board(nodes)).decide(wanted)
+
+
+def board(nodes: Sequence[NodeState]) -> Board:
+    """With what counts against each node as it is given."""
+    made = Board()
+    for item in nodes:
+        made.put_node(item)
+    return made
 
 
 TAINT = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
@@ -85,11 +101,11 @@ def required(*expressions: Obj) -> Obj:
 )
 def test_node_affinity_operators(expression: Obj, fits: bool) -> None:
     wanted = pod(node_affinity=required(expression))
-    assert (why_not(wanted, node("a", labels={"cores": "4", "name": "x"})) == ()) is fits
+    assert (profile().why_not(wanted, node("a", labels={"cores": "4", "name": "x"})) == ()) is fits
 
 
 def test_an_empty_affinity_term_matches_nothing() -> None:
-    assert why_not(pod(node_affinity=required()), node("a"))
+    assert profile().why_not(pod(node_affinity=required()), node("a"))
 
 
 def test_a_refusal_counts_nodes_by_reason_in_kube_schedulers_words() -> None:
@@ -128,17 +144,18 @@ def test_never_over_commits_and_refuses_only_what_fits_nowhere(
 ) -> None:
     nodes = [{"metadata": {"name": f"n{i}"}, "status": {"allocatable": {"cpu": f"{room}m", "pods": "3"}}}
              for i, room in enumerate(rooms)]  # fmt: skip
-    snapshot = Snapshot(nodes, ())
+    there = board(list(map(node_state, nodes)))
+    decider = Decider(there)
     left = {f"n{i}": [room, 3] for i, room in enumerate(rooms)}
     for index, cpu in enumerate(wants):
         wanted = pod(f"p{index}", cpu=cpu)
-        decision = decide(wanted, snapshot.nodes())
+        decision = decider.decide(wanted)
         fits = {name for name, (room, count) in left.items() if count and (cpu <= room or not cpu)}
         if isinstance(decision, Refused):
             assert not fits
             continue
         assert decision.node in fits
-        snapshot.place(wanted, decision.node)
+        there.put(replace(wanted, node_name=decision.node))
         left[decision.node][0] -= cpu
         left[decision.node][1] -= 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.base import NodeState, Placed, Refused
-from mini8s.scheduler.decide import decide, surveyed, why_not
+from mini8s.scheduler.base import Placed, PodFacts, Refused
+from mini8s.scheduler.board import Board
+from mini8s.scheduler.decide import Decider
+from mini8s.scheduler.facts import node_state, pod_facts
+from mini8s.scheduler.passes import refusal
 from mini8s.scheduler.plugins.node_affinity import REASON as UNSELECTED
 from mini8s.scheduler.plugins.pod_affinity import LONELY, REPELLED, UNWANTED
 from mini8s.scheduler.plugins.topology_spread import UNEVEN, UNLABELLED
-from mini8s.scheduler.snapshot import Snapshot, pod_facts
+from mini8s.scheduler.profiles import profile
 
 REQUIRED, PREFERRED = (f"{way}DuringSchedulingIgnoredDuringExecution" for way in ("required", "preferred"))
 NAMESPACES = {"default": {"team": "x"}, "other": {"team": "y"}}
@@ -47,17 +51,25 @@ def even(key: str = "zone", when: str = "DoNotSchedule", **more: Any) -> Obj:
     return {"topologySpreadConstraints": [rule | more]}
 
 
+def pictured(nodes: Sequence[Obj], there: Sequence[Obj]) -> Board:
+    board = Board(NAMESPACES.__getitem__)
+    for item in nodes:
+        board.put_node(node_state(item))
+    for number, item in enumerate(there):
+        board.put(replace(pod_facts(item), uid=f"there-{number}"))
+    return board
+
+
 def judged(nodes: Sequence[Obj], there: Sequence[Obj], wanted: Obj) -> Placed | Refused:
-    snapshot = Snapshot(nodes, map(pod_facts, there), NAMESPACES.__getitem__)
-    return decide(pod_facts(wanted), snapshot.nodes(), snapshot.picture)
+    return Decider(pictured(nodes, there)).decide(pod_facts(wanted))
 
 
 def refusals(nodes: Sequence[Obj], there: Sequence[Obj], wanted: Obj) -> dict[str, Sequence[str]]:
-    snapshot = Snapshot(nodes, map(pod_facts, there), NAMESPACES.__getitem__)
-    states: list[NodeState] = list(snapshot.nodes())
-    facts = pod_facts(wanted)
-    views = surveyed(facts, states, snapshot.picture)
-    return {state.name: why_not(facts, state, views) for state in states}
+    board, facts = pictured(nodes, there), pod_facts(wanted)
+    views = profile().surveyed(facts, board)
+    return {
+        name: profile().why_not(facts, state) or refusal(views, state) for name, state in board.nodes.items()
+    }
 
 
 ZONES = [node("a", "1"), node("b", "2"), node("c")]

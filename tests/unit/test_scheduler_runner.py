@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,11 +10,10 @@ from mini8s.client.informer import Informers
 from mini8s.objects import kinds
 from mini8s.objects.errors import Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler import runner
-from mini8s.scheduler.base import NodeState, Picture, Placed, PodFacts, Refused
-from mini8s.scheduler.decide import decide as decide_well
+from mini8s.scheduler.base import Placed, PodFacts, Refused
+from mini8s.scheduler.decide import Decider
 from mini8s.scheduler.runner import Scheduler
-from mini8s.scheduler.snapshot import pod_facts
+from mini8s.scheduler.facts import pod_facts
 from mini8s.util.clock import FakeClock
 from mini8s.util.workers import Stop
 from tests.fakes.api import FakeApi
@@ -90,7 +88,7 @@ def test_room_that_was_given_a_moment_ago_stays_given_while_the_informer_is_behi
     world.pod("one")
     world.cycle()
     world.pod("two")
-    world.scheduler._waits(_facts(world, "two"))  # the pod is seen, the binding of "one" is not yet
+    world.scheduler._queue.add(_facts(world, "two"))  # the pod is seen, the binding of "one" is not yet
     world.scheduler.step()
     assert world.where("two") == ""
 
@@ -103,7 +101,10 @@ def test_why_not_is_an_event_and_a_condition_and_is_written_once(world: World) -
     world.node("a", cpu="500m")
     world.pod("web")
     world.cycle()
-    sentence = "0/1 nodes are available: 1 Insufficient cpu."
+    sentence = (
+        "0/1 nodes are available: 1 Insufficient cpu. "
+        "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    )
     assert world.events.said == [f"Warning FailedScheduling web: {sentence}"]
     [condition] = world.api.get(kinds.PODS, "default", "web")["status"]["conditions"]
     assert (condition["type"], condition["status"], condition["reason"], condition["message"]) == (
@@ -159,12 +160,14 @@ def test_pods_of_another_scheduler_are_left_alone(world: World) -> None:
 def test_a_pod_that_trips_a_plugin_keeps_no_other_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decide(pod: PodFacts, nodes: Iterable[NodeState], picture: Picture) -> Placed | Refused:
+    decide_well = Decider.decide
+
+    def decide(self: Decider, pod: PodFacts) -> Placed | Refused:
         if pod.name == "odd":
             raise KeyError("operator")
-        return decide_well(pod, nodes, picture)
+        return decide_well(self, pod)
 
-    monkeypatch.setattr(runner, "decide", decide)
+    monkeypatch.setattr(Decider, "decide", decide)
     world.node("a")
     world.pod("odd")
     world.pod("web")
@@ -205,3 +208,25 @@ def test_a_pod_that_minds_others_is_tried_again_when_one_comes(world: World) -> 
     world.clock.step(2.0)
     world.cycle()
     assert world.where("web") == "a"
+
+
+def test_a_pod_of_higher_priority_makes_another_give_way(world: World) -> None:
+    world.node("a")
+    world.pod("low", priority=1)
+    world.cycle()
+    world.pod("high", priority=10)
+    world.cycle()
+    low = world.api.get(kinds.PODS, "default", "low")
+    assert "deletionTimestamp" in low["metadata"]
+    assert low["status"]["conditions"][0]["reason"] == "PreemptionByScheduler"
+    assert world.api.get(kinds.PODS, "default", "high")["status"]["nominatedNodeName"] == "a"
+    assert [said.split(":")[0] for said in world.events.said[1:]] == [
+        "Warning FailedScheduling high",
+        "Normal Preempted low",
+    ]
+    world.clock.advance(2.0)
+    world.cycle()
+    assert world.where("high") == ""
+    world.api.delete(kinds.PODS, "default", "low", grace_seconds=0)
+    world.cycle()
+    assert world.where("high") == "a"

@@ -122,7 +122,8 @@ def test_a_volume_that_no_node_reaches(world: World, on: str) -> None:
     world.pod()
     world.cycle()
     assert world.refused() == (
-        "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity."
+        "0/2 nodes are available: 2 node(s) didn't match PersistentVolume's node affinity. "
+        "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     )
 
 

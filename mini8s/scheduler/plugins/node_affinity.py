@@ -19,12 +19,25 @@ def node_affinity(pod: PodFacts, node: NodeState) -> Sequence[str]:
     return ()
 
 
-def preferred_node_affinity(pod: PodFacts, nodes: Sequence[NodeState]) -> Sequence[float]:
+def preferred_node_affinity(pod: PodFacts, node: NodeState) -> float:
+    """The part of all wishes, by weight, that this node meets."""
     wishes = pod.node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
-    weighed = [(int(wish["weight"]), wish.get("preference") or {}) for wish in wishes]
-    sums = [
-        sum(weight for weight, term in weighed if node_terms.term_matches(term, node.labels, node.name))
-        for node in nodes
-    ]
-    most = max(sums, default=0)
-    return [100.0 * total / most if most else 0.0 for total in sums]
+    total = met = 0
+    for wish in wishes:
+        weight = int(wish["weight"])
+        total += weight
+        if node_terms.term_matches(wish.get("preference") or {}, node.labels, node.name):
+            met += weight
+    return 100.0 * met / total if total else 0.0
+
+
+def named_nodes(pod: PodFacts) -> frozenset[str] | None:
+    """The nodes that the pod names in every required term, as those of a DaemonSet do; None for any."""
+    required = pod.node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    names: set[str] = set()
+    for term in required.get("nodeSelectorTerms") or ():
+        fields = [one for one in term.get("matchFields") or () if one.get("operator") == "In"]
+        if not fields:
+            return None
+        names.update(fields[0].get("values") or ())
+    return frozenset(names) if names else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from mini8s.scheduler.base import NodeState, Picture, PodFacts, View
+from mini8s.scheduler.base import Picture, PodFacts, View
 from mini8s.scheduler.terms import PodTerm
 
 LONELY = "node(s) didn't match pod affinity rules"
@@ -16,74 +16,94 @@ HARD_WEIGHT = 1  # kube-scheduler's hardPodAffinityWeight: what others require c
 Domain = tuple[str, str]  # topology key, value
 
 
-def pod_affinity(pod: PodFacts, nodes: Sequence[NodeState], picture: Picture) -> View | None:
-    return _Affinity(pod, nodes, picture) if pod.affine or picture.affine else None
+def pod_affinity(pod: PodFacts, picture: Picture) -> View | None:
+    return _Affinity(pod, picture) if pod.affine or picture.minding else None
 
 
 class _Affinity:
-    def __init__(self, pod: PodFacts, nodes: Sequence[NodeState], picture: Picture) -> None:
+    def __init__(self, pod: PodFacts, picture: Picture) -> None:
         self._pod, self._picture = pod, picture
         self._company: Counter[Domain] = Counter()  # domains with pods that match all that it requires
-        self._shunned: set[Domain] = set()  # domains with pods that it does not want to be with
-        self._guarded: set[Domain] = set()  # domains with pods that do not want to be with it
+        self._shunned: Counter[Domain] = Counter()  # domains with pods that it does not want to be with
+        self._guarded: Counter[Domain] = Counter()  # domains with pods that do not want to be with it
         self._liking: Counter[Domain] = Counter()
-        for node in nodes:
-            if pod.affine:
-                for other in picture.on(node.name):
-                    self._look(node, other)
-            for other in picture.affine_on(node.name):
-                self._looked_at(node, other)
+        self._minded: set[str] = set()  # keys by which others mind it
+        self._firsts = all(self._hits(term, pod) for term in pod.attracted.required)
+        self.loosened = 0
+        for node in picture.nodes.values():
+            there = picture.on(node.name) if pod.affine else picture.minding_on(node.name)
+            for other in there:
+                self._count(other, node.labels, 1)
+        mine = (term.key for rules in (pod.attracted, pod.repelled) for term in rules)
+        self.keys = tuple(dict.fromkeys((*mine, *sorted(self._minded))))
+        self._known = frozenset(self.keys)
+        self._scale = max([1, *map(abs, self._liking.values())])
 
-    def why_not(self, node: NodeState) -> Sequence[str]:
-        if not self._in_company(node):
+    def why_not(self, key: str, value: str | None) -> Sequence[str]:
+        if any(term.key == key for term in self._pod.attracted.required) and not self._welcome(key, value):
             return (LONELY,)
-        here = node.labels.items()
-        if any(
-            (term.key, node.labels.get(term.key)) in self._shunned for term in self._pod.repelled.required
-        ):
+        if value is None:
+            return ()
+        if self._shunned[key, value]:
             return (REPELLED,)
-        return (UNWANTED,) if self._guarded and not self._guarded.isdisjoint(here) else ()
+        return (UNWANTED,) if self._guarded[key, value] else ()
 
-    def score(self, nodes: Sequence[NodeState]) -> Sequence[float]:
-        sums = [sum(self._liking[domain] for domain in node.labels.items()) for node in nodes]
-        least, most = min(sums, default=0), max(sums, default=0)
-        return [100.0 * (total - least) / (most - least) if most > least else 0.0 for total in sums]
+    def points(self, key: str, value: str | None) -> float:
+        return 100.0 * self._liking[key, value] / self._scale if value is not None else 0.0
 
-    def _in_company(self, node: NodeState) -> bool:
+    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int) -> bool:
+        """Points are in proportion to the most that there is, within a factor of two."""
+        domains = len(self._company)
+        most = self._count(pod, labels, sign)
+        self.loosened += len(self._company) != domains
+        return self._minded <= self._known and most <= 2 * self._scale
+
+    def _welcome(self, key: str, value: str | None) -> bool:
         """The first of a group that wants to be together is let in wherever there is a domain."""
-        terms = self._pod.attracted.required
-        if any(term.key not in node.labels for term in terms):
+        if value is None:
             return False
-        if all(self._company[term.key, node.labels[term.key]] for term in terms):
-            return True
-        return not self._company and all(self._hits(term, self._pod) for term in terms)
+        return bool(self._company[key, value]) or (not self._company and self._firsts)
 
-    def _look(self, node: NodeState, other: PodFacts) -> None:
+    def _count(self, other: PodFacts, labels: Mapping[str, str], sign: int) -> int:
+        """Take in, or out, what this pod and the other say of each other; the most that it changed to."""
         attracted, repelled = self._pod.attracted, self._pod.repelled
         if attracted.required and all(self._hits(term, other) for term in attracted.required):
-            self._company.update(_domains(node, attracted.required))
-        self._shunned.update(_domains(node, self._hitting(repelled.required, other)))
-        self._like(node, self._hitting(attracted.preferred, other), 1)
-        self._like(node, self._hitting(repelled.preferred, other), -1)
+            _add(self._company, labels, attracted.required, sign)
+        _add(self._shunned, labels, self._hitting(repelled.required, other), sign)
+        most = self._like(labels, self._hitting(attracted.preferred, other), sign)
+        most = max(most, self._like(labels, self._hitting(repelled.preferred, other), -sign))
+        return max(most, self._minds(other, labels, sign)) if other.affine else most
 
-    def _looked_at(self, node: NodeState, other: PodFacts) -> None:
-        self._guarded.update(_domains(node, self._hitting(other.repelled.required, self._pod)))
-        for domain in _domains(node, self._hitting(other.attracted.required, self._pod)):
-            self._liking[domain] += HARD_WEIGHT
-        self._like(node, self._hitting(other.attracted.preferred, self._pod), 1)
-        self._like(node, self._hitting(other.repelled.preferred, self._pod), -1)
+    def _minds(self, other: PodFacts, labels: Mapping[str, str], sign: int) -> int:
+        guarding = self._hitting(other.repelled.required, self._pod)
+        needing = self._hitting(other.attracted.required, self._pod)
+        liking = self._hitting(other.attracted.preferred, self._pod)
+        disliking = self._hitting(other.repelled.preferred, self._pod)
+        self._minded.update(term.key for term in (*guarding, *needing, *liking, *disliking))
+        _add(self._guarded, labels, guarding, sign)
+        _add(self._liking, labels, needing, sign * HARD_WEIGHT)
+        return max(self._like(labels, liking, sign), self._like(labels, disliking, -sign))
 
-    def _like(self, node: NodeState, terms: Iterable[PodTerm], sign: int) -> None:
+    def _like(self, labels: Mapping[str, str], terms: Iterable[PodTerm], sign: int) -> int:
+        most = 0
         for term in terms:
-            for domain in _domains(node, (term,)):
+            if term.key in labels:
+                domain = term.key, labels[term.key]
                 self._liking[domain] += sign * term.weight
+                most = max(most, abs(self._liking[domain]))
+        return most
 
-    def _hitting(self, terms: Sequence[PodTerm], pod: PodFacts) -> Iterable[PodTerm]:
+    def _hitting(self, terms: Sequence[PodTerm], pod: PodFacts) -> Sequence[PodTerm]:
         return [term for term in terms if self._hits(term, pod)]
 
     def _hits(self, term: PodTerm, pod: PodFacts) -> bool:
-        return term.matches(pod.namespace, pod.labels, self._picture.namespaces)
+        return term.matches(pod.namespace, pod.labels, self._picture.labels_of)
 
 
-def _domains(node: NodeState, terms: Iterable[PodTerm]) -> Iterable[Domain]:
-    return [(term.key, node.labels[term.key]) for term in terms if term.key in node.labels]
+def _add(counts: Counter[Domain], labels: Mapping[str, str], terms: Iterable[PodTerm], sign: int) -> None:
+    for term in terms:
+        if term.key in labels:
+            domain = term.key, labels[term.key]
+            counts[domain] += sign
+            if not counts[domain]:
+                del counts[domain]

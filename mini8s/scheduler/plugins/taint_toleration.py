@@ -15,10 +15,8 @@ def taint_toleration(pod: PodFacts, node: NodeState) -> Sequence[str]:
     return (f"node(s) had untolerated taint {{{taint.get('key', '')}: {taint.get('value', '')}}}",)
 
 
-def prefer_untainted(pod: PodFacts, nodes: Sequence[NodeState]) -> Sequence[float]:
-    soft = [sum(_disliked(pod, taint) for taint in node.taints) for node in nodes]
-    most = max(soft, default=0)
-    return [100.0 * (most - count) / most if most else 100.0 for count in soft]
+def prefer_untainted(pod: PodFacts, node: NodeState) -> float:
+    return -100.0 * sum(_disliked(pod, taint) for taint in node.taints)
 
 
 def _disliked(pod: PodFacts, taint: dict[str, str]) -> bool:

@@ -6,9 +6,13 @@ from collections.abc import Iterable
 
 from mini8s.objects import claims, meta, pods, quantity
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.base import HostPort, NodeState, Picture, PodFacts, Resources
-from mini8s.scheduler.terms import NamespaceLabels, constraints, rules
+from mini8s.scheduler.base import HostPort, NodeState, PodFacts, Resources
+from mini8s.scheduler.terms import constraints, rules
 
+_TOLD = (
+    "nodeName", "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints", "priority",
+    "overhead", "resources", "hostNetwork", "schedulerName",
+)  # fmt: skip
 _APART = frozenset({"cpu", "memory", "pods"})  # resources with a field of their own
 
 
@@ -17,14 +21,19 @@ def pod_facts(pod: Obj) -> PodFacts:
     cpu, memory = pods.requests(spec)
     others = {name: pods.needed(spec, "requests", name) for name in _requested(spec) - _APART}
     owner = meta.controller_ref(pod) or {}
+    bound = pods.node_name(pod)
     return PodFacts(
         namespace=meta.namespace(pod),
         name=meta.name(pod),
         uid=meta.uid(pod),
         requests=Resources(cpu, memory, 1, others),
-        node_name=pods.node_name(pod),
+        node_name=bound,
         owner=owner.get("uid", ""),
         priority=spec.get("priority") or 0,
+        started=(pod.get("status") or {}).get("startTime") or pod["metadata"].get("creationTimestamp", ""),
+        preempts=spec.get("preemptionPolicy") != "Never",
+        nominated=(pod.get("status") or {}).get("nominatedNodeName") or "",
+        images=tuple(sorted({item["image"] for item in spec.get("containers") or () if item.get("image")})),
         node_selector=spec.get("nodeSelector") or {},
         node_affinity=(spec.get("affinity") or {}).get("nodeAffinity") or {},
         tolerations=spec.get("tolerations") or (),
@@ -36,6 +45,7 @@ def pod_facts(pod: Obj) -> PodFacts:
         spread=constraints(pod) if spec.get("topologySpreadConstraints") else (),
         attracted=rules(pod, "podAffinity"),
         repelled=rules(pod, "podAntiAffinity"),
+        shape="" if bound else _shape(pod, spec, owner.get("uid", "")),
     )
 
 
@@ -54,34 +64,21 @@ def node_state(node: Obj) -> NodeState:
             quantity.value(room.get("pods", 0)),
             {name: quantity.value(amount) for name, amount in room.items() if name not in _APART},
         ),
+        images={
+            name: image.get("sizeBytes") or 0
+            for image in status.get("images") or ()
+            for name in image.get("names") or ()
+        },
     )
 
 
-class Snapshot:
-    """All nodes with all that counts against them at one moment; `place` is the only change it knows."""
-
-    def __init__(
-        self, nodes: Iterable[Obj], placed: Iterable[PodFacts], namespaces: NamespaceLabels | None = None
-    ) -> None:
-        self.picture = Picture(namespaces) if namespaces else Picture()
-        self._nodes = {state.name: state for state in map(node_state, nodes)}
-        for pod in placed:
-            self.place(pod, pod.node_name)
-
-    def nodes(self) -> Iterable[NodeState]:
-        return self._nodes.values()
-
-    def node(self, name: str) -> NodeState:
-        return self._nodes[name]
-
-    def find(self, name: str) -> NodeState | None:
-        return self._nodes.get(name)
-
-    def place(self, pod: PodFacts, node: str) -> None:
-        """Count the pod against the node; a node that is gone counts nothing."""
-        if node in self._nodes:
-            self._nodes[node] = self._nodes[node].with_pod(pod)
-            self.picture.add(pod, node)
+def _shape(pod: Obj, spec: Obj, owner: str) -> str:
+    """All that filters and scores of a node read of a pod, as one text: what the API stored is in one order
+    for pods of one template. Of its labels only surveys know (see decide)."""
+    each = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    asked = [(one.get("image"), one.get("resources"), one.get("ports"), one.get("restartPolicy")) for one in each]
+    told = [spec.get(name) for name in _TOLD]
+    return repr((meta.namespace(pod), owner, asked, told))
 
 
 def _requested(spec: Obj) -> set[str]:
