@@ -186,8 +186,8 @@ class Filter(Protocol):
 
 
 class Score(Protocol):
-    """How good a node is for a pod: up to 100, and less the worse it is. Of this node alone, never in relation
-    to others: then a change on one node moves that node only."""
+    """How good a node is for a pod: up to 100, and less the worse it is. Of this node alone, never in
+    relation to others: then a change on one node moves that node only."""
 
     def __call__(self, pod: PodFacts, node: NodeState) -> float: ...
 
@@ -208,7 +208,7 @@ class View(Protocol):
 
     def points(self, key: str, value: str | None) -> float: ...
 
-    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int) -> bool:
+    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int, /) -> bool:
         """A pod came to a node (1) or left it (-1). False: look at everything anew."""
 
 

@@ -1,4 +1,4 @@
-"""PURE: where a pod goes. Pods of one shape share a pass over the nodes, which is kept for as long as they come.
+"""PURE: where a pod goes. Pods of one shape share a pass over the nodes, kept for as long as they come.
 
 The same board always gives the same decision: the best score wins, equals by their name.
 """
@@ -56,8 +56,8 @@ class Decider:
         views = chosen.surveyed(pod, self._board)
         able = [node for node in few if not chosen.why_not(pod, self._seen_by(pod, node))]
         able = [node for node in able if not refusal(views, node)]
-        ranked = [(-chosen.points_as_such(pod, node) - chosen.points_now(pod, node), node.name) for node in able]
-        return min(ranked)[1] if ranked else ""
+        ranked = [(chosen.points_as_such(pod, node) + chosen.points_now(pod, node), node) for node in able]
+        return min(ranked, key=lambda pair: (-pair[0], pair[1].name))[1].name if ranked else ""
 
     def _refused_by(self, pod: PodFacts, names: Iterable[str], chosen: Profile) -> Refused:
         """All other nodes refuse for what they are called."""

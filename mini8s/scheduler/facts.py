@@ -76,7 +76,7 @@ def _shape(pod: Obj, spec: Obj, owner: str) -> str:
     """All that filters and scores of a node read of a pod, as one text: what the API stored is in one order
     for pods of one template. Of its labels only surveys know (see decide)."""
     each = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    asked = [(one.get("image"), one.get("resources"), one.get("ports"), one.get("restartPolicy")) for one in each]
+    asked = [[one.get(name) for name in ("image", "resources", "ports", "restartPolicy")] for one in each]
     told = [spec.get(name) for name in _TOLD]
     return repr((meta.namespace(pod), owner, asked, told))
 

@@ -13,7 +13,9 @@ from mini8s.scheduler.queue import ANY, Change
 _OTHERS = {LONELY, REPELLED, UNWANTED, UNEVEN, UNLABELLED}
 _STORAGE = {AFFINITY, NONE_TO_BIND, LOST, ELSEWHERE}
 _ROOM = ("Insufficient ", "Too many pods", "node(s) didn't have free ports", SHARED)
-_NODE = (UNSELECTED, "node(s) were unschedulable", "node(s) didn't match the requested", "node(s) had untolerated")
+_NODE = (
+    UNSELECTED, "node(s) were unschedulable", "node(s) didn't match the requested", "node(s) had untolerated"
+)  # fmt: skip
 
 
 def cures(refused: Refused) -> Change:

@@ -20,8 +20,7 @@ from mini8s.scheduler.queue import Change, Queue
 
 
 class Intake:
-    """`renamed` is called when a namespace's labels change, which the board does not hold; `gone` with the uid
-    of each pod that needs no node any more."""
+    """`gone` is called with the uid of each pod that needs no node any more."""
 
     def __init__(
         self,
@@ -29,9 +28,9 @@ class Intake:
         queue: Queue,
         names: Collection[str],
         gone: Callable[[str], None],
-        renamed: Callable[[], None],
     ) -> None:
-        self._queue, self._names, self._gone, self._renamed = queue, names, gone, renamed
+        self._queue, self._names, self._gone = queue, names, gone
+        self._renamed: Callable[[], None] = lambda: None
         self._namespaces = informers.of(kinds.NAMESPACES)
         self.board = Board(self._labels_of)
         self._assumed: set[str] = set()
@@ -39,6 +38,10 @@ class Intake:
         informers.of(kinds.PODS).subscribe(self._pod_changed)
         informers.of(kinds.NODES).subscribe(self._node_changed)
         self._namespaces.subscribe(self._namespace_changed)
+
+    def when_renamed(self, call: Callable[[], None]) -> None:
+        """For changes of namespaces' labels, which the board does not hold."""
+        self._renamed = call
 
     def take_in(self) -> None:
         """The cycle's thread only, as `assume`."""

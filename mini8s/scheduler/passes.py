@@ -49,7 +49,7 @@ class Pass:
         moves = self._board.since(self._at)
         if moves is None or len(moves) > len(self._board.nodes):
             return False
-        if self._views and not all(self._seen(move) for move in moves):
+        if self._views and (any(move.anew for move in moves) or not all(map(self._seen, moves))):
             return False
         self._at = self._board.at
         if moves:
@@ -91,11 +91,9 @@ class Pass:
         return self._profile.why_not(self._pod, self._crowded(node)) or refusal(self._views, node)
 
     def _seen(self, move: Move) -> bool:
-        """Whether the views still hold after this move."""
-        if move.pod is None:
-            return not move.anew
+        """Whether the views hold after this move."""
         node = self._board.nodes.get(move.node)
-        if node is None:
+        if move.pod is None or node is None:
             return True
         return all(view.moved(move.pod, node.labels, move.node, move.sign) for view, _ in self._views)
 

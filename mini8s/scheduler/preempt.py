@@ -144,9 +144,7 @@ class _Trial:
             view.moved(one, self._node.labels, self._node.name, sign)
 
 
-def _helpless(
-    pod: PodFacts, node: NodeState, profile: Profile, views: Sequence[tuple[View, float]]
-) -> bool:
+def _helpless(pod: PodFacts, node: NodeState, profile: Profile, views: Sequence[tuple[View, float]]) -> bool:
     """Whether the node would refuse the pod with nobody on it, too."""
     if profile.refuses_as_such(pod, node):
         return True

@@ -1,10 +1,9 @@
 """PURE: which plugins judge a pod, and how much each score weighs: kube-scheduler's profiles.
 
-A `KubeSchedulerConfiguration` (kubescheduler.config.k8s.io/v1) may name several profiles, each for the pods that
-name it as their scheduler. Of it are read: profiles, their plugins by any extension point that we have
+A `KubeSchedulerConfiguration` (kubescheduler.config.k8s.io/v1) may name several profiles, each for the pods
+that name it as their scheduler. Of it are read: profiles, their plugins by any extension point that we have
 (multiPoint, filter, score: enabled with a weight, disabled, `*`), and of pluginConfig the scoring strategy
-of NodeResourcesFitArgs and addedAffinity's absence. Anything else is refused in words: a setting that is
-silently ignored misleads.
+of NodeResourcesFitArgs. Anything else is refused in words: a setting that is silently ignored misleads.
 """
 
 from __future__ import annotations

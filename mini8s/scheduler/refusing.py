@@ -23,7 +23,7 @@ DISRUPTION = "DisruptionTarget"
 
 
 class Refusing:
-    """Writes on the wire what it decides, in the cycle's thread: pods are seldom refused for the first time."""
+    """Writes what it decides at once, in the cycle's thread: pods are seldom refused for the first time."""
 
     def __init__(self, api: Api, informers: Informers, events: EventSink, clock: Clock, board: Board) -> None:
         self._api, self._events, self._clock, self._board = api, events, clock, board
@@ -78,7 +78,8 @@ class Refusing:
         except ApiError as error:
             log.warning("%s was not preempted: %s", victim.key, error)
             return
-        self._events.event(reference(victim), "Normal", "Preempted", f"Preempted by pod {pod.uid} on node {node}")
+        said = f"Preempted by pod {pod.uid} on node {node}"
+        self._events.event(reference(victim), "Normal", "Preempted", said)
 
     def _spare(self) -> list[Budget]:
         return [

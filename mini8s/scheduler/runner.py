@@ -52,10 +52,9 @@ class Scheduler:
         profiles = profiles or {DEFAULT: profile()}
         self._queue = Queue()
         self._reservations = Reservations(rest, informers, lambda: self._queue.changed(Change.STORAGE))
-        self._intake = Intake(
-            informers, self._queue, profiles.keys(), self._reservations.forget, lambda: self._decider.forget()
-        )
+        self._intake = Intake(informers, self._queue, profiles.keys(), self._reservations.forget)
         self._decider = Decider(self._intake.board, profiles)
+        self._intake.when_renamed(self._decider.forget)
         self._refusing = Refusing(rest, informers, recorder, clock, self._intake.board)
         self._said = OnChange(log)
         self._binders = ThreadPoolExecutor(BINDERS, thread_name_prefix="bind")

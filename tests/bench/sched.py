@@ -44,7 +44,8 @@ def decisions(name: str, spec: Callable[[int], Obj], size: int) -> Figure:
             raise RuntimeError(f"{name}: {decision}")
         board.put(replace(pod, node_name=decision.node))
     took = time.process_time() - began
-    return Figure(f"{name}, {size} nodes", count / took, "1/s", f"{count} pods, {1e6 * took / count:.0f} us each")
+    note = f"{count} pods, {1e6 * took / count:.0f} us each"
+    return Figure(f"{name}, {size} nodes", count / took, "1/s", note)
 
 
 def _even(number: int) -> Obj:

@@ -300,7 +300,8 @@ def test_what_hinders_a_pod_is_said_in_its_status_and_events(here: Space) -> Non
         "no-config": 'Error: configmap "missing" not found',
         "no-volume": 'MountVolume.SetUp failed for volume "missing" : configmap "missing" not found',
         "no-program": "/no/such/program",
-        "no-node": "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+        "no-node": "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. "
+        "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
     }.items():
         here.cluster.wait_for(
             f"{name} to say {words}",

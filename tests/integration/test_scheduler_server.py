@@ -61,7 +61,10 @@ def test_the_third_waits_until_one_of_two_goes(tmp_path: Path) -> None:
             )
             wait(lambda: conditions.get(pod("p3"), "PodScheduled") is not None)
             said = (conditions.get(pod("p3"), "PodScheduled") or {})["message"]
-            assert said == "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."
+            assert said == (
+                "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. "
+                "preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod."
+            )
             freed = pods.node_name(pod("p1"))
             rest.delete(PODS, "default", "p1")
             wait(lambda: pods.node_name(pod("p3")) == freed)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.base import Placed, PodFacts, Refused
+from mini8s.scheduler.base import Placed, Refused
 from mini8s.scheduler.board import Board
 from mini8s.scheduler.decide import Decider
 from mini8s.scheduler.facts import node_state, pod_facts

@@ -25,7 +25,7 @@ def node(number: int, zone: int, cpu: int, *, taint: bool = False) -> Obj:
     name = f"n{number}"
     labels = {HOST: name} | ({ZONE: str(zone)} if zone else {})
     taints = [{"key": "x", "effect": "NoSchedule"}] if taint else []
-    allocatable = {"cpu": str(cpu), "memory": "8Gi", "pods": "4"}
+    allocatable = {"cpu": str(cpu), "memory": "8Gi", "pods": "8"}
     return {
         "metadata": {"name": name, "labels": labels},
         "spec": {"taints": taints},
@@ -66,13 +66,14 @@ SHAPES = (
 )
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("pod"), st.integers(0, len(SHAPES) - 1)),
+        st.tuples(st.just("pod"), st.integers(0, 1)),
+        st.tuples(st.just("pod"), st.integers(0, 1)),
         st.tuples(st.just("drop"), st.integers(0, 20)),
         st.tuples(st.just("node"), st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(1, 5))),
         st.tuples(st.just("lose"), st.integers(0, 4)),
     ),
     min_size=5,
-    max_size=25,
+    max_size=40,
 )
 
 
@@ -86,11 +87,17 @@ def feasible(wanted: PodFacts, board: Board) -> set[str]:
 
 
 @settings(max_examples=150)
-@given(zones=st.lists(st.integers(0, 2), min_size=5, max_size=5), steps=STEPS)
-def test_kept_passes_decide_as_new_ones(zones: Sequence[int], steps: Sequence[tuple[str, object]]) -> None:
+@given(
+    zones=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=5, max_size=5),
+    kinds=st.tuples(st.sampled_from(SHAPES), st.sampled_from(SHAPES)),
+    steps=STEPS,
+)
+def test_kept_passes_decide_as_new_ones(
+    zones: Sequence[tuple[int, int]], kinds: tuple[Obj, Obj], steps: Sequence[tuple[str, object]]
+) -> None:
     board = Board()
-    for number, zone in enumerate(zones):
-        board.put_node(node_state(node(number, zone, 3)))
+    for number, (zone, room) in enumerate(zones):
+        board.put_node(node_state(node(number, zone, room)))
     kept = Decider(board)
     placed: list[str] = []
     for number, (what, value) in enumerate(steps):
@@ -102,7 +109,7 @@ def test_kept_passes_decide_as_new_ones(zones: Sequence[int], steps: Sequence[tu
             case "lose", int(which):
                 board.drop_node(f"n{which}")
             case "pod", int(which):
-                obj = SHAPES[which]
+                obj = kinds[which]
                 obj["metadata"]["uid"] = obj["metadata"]["name"] = f"p{number}"
                 wanted = pod_facts(obj)
                 able = feasible(wanted, board)

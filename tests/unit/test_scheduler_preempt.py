@@ -9,11 +9,12 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.objects.labels import from_labels
+from mini8s.objects.labels import from_labels, nothing
 from mini8s.scheduler.base import NodeState, PodFacts, Resources
 from mini8s.scheduler.board import Board
 from mini8s.scheduler.preempt import Budget, Unhelpful, Victims, preempt
 from mini8s.scheduler.profiles import profile
+from mini8s.scheduler.terms import PodRules, PodTerm
 
 ROOM = Resources(cpu=1000, memory=1 << 30, pods=110)
 
@@ -77,10 +78,8 @@ def test_a_budget_is_broken_only_when_nothing_else_helps() -> None:
     budget = Budget("default", from_labels({"app": "db"}), 0)
     assert victims(pod("p", 500, 10), there, budget) == ("b", ["y"])
     assert victims(pod("p", 500, 10), there, replace(budget, spare=1)) == ("a", ["x"])
-    assert victims(pod("p", 500, 10), board(pod("x", 900, 1, "a", labels={"app": "db"}), nodes="a"), budget) == (
-        "a",
-        ["x"],
-    )
+    alone = board(pod("x", 900, 1, "a", labels={"app": "db"}), nodes="a")
+    assert victims(pod("p", 500, 10), alone, budget) == ("a", ["x"])
 
 
 def test_who_came_later_goes_first() -> None:
@@ -93,6 +92,17 @@ def test_room_that_is_being_made_for_another_is_not_taken() -> None:
     there.nominate(pod("first", 600, 20), "a")
     assert isinstance(preempt(pod("p", 500, 10), there, profile()), Unhelpful)
     assert victims(pod("p", 700, 30), there) == ("a", ["x"])
+
+
+def test_whom_it_will_not_be_near_goes_if_that_is_enough() -> None:
+    term = PodTerm("zone", from_labels({"app": "db"}), frozenset({"default"}), nothing())
+    wanted = pod("p", 100, 10, repelled=PodRules((term,)))
+    alone, another = (
+        pod(name, 100, 1, node, labels={"app": "db"}) for name, node in (("x", "a"), ("y", "b"))
+    )
+    zone = {"zone": "1"}
+    assert victims(wanted, board(alone, labels=zone)) == ("a", ["x"])
+    assert isinstance(preempt(wanted, board(alone, another, labels=zone), profile()), Unhelpful)
 
 
 @given(

@@ -76,7 +76,7 @@ def test_all_scores_off_leaves_the_filters() -> None:
         (
             configuration({
                 "pluginConfig": [
-                    {"name": "NodeResourcesFit", "args": {"scoringStrategy": {"type": "RequestedToCapacityRatio"}}}
+                    {"name": "NodeResourcesFit", "args": {"scoringStrategy": {"type": "Magic"}}}
                 ]
             }),
             "pluginConfig: scoringStrategy is one of LeastAllocated, MostAllocated",

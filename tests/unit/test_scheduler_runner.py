@@ -12,8 +12,8 @@ from mini8s.objects.errors import Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
 from mini8s.scheduler.base import Placed, PodFacts, Refused
 from mini8s.scheduler.decide import Decider
-from mini8s.scheduler.runner import Scheduler
 from mini8s.scheduler.facts import pod_facts
+from mini8s.scheduler.runner import Scheduler
 from mini8s.util.clock import FakeClock
 from mini8s.util.workers import Stop
 from tests.fakes.api import FakeApi
@@ -224,7 +224,7 @@ def test_a_pod_of_higher_priority_makes_another_give_way(world: World) -> None:
         "Warning FailedScheduling high",
         "Normal Preempted low",
     ]
-    world.clock.advance(2.0)
+    world.clock.step(2.0)
     world.cycle()
     assert world.where("high") == ""
     world.api.delete(kinds.PODS, "default", "low", grace_seconds=0)

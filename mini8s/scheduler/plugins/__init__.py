@@ -1,7 +1,7 @@
 """The plugins under kube-scheduler's names, in the order in which they are asked: cheap refusals first.
 
-A filter or score of what a node *is* (labels, taints, images) is asked once per shape and node; one of what is
-on it *now* after each change there. Surveys come after the filters. Numbers are the default weights.
+A filter or score of what a node *is* (labels, taints, images) is asked once per shape and node; one of what
+is on it *now* after each change there. Surveys come after the filters. Numbers are the default weights.
 """
 
 from __future__ import annotations

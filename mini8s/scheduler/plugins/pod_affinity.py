@@ -51,7 +51,7 @@ class _Affinity:
     def points(self, key: str, value: str | None) -> float:
         return 100.0 * self._liking[key, value] / self._scale if value is not None else 0.0
 
-    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int) -> bool:
+    def moved(self, pod: PodFacts, labels: Mapping[str, str], _node: str, sign: int, /) -> bool:
         """Points are in proportion to the most that there is, within a factor of two."""
         domains = len(self._company)
         most = self._count(pod, labels, sign)

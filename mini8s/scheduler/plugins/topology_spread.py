@@ -23,7 +23,9 @@ class _Domains:
     """How many of the pods that one constraint selects are in each domain of the nodes that count for it:
     they have the keys of all constraints beside it and, as far as it asks so, would take the pod."""
 
-    def __init__(self, item: Constraint, beside: Sequence[Constraint], pod: PodFacts, picture: Picture) -> None:
+    def __init__(
+        self, item: Constraint, beside: Sequence[Constraint], pod: PodFacts, picture: Picture
+    ) -> None:
         self.item = item
         self._pod = pod
         self._nodes = {
@@ -96,7 +98,7 @@ class _Spread:
             return -1e6  # behind all who have the label
         return -sum(20.0 * one.weight * one.count(value) / one.item.max_skew for one in soft)
 
-    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int) -> bool:
+    def moved(self, pod: PodFacts, labels: Mapping[str, str], node: str, sign: int, /) -> bool:
         for domains in self._hard:
             self.loosened += domains.moved(pod, labels, node, sign)
         for domains in self._soft:
