@@ -7,6 +7,7 @@ from pathlib import Path
 
 import kubectls
 import pytest
+from depth import DEPTH
 from hosts import Host, Hosts
 from hosts.leftovers import Leftovers
 from hypothesis import settings
@@ -15,7 +16,8 @@ from scripts import images
 
 FOLDERS = ("unit", "contract", "integration", "e2e", "arch")
 NEEDS_MACHINE = ("contract", "integration", "e2e")
-settings.register_profile("untimed", deadline=None)  # nothing is timed: the machine may be busy
+# Nothing is timed: the machine may be busy. The same examples in every run, unless it is to dig deeper.
+settings.register_profile("untimed", deadline=None, derandomize=DEPTH == 1)
 settings.load_profile("untimed")
 _before = pytest.StashKey[Leftovers]()
 _left = pytest.StashKey[list[str]]()

@@ -29,6 +29,7 @@ class Pass:
     def __init__(self, pod: PodFacts, board: Board, profile: Profile) -> None:
         self._pod, self._board, self._profile = pod, board, profile
         self._at = board.at
+        self._minded = bool(board.minding)
         self._views = profile.surveyed(pod, board)
         keys = dict.fromkeys(key for view, _ in self._views for key in view.keys)
         own = {key for key in keys if _one_node_each(key, board.nodes)}
@@ -47,7 +48,7 @@ class Pass:
     def catch_up(self) -> bool:
         """Take in what moved since; False when only a new pass would do."""
         moves = self._board.since(self._at)
-        if moves is None or len(moves) > len(self._board.nodes):
+        if moves is None or len(moves) > len(self._board.nodes) or self._minded != bool(self._board.minding):
             return False
         if self._views and (any(move.anew for move in moves) or not all(map(self._seen, moves))):
             return False
