@@ -39,7 +39,7 @@ def load(used: Sequence[int | None], *, request: int | None = 1000, **facts: Any
         if value is not None
     }
     asked = None if request is None else {meta.name(one): request for one in found}
-    return Load(found, known, asked, facts.get("resource", "cpu"), len(used), NOW)
+    return Load(found, known, asked, facts.get("resource", "cpu"), facts.get("replicas", len(used)), NOW)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,8 @@ def load(used: Sequence[int | None], *, request: int | None = 1000, **facts: Any
         (load([1200, 1200, None]), 50, Demand(5, 1200, 120)),
         (load([100, None]), 50, Demand(2, 100, 10)),
         (load([100, 100, 100, None]), 50, Demand(3, 100, 10)),
+        # what was assumed of others turns no direction round
+        (load([100, 100, None], replicas=1), 50, Demand(1, 100, 10)),
         # who is not there yet, or no more
         (load([900, 900], pods=[pod("p0"), pod("p1", phase="Pending", ready=None)]), 50, Demand(2, 900, 90)),
         (load([900, 900], pods=[pod("p0"), pod("p1", phase="Failed")]), 50, Demand(2, 900, 90)),

@@ -200,6 +200,7 @@ def test_a_start_in_mid_run_makes_no_second_job(world: World) -> None:
     assert status(world) == {}
     world.step(1)
     assert (minutes(world), status(world)["lastScheduleTime"]) == ([10], "2026-01-01T00:10:00Z")
+    assert [call for call in world.writes() if call.startswith("create jobs")] == ["create jobs c-29453770"]
 
 
 def test_a_clock_that_was_set_back_goes_on_from_there(world: World) -> None:

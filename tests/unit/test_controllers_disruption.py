@@ -16,7 +16,7 @@ from mini8s.objects import meta
 from mini8s.objects.kinds import DEPLOYMENTS, DISRUPTIONBUDGETS, JOBS, PODS, REPLICASETS, Obj
 from mini8s.objects.time import format_time
 from tests.fakes.jobs import job
-from tests.fakes.world import NAMESPACE, World, deployment, pod, replica_set
+from tests.fakes.world import NAMESPACE, World, deployment, pod, replica_set, template
 
 
 @pytest.fixture
@@ -91,6 +91,17 @@ def test_it_follows_its_pods_and_their_owner_s_size(world: World) -> None:
     world.api.patch(REPLICASETS, NAMESPACE, "web", {"spec": {"replicas": 8}})
     world.settle()
     assert numbers(world) == (8, 3, 7, 0)
+
+
+def test_a_deployment_that_rolls_wants_no_more_than_it_says(world: World) -> None:
+    world.api.create(DEPLOYMENTS, deployment(replicas=4))
+    world.settle()
+    world.run_pods()
+    budget(world, maxUnavailable=1)
+    world.api.patch(DEPLOYMENTS, NAMESPACE, "web", {"spec": {"template": template("web:v2")}})
+    world.settle()
+    assert sum(one["spec"]["replicas"] for one in world.all(REPLICASETS)) == 5
+    assert numbers(world)[0] == 4
 
 
 def test_a_promise_counts_for_two_minutes(world: World) -> None:

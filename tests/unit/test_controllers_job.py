@@ -376,10 +376,11 @@ def test_what_is_finished_is_counted_although_nothing_may_be_created(world: Worl
     assert len(living(world)) == 1
 
 
-def test_a_controller_that_dies_in_between_counts_no_pod_twice(world: World) -> None:
+@pytest.mark.parametrize(("code", "count"), [(0, "succeeded"), (1, "failed")])
+def test_a_controller_that_dies_in_between_counts_no_pod_twice(world: World, code: int, count: str) -> None:
     start(world, completions=3, parallelism=3)
     for pod in living(world):
-        end(world, pod)
+        end(world, pod, code=code)
     for _ in range(2):
         world.api.fail_next("patch", errors.ServiceUnavailable("away"), plural="pods")
     world.settle()
@@ -387,7 +388,7 @@ def test_a_controller_that_dies_in_between_counts_no_pod_twice(world: World) -> 
     again = World([Jobs])
     again.api = world.api  # what is stored is all that a new start knows
     world.step(1)
-    assert (status(world)["succeeded"], status(world)["uncountedTerminatedPods"]) == (3, {})
+    assert (status(world)[count], status(world)["uncountedTerminatedPods"]) == (3, {})
     again.close()
 
 
