@@ -46,6 +46,7 @@ class NodeSettings:
     )
     ingress_http_port: int = setting(80, "Port that Ingresses are served on; browsers go to 80.")
     ingress_https_port: int = setting(443, "The same with TLS; browsers go to 443.")
+    disable_network_policy: bool = setting(False, "Let all pods of this host be reached and reach everybody.")
     allow_device: tuple[str, ...] = setting(
         (), "Devices that pods may ask for in the annotation mini8s.io/devices, as /dev/ttyUSB*.", many=True
     )

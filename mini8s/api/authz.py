@@ -16,6 +16,7 @@ from mini8s.objects import claims, ingresses, pods
 from mini8s.objects.errors import ApiError, Forbidden
 from mini8s.objects.kinds import (
     INGRESSES,
+    NETWORKPOLICIES,
     PERSISTENTVOLUMES,
     PODS,
     SELFACCESSREVIEWS,
@@ -92,6 +93,10 @@ class _Asked:
         for value in self.registry.list(kind, self.what.namespace, ListOptions()).items:
             if all(text in value for text in texts):
                 yield decode_json(value)
+
+    def policies(self) -> bool:
+        """Whether there is a NetworkPolicy, for which a node must know whose address is whose."""
+        return bool(self.registry.list(NETWORKPOLICIES, "", ListOptions(limit=1)).items)
 
     def own_volume(self) -> bool:
         """Whether the volume is made of this node's disk."""
@@ -226,10 +231,12 @@ def _own_lease(asked: _Asked) -> bool:
 
 
 def _own_pods(asked: _Asked) -> bool:
-    """Reads and removes what is bound to it; lists and watches by naming itself, as upstream wants it."""
+    """Reads and removes what is bound to it; lists and watches by naming itself, as upstream wants it, or
+    all of them while there are policies."""
     what = asked.what
     if what.verb in {"list", "watch"} and not what.name:
-        return f"spec.nodeName={asked.node}" in what.field_selector.split(",")
+        own = f"spec.nodeName={asked.node}" in what.field_selector.split(",")
+        return own or (not what.namespace and asked.policies())
     if what.verb == "create":
         return True  # a mirror pod: admission looks at it
     return what.verb in {"get", "delete"} and asked.own_pod()
@@ -258,6 +265,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("endpoints", ""): _reads,
     ("endpointslices.discovery.k8s.io", ""): _reads,
     ("namespaces", ""): _reads,
+    ("networkpolicies.networking.k8s.io", ""): _reads,
     ("configmaps", ""): lambda asked: _reads_one(asked) or _reads_certificates(asked),
     ("secrets", ""): _reads_secret,
     ("serviceaccounts", ""): _reads_one,

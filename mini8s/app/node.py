@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.ingress.runner import Ingress, Setup
@@ -17,8 +18,14 @@ from mini8s.agent.kubelet.isolation.policy import Policy, may_spare
 from mini8s.agent.kubelet.parts import Doors, NodeSetup
 from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.kubelet.settings import KubeletSettings, parse
+from mini8s.agent.network import ruleset
+from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.network.outlook import Outlook
 from mini8s.agent.network.runner import Network
+from mini8s.agent.policy.guard import Guarded
+from mini8s.agent.policy.layout import SHAPE as POLICIES
+from mini8s.agent.policy.runner import Policies, all_pods
+from mini8s.agent.policy.table import Table as PolicyTable
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.agent.runtime.docker.engine import DockerEngine
 from mini8s.agent.state.keeper import State
@@ -40,6 +47,13 @@ from mini8s.util.workers import Stop
 POLL_SECONDS = 0.1  # how often a start looks whether the node is registered
 
 
+class Room(Protocol):
+    """What runs from the agent's start to its end."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     """Run until told to stop; the exit code."""
     limit_arenas()
@@ -51,15 +65,19 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
     informers = Informers(rest, stop, state)
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
     network = _network(settings, cluster, informers, stop)
+    policies = _policies(settings, cluster, rest, informers, network, stop)
+    guarded = Guarded(network, policies) if policies else network
     tokens = state.drawer("tokens")
     dns = _dns(cluster, informers, stop)
     ingress = _ingress(settings, files, rest, informers, stop)
     counted = (dns.metrics, ingress.metrics)
-    kubelet = _kubelet(settings, cluster, rest, informers, network, tokens, stop, counted)
+    kubelet = _kubelet(settings, cluster, rest, informers, network, guarded, tokens, stop, counted)
     outlook = Outlook(informers=informers, node_name=settings.node_name, heard=kubelet.heard, stop=stop)
     proxy = _proxy(settings, cluster, informers, outlook, stop)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms = (state, network, proxy, dns, ingress, kubelet, outlook, tunnel)
+    rooms: list[Room] = [state, network, proxy, dns, ingress, kubelet, outlook, tunnel]
+    if policies:
+        rooms.insert(2, policies)
     for room in rooms:
         room.start()
     informers.start()
@@ -81,6 +99,23 @@ def _network(settings: NodeSettings, cluster: Cluster, informers: Informers, sto
         cluster_cidr=cluster.cluster_cidr,
         service_cidr=cluster.service_cidr,
         cluster_dns=cluster.dns,
+        stop=stop,
+    )
+
+
+def _policies(
+    settings: NodeSettings, cluster: Cluster, rest: Rest, informers: Informers, network: Network, stop: Stop
+) -> Policies | None:
+    if settings.disable_network_policy:
+        ruleset.remove(POLICIES.table)  # of a run that had it
+        return None
+    return Policies(
+        informers=informers,
+        node_name=settings.node_name,
+        cluster_dns=cluster.dns,
+        network=network,
+        peers=all_pods(rest, informers.memory),
+        kernel=PolicyTable(cluster.dns),
         stop=stop,
     )
 
@@ -132,6 +167,7 @@ def _kubelet(
     rest: Rest,
     informers: Informers,
     network: Network,
+    guarded: PodNetwork,
     tokens: Drawer,
     stop: Stop,
     metrics: Sequence[Callable[[], str]],
@@ -152,7 +188,7 @@ def _kubelet(
         rest=rest,
         informers=informers,
         runtime=engine,
-        network=network,
+        network=guarded,
         recorder=Recorder(rest, "kubelet", settings.node_name, clock, stop.wait),
         clock=clock,
         stop=stop,

@@ -180,6 +180,39 @@ def process(cluster: Cluster, pod: dict[str, Any]) -> int:
     return int(host_of(cluster, pod).docker(*words))
 
 
+def test_network_policies_hold_on_every_host(pair: Cluster) -> None:
+    """The recipes of the documentation: nobody, a namespace, and a port by its range."""
+    here, there = pods(pair, "h1")[0], pods(pair, "h2")[0]
+
+    def reaches(near: dict[str, Any], far: dict[str, Any]) -> bool:
+        request = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 1 nc {far['status']['podIP']} 8080 || true"
+        return "200" in inside(pair, near, request)
+
+    def policy(**spec: Any) -> None:
+        metadata = {"name": "rules"}
+        obj = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata}
+        pair.kubectl("apply", "--filename=-", stdin=json.dumps({**obj, "spec": {"podSelector": {}, **spec}}))
+
+    def both(wanted: bool) -> None:
+        for near, far in ((here, there), (there, here)):
+            pair.wait_for(f"{wanted}", lambda near=near, far=far: reaches(near, far) == wanted)  # type: ignore[misc]
+
+    try:
+        policy(policyTypes=["Ingress"])
+        both(False)
+        assert all(pair.curl(f"http://{pod['status']['podIP']}:8080/", on=int(pod["spec"]["nodeName"][1]))
+                   for pod in (here, there)), "a pod's own host always reaches it"  # fmt: skip
+        own = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}}}
+        policy(ingress=[{"from": [own], "ports": [{"port": 8000, "endPort": 8090}]}])
+        both(True)
+        policy(egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.42.0.0/16"]}}]}],
+               policyTypes=["Egress"])  # fmt: skip
+        both(False)
+    finally:
+        pair.kubectl("delete", "networkpolicy", "rules", "--ignore-not-found")
+    both(True)
+
+
 def test_a_killed_container_is_restarted_with_back_off(pair: Cluster) -> None:
     victim = pods(pair, "h2")[0]
     for restarts in (1, 2):

@@ -83,7 +83,9 @@ def _odd_element(spec: Map, key: Values, data: Values) -> bytes:
     body = _nested(_KEY, _attribute(1, pack(spec.key, key)))
     if spec.ranges:
         body += _nested(_KEY_END, _attribute(1, pack_last(spec.key, key)))
-    if data:
+    if data and not spec.verdict:
+        body += _nested(_DATA, _attribute(1, pack(spec.data, data)))
+    elif data:
         verdict = _attribute(1, _CODE.pack(_GOTO)) + _attribute(2, pack(spec.data, data) + b"\0")
         body += _nested(_DATA, _nested(2, verdict))
     return _nested(1, body)

@@ -1,0 +1,217 @@
+"""The policies' loop: informers say what changed, a round computes what is wanted and programs the
+difference.
+
+A new pod is programmed before anything runs in it: `admit` comes back only when the kernel judges its
+address. While there are no policies there is no table, and nothing is known of other hosts' pods.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from mini8s.agent.network.base import PodNetwork
+from mini8s.agent.network.facts import is_ipv4
+from mini8s.agent.network.ruleset import RulesetError
+from mini8s.agent.policy import model
+from mini8s.agent.policy.base import Kernel
+from mini8s.agent.policy.layout import EGRESS, INGRESS
+from mini8s.agent.policy.peers import Peers
+from mini8s.agent.policy.plan import NOTHING, Book, Picture, kin
+from mini8s.client.base import Api
+from mini8s.client.informer import Handler, Informers, Memory
+from mini8s.objects import meta
+from mini8s.objects.kinds import NAMESPACES, NETWORKPOLICIES, PODS, Obj
+from mini8s.objects.pods import MIRROR
+from mini8s.util.backoff import Backoff
+from mini8s.util.log import OnChange
+from mini8s.util.workers import Stop, Worker
+
+log = logging.getLogger(__name__)
+
+SYNC_SECONDS = 0.5
+ADMIT_SECONDS = 5.0  # how long a pod waits for policies to be known before its start is tried anew
+CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
+GATHER_SECONDS = 0.02  # what changes together is one round
+DNS_LABELS = {"k8s-app": "kube-dns"}
+DNS_PORTS = (("dns", "udp", 53), ("dns-tcp", "tcp", 53))
+
+
+class Unknown(Exception):
+    """The server has not been asked for policies, or did not answer."""
+
+
+class AllPods(Protocol):
+    """`peers.Peers`, and what a test has in its place."""
+
+    @property
+    def synced(self) -> bool: ...
+    def list(self) -> list[Obj]: ...
+    def open(self) -> None: ...
+    def close(self, *, forget: bool) -> None: ...
+
+
+class Policies:
+    """Keeps this host's pods isolated as NetworkPolicies want it."""
+
+    def __init__(
+        self,
+        *,
+        informers: Informers,
+        node_name: str,
+        cluster_dns: str,
+        network: PodNetwork,
+        peers: Callable[[Handler], AllPods],
+        kernel: Kernel,
+        stop: Stop,
+    ) -> None:
+        self._policies = informers.of(NETWORKPOLICIES)
+        self._namespaces = informers.of(NAMESPACES)
+        self._own = informers.of(PODS, fields=f"spec.nodeName={node_name}")
+        self._all = peers(self._pod_changed)
+        self._dns, self._network, self._kernel, self._stop = cluster_dns, network, kernel, stop
+        self._round_lock = threading.Lock()  # guards the kernel, the book and who was admitted
+        self._admitted: dict[str, str] = {}  # uid to address, of pods that nobody else knows of yet
+        self._book: Book | None = None  # None: what the kernel holds is unknown
+        self._present: bool | None = None  # whether the kernel has our table
+        self._wake = threading.Event()
+        self._checked = 0.0
+        self._said = OnChange(log)
+        self._worker = Worker("policy", self.step, stop, backoff=Backoff(first=0.1, most=5.0))
+        self._started = False
+
+    @property
+    def sentence(self) -> str:
+        """What it says of itself."""
+        return self._said.sentence
+
+    def start(self) -> None:
+        self._policies.subscribe(self._policy_changed)
+        self._namespaces.subscribe(self._namespace_changed)
+        self._own.subscribe(self._pod_changed)
+        self._started = True
+        self._worker.start()
+
+    def stop(self) -> None:
+        """End the loop; what is programmed stays and goes on working."""
+        self._stop.set()
+        self._wake.set()
+        ended = not self._started or self._worker.join(5.0)
+        self._all.close(forget=False)
+        if ended:
+            self._kernel.close()
+
+    def admit(self, uid: str, address: str) -> None:
+        """Come back when the kernel judges a new pod's address. Raises Unknown, RulesetError."""
+        end = time.monotonic() + ADMIT_SECONDS
+        with self._round_lock:
+            self._admitted[uid] = address
+        while not self._try_round():
+            if self._stop.wait(SYNC_SECONDS / 10) or time.monotonic() > end:
+                raise Unknown("network policies are not known yet")
+
+    def forget(self, uid: str) -> None:
+        """The pod's address is nobody's any more."""
+        with self._round_lock:
+            if self._admitted.pop(uid, None):
+                self._wake.set()
+
+    def step(self) -> float | None:
+        """Wait for changes, then one round."""
+        if self._book is not None:
+            self._wake.wait(CHECK_SECONDS)
+            self._stop.wait(GATHER_SECONDS)
+        self._wake.clear()
+        return None if self._try_round() else SYNC_SECONDS / 10
+
+    def _try_round(self) -> bool:
+        """One round, when enough is known for it; whether it was."""
+        with self._round_lock:
+            informers = (self._policies, self._namespaces, self._own)
+            if not self._network.ready or not all(one.synced.is_set() for one in informers):
+                return False  # else pods whose addresses aren't known yet would be open
+            policies = [model.policy(obj) for obj in self._policies.cache.list()]
+            if policies:
+                self._all.open()
+                if not self._all.synced:
+                    return False
+            else:
+                self._all.close(forget=True)
+            try:
+                self._round(policies)
+            except RulesetError:
+                self._distrust()
+                raise
+        return True
+
+    def _round(self, policies: list[model.Policy]) -> None:
+        """A table is there only while a pod of this host is isolated: the others pay nothing for it."""
+        self._check()
+        book = self._book or Book(self._kernel.highest() + 1)
+        change = book.change(self._picture(policies) if policies else NOTHING)
+        if book.elements and self._present:
+            if change:
+                self._kernel.change(change)
+        elif book.elements:
+            self._kernel.replace(book.elements)
+        elif self._present is not False:
+            self._kernel.remove()
+        self._book, self._present = book, bool(book.elements)
+        self._said.say(summary(book, len(policies)))
+
+    def _check(self) -> None:
+        """A book may only be trusted while the table is there."""
+        now = time.monotonic()
+        if self._present and now - self._checked >= CHECK_SECONDS:
+            self._checked = now
+            if not self._kernel.intact():
+                log.warning("the nftables table of network policies was removed or changed: making it again")
+                self._distrust()
+
+    def _distrust(self) -> None:
+        self._book = self._present = None
+
+    def _picture(self, policies: list[model.Policy]) -> Picture:
+        local = [pod for pod in map(self._local, self._own.cache.list()) if pod]
+        here = {pod.address for pod in local}
+        others = (model.pod(obj) for obj in self._all.list())
+        pods = local + [pod for pod in others if pod and pod.address not in here]
+        if is_ipv4(self._dns):
+            pods.append(model.Pod("kube-system", model.labels(DNS_LABELS), DNS_PORTS, self._dns))
+        namespaces = {meta.name(obj): model.labels(meta.labels(obj)) for obj in self._namespaces.cache.list()}
+        return Picture(policies, namespaces, kin(pods), local)
+
+    def _local(self, obj: Obj) -> model.Pod | None:
+        """A pod of this host, where it is now and not where it is known to be. A mirror says which uid its
+        static pod has here."""
+        uid = meta.annotations(obj).get(MIRROR, meta.uid(obj))
+        address = self._admitted.get(uid) or self._network.address(uid)
+        return model.pod(obj, address) if address else None
+
+    def _policy_changed(self, _old: Obj | None, _new: Obj | None) -> None:
+        self._wake.set()
+
+    def _namespace_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if old is None or new is None or meta.labels(old) != meta.labels(new):
+            self._wake.set()
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        """A pod's status changes all the time; only what it is judged by counts."""
+        if (model.pod(old) if old else None) != (model.pod(new) if new else None):
+            self._wake.set()
+
+
+def summary(book: Book, policies: int) -> str:
+    """What is programmed, as one sentence."""
+    if not policies:
+        return "there are no network policies"
+    isolated = {key for name, key in book.elements if name in (INGRESS, EGRESS)}
+    return f"{policies} network policies isolate {len(isolated)} pods of this host"
+
+
+def all_pods(api: Api, memory: Memory) -> Callable[[Handler], AllPods]:
+    """The real ones."""
+    return lambda changed: Peers(api, memory, changed)
