@@ -18,6 +18,7 @@ from mini8s.objects.kinds import (
     CONFIGMAPS,
     DEPLOYMENTS,
     NAMESPACES,
+    NODES,
     PODS,
     REPLICASETS,
     SECRETS,
@@ -143,6 +144,48 @@ def test_owners_of_unknown_kinds_count_as_present(world: World) -> None:
     world.api.create(CONFIGMAPS, child)
     world.settle()
     assert world.names(CONFIGMAPS) == ["child"]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+@pytest.mark.parametrize("block", [True, False])
+@pytest.mark.parametrize("propagation", ["Foreground", "Background"])
+def test_a_circle_of_owners_goes_as_a_whole(world: World, length: int, block: bool, propagation: str) -> None:
+    """Each would wait for the next to go first."""
+    names = [f"c{number}" for number in range(length)]
+    made = [world.api.create(CONFIGMAPS, config(name)) for name in names]
+    for name, owner in zip(names, [made[-1], *made], strict=False):
+        refs = config(name, owner, block=block)["metadata"]["ownerReferences"]
+        world.api.patch(CONFIGMAPS, NAMESPACE, name, {"metadata": {"ownerReferences": refs}})
+    world.settle()
+    assert world.names(CONFIGMAPS) == names
+    world.api.delete(CONFIGMAPS, NAMESPACE, "c0", propagation=propagation)
+    world.settle()
+    assert world.names(CONFIGMAPS) == []
+
+
+def test_an_owner_in_another_namespace_is_none_and_that_is_told(world: World) -> None:
+    world.api.create(NAMESPACES, {"metadata": {"name": "far"}})
+    owner = config("owner")
+    owner["metadata"]["namespace"] = "far"
+    owner = world.api.create(CONFIGMAPS, owner)
+    world.settle()
+    world.told()
+    world.api.create(CONFIGMAPS, config("child", owner))
+    world.settle()
+    assert world.names(CONFIGMAPS) == ["owner"]
+    ref = f"v1/ConfigMap, namespace: default, name: owner, uid: {meta.uid(owner)}"
+    assert world.told() == [
+        f'OwnerRefInvalidNamespace: ownerRef [{ref}] does not exist in namespace "default"'
+    ]
+
+
+def test_what_is_in_no_namespace_can_have_no_owner_in_one_and_that_is_told(world: World) -> None:
+    refs = config("x", world.api.create(CONFIGMAPS, config("owner")))["metadata"]["ownerReferences"]
+    world.api.create(NODES, {"metadata": {"name": "n1", "ownerReferences": refs}, "spec": {}})
+    world.settle()
+    assert world.names(NODES) == ["n1"]
+    (told,) = world.told()
+    assert told.startswith("OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: , name: owner")
 
 
 def test_a_reference_that_does_not_block_does_not_hold_the_owner(world: World) -> None:

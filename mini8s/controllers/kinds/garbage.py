@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from mini8s.controllers.actions import NOTHING, Action, Delete, Patch, Plan, patch
+from mini8s.controllers.actions import NOTHING, WARNING, Action, Delete, Patch, Plan, Tell, patch
 from mini8s.controllers.base import Context, Source
 from mini8s.objects import kinds, meta
 from mini8s.objects.errors import NotFound
@@ -40,12 +40,14 @@ class Dependent:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`owners`: the state of each owner reference, in order; `dependents`: who names this one as an owner."""
+    """`owners`: the state of each owner reference, in order; `dependents`: who names this one as an owner;
+    `foreign`: references to what lives in another namespace, where owners don't count."""
 
     kind: Kind
     obj: Obj
     owners: Sequence[State]
     dependents: Sequence[Dependent]
+    foreign: Sequence[Obj] = ()
 
 
 def by_owner(obj: Obj) -> Iterable[str]:
@@ -68,7 +70,17 @@ class GarbageCollector:
         if obj is None:
             return NOTHING
         states = [] if meta.deleting(obj) else [self._state(ref, kind, namespace) for ref in meta.owners(obj)]
-        return plan(Facts(kind, obj, states, list(self._dependents(meta.uid(obj)))))
+        known = zip(meta.owners(obj), states, strict=False)
+        foreign = [ref for ref, state in known if self._foreign(kind, ref, state)]
+        return plan(Facts(kind, obj, states, list(self._dependents(meta.uid(obj))), foreign))
+
+    def _foreign(self, dependent: Kind, ref: Obj, state: State) -> bool:
+        kind = _owner_kind(ref)
+        if kind is None or kind not in self._caches or not kind.namespaced:
+            return False
+        if not dependent.namespaced:
+            return True
+        return state is State.ABSENT and any(meta.uid(one) == ref["uid"] for one in self._caches[kind].list())
 
     def _changed(self, kind: Kind) -> Callable[[Obj | None, Obj | None], Iterable[str]]:
         def changed(old: Obj | None, new: Obj | None) -> Iterable[str]:
@@ -77,6 +89,8 @@ class GarbageCollector:
             if old is not None and _relevant(old) == _relevant(new):
                 return ()
             keys = {_key(kind, new)} if meta.owners(new) or meta.deleting(new) else set()
+            if old is not None and meta.owners(old) != meta.owners(new):
+                keys |= {*self._keys_of_owners(old)}  # one that waited may be held up no longer
             return keys | ({*self._keys_of_dependents(new)} if _waits(new) else set())
 
         return changed
@@ -84,10 +98,13 @@ class GarbageCollector:
     def _around(self, gone: Obj) -> Iterable[str]:
         """Who depended on what is gone, and who waited for it to go."""
         yield from self._keys_of_dependents(gone)
-        for ref in meta.owners(gone):
+        yield from self._keys_of_owners(gone)
+
+    def _keys_of_owners(self, dependent: Obj) -> Iterable[str]:
+        for ref in meta.owners(dependent):
             kind = _owner_kind(ref)
             if kind in self._caches:
-                yield f"{kind.resource}/{meta.namespace(gone) if kind.namespaced else ''}/{ref['name']}"
+                yield f"{kind.resource}/{meta.namespace(dependent) if kind.namespaced else ''}/{ref['name']}"
 
     def _keys_of_dependents(self, owner: Obj) -> Iterable[str]:
         return [_key(found.kind, found.obj) for found in self._dependents(meta.uid(owner))]
@@ -131,14 +148,25 @@ def plan(facts: Facts) -> Plan:
             return Plan((*_orphaned(facts), _without(facts, ORPHAN)))
         blocked = any(_blocks(found.obj, facts.obj) for found in facts.dependents)
         return NOTHING if FOREGROUND not in finalizers or blocked else Plan((_without(facts, FOREGROUND),))
+    told = tuple(_told(facts, ref) for ref in facts.foreign)
     if not facts.owners or all(state is State.SOLID for state in facts.owners):
-        return NOTHING
+        return Plan(told) if told else NOTHING
     if State.SOLID in facts.owners:
         pairs = zip(meta.owners(facts.obj), facts.owners, strict=True)
         return Plan(
             (_owned_by(facts.kind, facts.obj, [ref for ref, state in pairs if state is State.SOLID]),)
         )
-    return Plan((_deleted(facts, finalizers),))
+    if State.WAITING in facts.owners and any(_waits(found.obj) for found in facts.dependents):
+        unblocked = [ref | {"blockOwnerDeletion": False} for ref in meta.owners(facts.obj)]
+        return Plan((_owned_by(facts.kind, facts.obj, unblocked),))  # a circle: each waits for the next
+    return Plan((*told, _deleted(facts, finalizers)))
+
+
+def _told(facts: Facts, ref: Obj) -> Tell:
+    space = meta.namespace(facts.obj)
+    owner = f"{ref['apiVersion']}/{ref['kind']}, namespace: {space}, name: {ref['name']}, uid: {ref['uid']}"
+    what = f'ownerRef [{owner}] does not exist in namespace "{space}"'
+    return Tell(facts.obj, WARNING, "OwnerRefInvalidNamespace", what)
 
 
 def _deleted(facts: Facts, finalizers: Sequence[str]) -> Delete:
@@ -181,7 +209,10 @@ def _without(facts: Facts, finalizer: str) -> Patch:
 
 
 def _blocks(dependent: Obj, owner: Obj) -> bool:
+    """One that names itself is not waited for."""
     uid = meta.uid(owner)
+    if meta.uid(dependent) == uid:
+        return False
     return any(ref["uid"] == uid and ref.get("blockOwnerDeletion") for ref in meta.owners(dependent))
 
 
