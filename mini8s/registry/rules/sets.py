@@ -24,6 +24,11 @@ def stateful_set(found: Obj) -> Causes:
     yield from _update_strategy(spec, "statefulset")
     rolling = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
     yield from values.non_negative(rolling, "partition", "spec.updateStrategy.rollingUpdate")
+    if (unavailable := rolling.get("maxUnavailable")) is not None:
+        field = "spec.updateStrategy.rollingUpdate.maxUnavailable"
+        yield from workloads.share(unavailable, field, at_most_all=True)
+        if _zero(unavailable):
+            yield invalid(field, unavailable, "cannot be 0")
     yield from values.all_non_negative(spec, "spec", "replicas", "minReadySeconds", "revisionHistoryLimit")
     yield from values.non_negative(spec.get("ordinals") or {}, "start", "spec.ordinals")
     policy = spec.get("persistentVolumeClaimRetentionPolicy") or {}
