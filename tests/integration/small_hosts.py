@@ -98,6 +98,7 @@ class SmallHost(Place):
     outside: Place
     informers: FakeInformers
     backend: str
+    node_port_ranges: tuple[str, ...] = ()
     stop: Stop = field(default_factory=Stop)
     pods: list[Pod] = field(default_factory=list)
 
@@ -121,6 +122,7 @@ class SmallHost(Place):
             service_cidr=SERVICES,
             cluster_cidr=CLUSTER,
             stop=self.stop,
+            node_port_ranges=self.node_port_ranges,
         )
         self.dns = DnsServer(
             informers=self.informers,  # type: ignore[arg-type]
