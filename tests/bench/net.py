@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from bench import dns
+from bench import dns, ready, vips
 from bench.figure import Figure, middle
 from mini8s.agent.network import netns
 from mini8s.agent.proxy import model
@@ -25,12 +25,15 @@ CHANGES = 200
 CIDRS: dict[str, Any] = {"service_cidr": "10.43.0.0/16", "cluster_cidr": "10.42.0.0/16"}
 
 
-def run() -> list[Figure]:
+def run() -> Iterator[Figure]:
+    yield from vips.memory()
     subprocess.run(["ip", "netns", "add", SPACE], check=True)
     try:
-        return netns.inside(f"/run/netns/{SPACE}", _measure)
+        yield from netns.inside(f"/run/netns/{SPACE}", _measure)
+        yield from vips.rates(SPACE)
     finally:
         subprocess.run(["ip", "netns", "del", SPACE], check=True)
+    yield from ready.figures()
 
 
 def _measure() -> list[Figure]:

@@ -8,6 +8,12 @@ then swallow the retransmissions for minutes: the `leak` chains drop it, its ret
 Pods and the host itself are inside the cluster: what they send to an address that is meant for clients
 outside ignores the external policy and stays (`inside`), as it does for a ClusterIP.
 
+What this host itself sends keeps its source port where that is free. A random one meets, sooner or later, a
+socket of the endpoint that is still in TIME_WAIT after another client port's connection, whose time stamps
+(RFC 7323) are not comparable: the first packet is refused, the next comes a second later. At 2,000 new
+connections a second that were 5 % of them; with the port kept the socket knows its client again. Clients
+outside are many and share ports: theirs are random, as kube-proxy has it.
+
 The cluster's DNS address is inside the service CIDR but local to every host: `fib` keeps local addresses out
 of reject and drop, also when a Service without endpoints bears it. A pod's host port on an address (`ha`)
 asks `fib`, too: a pod may name any address, and must not get what this host sends to somebody else's.
@@ -99,6 +105,7 @@ table ip {table} {{
   }}
   chain post {{ type nat hook postrouting priority srcnat;
     meta mark & {affinity} != 0 ct status dnat jump learn
+    meta mark != 0 meta mark & {keep} == 0 ct status dnat fib saddr type local masquerade
     meta mark != 0 meta mark & {keep} == 0 ct status dnat ct original ip daddr != {service_cidr} masquerade fully-random
     meta mark != 0 ct status dnat ct original ip daddr {service_cidr} ip saddr != {cluster_cidr} masquerade fully-random
     ct status dnat ip saddr . ip daddr @hp masquerade fully-random
