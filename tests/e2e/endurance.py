@@ -23,6 +23,7 @@ from scripts import images
 
 ROLL_RATE, TOGGLE_RATE = 2000, 500  # requests a second
 REPLICAS = 5
+STUCK_SECONDS = 1.0  # a lost first packet is sent again after so long
 PAUSE_SECONDS = 10.0  # between two updates
 # The image's own server starts a process for each request and lets nine wait: this one is quick enough that
 # what is slow or fails is the network's. On SIGTERM it goes on for as long as hosts may take to hear of it.

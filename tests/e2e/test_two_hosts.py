@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e import endurance
 from hosts import Host, Hosts
 from hosts.cluster import Cluster
 
@@ -147,6 +148,42 @@ def test_a_host_port_leads_to_the_pod_that_has_it_now(pair: Cluster) -> None:
             )
             assert f"from {name}" in said
         pair.kubectl("delete", "pod", name)
+
+
+def test_a_load_balancer_has_the_hosts_addresses(pair: Cluster) -> None:
+    """Answered on each of them; the host of a Local one is where its pods are, and a port is had once."""
+    ports = [{"port": 8088, "targetPort": 8080}]
+    spec = {"type": "LoadBalancer", "selector": {"app": "pair"}, "ports": ports}
+    for name in ("balanced", "too-late"):
+        made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+        pair.kubectl("apply", "--filename=-", stdin=json.dumps(made))
+        pair.wait_for(f"{name} to be seen to", lambda name=name: pair.get("service", name)["status"] != EMPTY)
+    assert ingress(pair, "balanced") == [host.ip for host in pair.hosts.values()]
+    for host in pair.hosts.values():
+        pair.wait_for("an answer", lambda host=host: pair.curl(f"http://{host.ip}:8088/", on=3 - host.number))
+    (condition,) = pair.get("service", "too-late")["status"]["conditions"]
+    assert condition["reason"] == "PortConflict"
+    assert "port 8088/TCP of 10.99.0.11 is taken by Service default/balanced" in condition["message"]
+    pair.kubectl("delete", "service", "balanced")
+    pair.wait_for("the second to have them", lambda: len(ingress(pair, "too-late")) == 2)
+    pair.kubectl("delete", "service", "too-late")
+
+
+EMPTY: dict[str, Any] = {"loadBalancer": {}}
+
+
+def ingress(cluster: Cluster, name: str) -> list[str]:
+    return [one["ip"] for one in cluster.get("service", name)["status"]["loadBalancer"].get("ingress", [])]
+
+
+def test_clients_notice_nothing_of_what_changes_behind_a_service(pair: Cluster) -> None:
+    """A short version of what `endurance.py` does for as long as one likes."""
+    seen, _ = endurance.roll(pair, pair.hosts[2], 1.0, rate=200)
+    assert (seen.failures, seen.answered > 200) == ([], True)
+    seen, times = endurance.toggle(pair, pair.hosts[2], 2.0, rate=200)
+    assert (seen.failures, seen.answered > 200, times > 20) == ([], True, True)
+    assert seen.slowest_connection < endurance.STUCK_SECONDS
+    pair.kubectl("delete", "deployment/roll", "service/roll", "service/toggle")
 
 
 def test_a_pod_finds_the_service_by_name(pair: Cluster, tmp_path: Path) -> None:
