@@ -12,8 +12,8 @@ from hosts.cluster import Cluster
 
 from bench.figure import Figure, middle
 from mini8s.agent.network import netns
-from mini8s.agent.proxy.layout import ENDPOINTS
-from mini8s.agent.proxy.nft import Nft
+from mini8s.agent.network.nft import Nft
+from mini8s.agent.proxy.layout import ENDPOINTS, SHAPE
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.objects.kinds import PODS, SERVICES
 
@@ -31,7 +31,7 @@ def figures() -> Iterator[Figure]:
             host = cluster.hosts[1]
             rest = Rest(Endpoint(unix_socket=f"{host.data}/server/api.sock"), user_agent="bench")
             _prepare(rest)
-            nft = netns.inside(f"/run/netns/{hosts.place.host(1)}", Nft)
+            nft = netns.inside(f"/run/netns/{hosts.place.host(1)}", lambda: Nft(SHAPE))
             took = []
             for _ in range(ROUNDS):
                 for ready in (True, False):
