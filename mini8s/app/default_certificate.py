@@ -15,12 +15,14 @@ FRESH_SECONDS = 300 * 86400  # of the year that it holds
 
 
 def of_host(path: Path) -> bytes:
-    """The one in this file, made when it isn't there or soon out of date. Raises OSError,
-    CalledProcessError."""
+    """The one in this file, made when it isn't there or soon out of date. Raises OSError."""
     if path.exists() and time.time() - path.stat().st_mtime < FRESH_SECONDS:
         return path.read_bytes()
     command = [sys.executable, "-m", "mini8s.app.default_certificate"]
-    made = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    try:
+        made = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    except subprocess.SubprocessError as error:
+        raise OSError(f"no default certificate could be made: {error}") from error
     write_private(path, made)
     return made
 

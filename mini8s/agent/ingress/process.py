@@ -25,7 +25,7 @@ from mini8s.agent.ingress.plan import Address
 
 PROGRAM = "haproxy"
 PATHS = "/usr/local/sbin:/usr/sbin:/sbin"  # where a service's PATH may not lead
-START_SECONDS = 5.0  # until a new process answers on its socket
+START_SECONDS = 20.0  # until a new process answers on its socket: a slow board with many certificates
 ANSWER_SECONDS = 5.0
 _THREADS = 4  # at most: a small host has other work
 
@@ -104,17 +104,23 @@ class HaProxy:
             self._old.append(self._child)
         self._child = child
         self._point(wanted.version, child.pid)
-        for path in self._folder.iterdir():
-            if path.is_dir() and path.name != wanted.version:
-                shutil.rmtree(path)
+        self._forget(wanted.version)
 
     def stop(self) -> None:
         """Let it finish what it has, and be gone."""
         pid = self._pid()
         if pid is not None:
-            os.kill(pid, signal.SIGUSR1)
+            with contextlib.suppress(ProcessLookupError):  # it was quicker
+                os.kill(pid, signal.SIGUSR1)
+            self._forget("")
         (self._folder / "pid").unlink(missing_ok=True)
         self._reap()
+
+    def _forget(self, version: str) -> None:
+        """The files, and so the keys, of all versions but one."""
+        for path in self._folder.iterdir():
+            if path.is_dir() and path.name != version:
+                shutil.rmtree(path)
 
     def _program(self) -> str:
         return _program() or PROGRAM

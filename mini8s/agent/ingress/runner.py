@@ -31,13 +31,16 @@ from mini8s.util.workers import Stop, Worker
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 5.0  # how soon a proxy that died is noticed, and what stood in the way tried again
+IDLE_SECONDS = 60.0  # between two looks where nothing is to be served
+SYNC_SECONDS = 0.5  # between two looks whether all is known
 GATHER_SECONDS = 0.05  # what belongs together comes within this
 SECRET_SECONDS = 5.0  # that a first round waits to hear of a Secret
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """`default_certificate` makes one for this host, for whoever asks for a name that there is none for."""
+    """`default_certificate` makes one for this host, for whoever asks for a name that there is none for; it
+    raises OSError."""
 
     node_name: str
     folder: Path
@@ -59,9 +62,10 @@ class Ingress:
         self._certificates = Certificates(api, informers.memory, self._wake.set)
         self._proxy = HaProxy(setup.folder)
         self._default = b""
+        self._busy = True  # until the first look has shown otherwise
         self._room: dict[str, int] = {}  # slots by backend
         self._told: frozenset[Problem] = frozenset()
-        self._said = OnChange(log)
+        self._said, self._said_of_node = OnChange(log), OnChange(log)
         self._worker = Worker("ingress", self.step, stop)
         self.counters = {"reloads": 0, "changes": 0, "failures": 0}
         self._plan = Plan()
@@ -77,6 +81,7 @@ class Ingress:
     def start(self) -> None:
         for informer in self._informers:
             informer.subscribe(self._changed)
+        self._wake.set()
         self._worker.start()
 
     def stop(self) -> None:
@@ -88,14 +93,14 @@ class Ingress:
 
     def step(self) -> float:
         """Wait for changes, gather them, do one round."""
-        self._wake.wait(CHECK_SECONDS)
+        self._wake.wait(CHECK_SECONDS if self._busy else IDLE_SECONDS)
         self._stop.wait(GATHER_SECONDS)
-        self._wake.clear()
         if self._stop or not all(informer.synced.is_set() for informer in self._informers):
-            return 0.0
+            return SYNC_SECONDS
+        self._wake.clear()
         try:
             self._said.say(self._round())
-        except ProxyError as error:
+        except (ProxyError, OSError) as error:
             self.counters["failures"] += 1
             self._said.say(f"Ingresses are not served as they should be: {error}")
             self._announce("" if not self._proxy.version else self._ports)
@@ -105,7 +110,8 @@ class Ingress:
         picture = Picture(self._ingresses.cache.list(), self._classes.cache.list())
         found = model.ours(picture)
         chosen = ingresses.chosen(self._nodes.cache.list())
-        if not found or self._setup.node_name not in chosen:
+        self._busy = bool(found) and self._setup.node_name in chosen
+        if not self._busy:
             self._certificates.follow(())
             self._plan = Plan()
             self._proxy.stop()
@@ -160,7 +166,7 @@ class Ingress:
         try:
             self._api.patch(NODES, "", self._setup.node_name, change)
         except ApiError as error:
-            log.info("the server was not told where Ingresses are served: %s", error)
+            self._said_of_node.say(f"the server was not told where Ingresses are served: {error}")
 
     def _tell(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:
