@@ -118,7 +118,8 @@ def _dnsmasq(core: int) -> Iterator[int]:
             "--bind-interfaces",
             "--user=root",
         ]
-        child = subprocess.Popen([*command, "--pid-file=", "--log-facility=-", "--local-ttl=5"])
+        command += ["--pid-file=", "--log-facility=-", "--local-ttl=5"]
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             _wait_for(THEIRS)
             yield child.pid

@@ -153,7 +153,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
             pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False)
             for pid in pids.stdout.split():
                 os.kill(int(pid), 9)
-            subprocess.run(["umount", str(made.folder)], check=False)
+            subprocess.run(["umount", "--lazy", str(made.folder)], check=False)
             for child in made.children:
                 if child:
                     child.wait()
@@ -310,7 +310,13 @@ def test_the_next_agent_goes_on_with_the_proxy(shop: Host) -> None:
     before = int((shop.folder / "pid").read_text().split()[0])
     shop.end()
     assert shop.body("http://127.0.0.1/", "shop.example") == "a", "nobody manages it, and it serves"
+    shop.informers.of(INGRESSES).heard = False
+    found = shop.informers.of(INGRESSES).cache.remove("default", "shop")  # the power went before it was kept
     shop.begin()
+    eventually(lambda: "until the server is heard" in shop.room.sentence)
+    assert shop.body("http://127.0.0.1/", "shop.example") == "a"
+    shop.informers.of(INGRESSES).heard = True
+    shop.informers.put(INGRESSES, found)
     eventually(lambda: shop.room.sentence.endswith("served on ports 80 and 443"))
     assert shop.body("http://127.0.0.1/", "shop.example") == "a"
     os.kill(int((shop.folder / "pid").read_text().split()[0]), 9)

@@ -206,11 +206,11 @@ def test_nothing_is_denied_before_the_picture_is_complete() -> None:
         service_cidr="10.43.0.0/16",
         cluster_cidr="10.42.0.0/16",
         stop=Stop(),
-        upstreams=list,
+        upstreams=lambda: [("192.0.2.1", 53)],
     )
     for name, kind in [("web.default.svc.cluster.local", "A"), ("100.0.43.10.in-addr.arpa", "PTR")]:
         assert RCODE[ask(server, name, kind).header.rcode] == "SERVFAIL"
-    assert RCODE[ask(server, "example.com").header.rcode] == "SERVFAIL"  # no server to ask
+    assert RCODE[ask(server, "example.com").header.rcode] == "SERVFAIL"  # it may be an added name
     server.stop()
 
 

@@ -72,6 +72,7 @@ class DnsServer:
         self._added = informers.of(
             CONFIGMAPS, namespace=custom.NAMESPACE, fields=f"metadata.name={custom.NAME}"
         )
+        self._informers = (self._services, self._slices, self._nodes, self._added)
         self._where = (address, port)
         self._stop = stop
         self._host_servers = upstreams or HostServers(RESOLV_CONF, address)
@@ -157,6 +158,9 @@ class DnsServer:
 
     def _forward(self, request: DNSRecord, data: bytes, send: Send, *, stream: bool) -> None:
         failure = bytes(answers.failure(request, RCODE.SERVFAIL).pack())
+        if not self.zone.synced:
+            send(failure)  # it may be a node's name, or of a domain that others are to be asked about
+            return
         if self._forwarder.circles(data):
             self.counters["circles"] += 1
             log.warning("a name server of this host sends queries back here: %s", request.q.qname)
@@ -228,7 +232,7 @@ class DnsServer:
     def _look(self) -> None:
         """Note when the picture is complete, and say how large it is."""
         if not self.zone.synced:
-            self.zone.synced = self._services.synced.is_set() and self._slices.synced.is_set()
+            self.zone.synced = all(informer.synced.is_set() for informer in self._informers)
             self._said.say(
                 f"names of {self.zone.domain} are answered on {self._where[0]}"
                 if self.zone.synced

@@ -27,6 +27,7 @@ PROGRAM = "haproxy"
 PATHS = "/usr/local/sbin:/usr/sbin:/sbin"  # where a service's PATH may not lead
 START_SECONDS = 20.0  # until a new process answers on its socket: a slow board with many certificates
 ANSWER_SECONDS = 5.0
+SILENT_ROUNDS = 3
 _THREADS = 4  # at most: a small host has other work
 
 
@@ -41,6 +42,7 @@ class HaProxy:
         self._folder = folder
         self._child: subprocess.Popen[bytes] | None = None
         self._old: list[subprocess.Popen[bytes]] = []
+        self._silent = 0  # rounds in a row in which it did not answer
 
     def host(self, http_port: int, https_port: int) -> Host:
         """What is so on this host. Raises ProxyError when the program is not there."""
@@ -56,15 +58,26 @@ class HaProxy:
         return self._folder
 
     @property
+    def runs(self) -> bool:
+        return self._pid() is not None
+
     def version(self) -> str:
-        """What runs now; empty when nothing does."""
-        version = self._pointed()
-        if not version or self._pid() is None:
+        """What runs now; empty when nothing does. One that is silent for long is ended: it serves nobody.
+        Raises ProxyError while it is only silent."""
+        pid = self._pid()
+        if pid is None:
             return ""
         try:
-            return version_of(self._ask("show info"))
-        except OSError:
-            return ""
+            version = version_of(self._ask("show info"))
+        except OSError as error:
+            self._silent += 1
+            if self._silent < SILENT_ROUNDS:
+                raise ProxyError(f"haproxy does not answer: {error}") from error
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            version = ""
+        self._silent = 0
+        return version
 
     def occupied(self) -> dict[str, dict[str, Address]]:
         """Which endpoints it sends to. Raises ProxyError."""

@@ -103,10 +103,13 @@ class Ingress:
         except (ProxyError, OSError) as error:
             self.counters["failures"] += 1
             self._said.say(f"Ingresses are not served as they should be: {error}")
-            self._announce("" if not self._proxy.version else self._ports)
+            self._announce(self._ports if self._proxy.runs else "")
         return 0.0
 
     def _round(self) -> str:
+        if not all(informer.heard for informer in self._informers) and self._proxy.runs:
+            # what this agent knows from before may lack what the proxy was told last
+            return "what the proxy serves goes on until the server is heard"
         picture = Picture(self._ingresses.cache.list(), self._classes.cache.list())
         found = model.ours(picture)
         chosen = ingresses.chosen(self._nodes.cache.list())
@@ -147,7 +150,7 @@ class Ingress:
         }
         pems = {key: one.pem for key, one in self._certificates.found().items()}
         made = haproxy.configuration(wanted, host, str(self._proxy.folder), self._room, pems, self._default)
-        if self._proxy.version != made.version:
+        if self._proxy.version() != made.version:
             self._proxy.run(made, host)
             self.counters["reloads"] += 1
         else:
