@@ -7,8 +7,13 @@ import ipaddress
 import os
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
+
+ROUTES = Path("/proc/net/route")
+_BY_GATEWAY = 2  # RTF_GATEWAY
+_OWN_LINKS = ("m8p", "mini8s")
 
 
 class HostError(Exception):
@@ -63,6 +68,22 @@ def node_ip(wanted: str, note: Path) -> str:
                 "this host has no default route to take its address from: give --node-ip"
             ) from None
         return str(sock.getsockname()[0])
+
+
+def require_apart(ranges: Mapping[str, str], routes: str) -> None:
+    """Raises HostError when a range of the cluster (by its flag) is also that of a link of this host: its
+    neighbours there could not be reached any more. `routes` is what /proc/net/route says."""
+    for line in routes.splitlines()[1:]:
+        link, target, _, flags, *_, mask = line.split()[:8]
+        size = int.from_bytes(bytes.fromhex(mask)).bit_count()
+        if int(flags, 16) & _BY_GATEWAY or not size or link.startswith(_OWN_LINKS):
+            continue
+        network = ipaddress.IPv4Network((bytes.fromhex(target)[::-1], size))
+        for flag, text in ranges.items():
+            if network.overlaps(ipaddress.IPv4Network(text)):
+                raise HostError(
+                    f"{flag} {text} overlaps with {network}, a network of this host at {link}: choose another"
+                )
 
 
 def address(text: str, flag: str) -> str:

@@ -38,6 +38,8 @@ def run(settings: ServerSettings) -> int:
     """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
     host.require_root("mini8s server")
     settings = complete(settings)
+    ranges = {"--cluster-cidr": settings.cluster_cidr, "--service-cidr": settings.service_cidr}
+    host.require_apart(ranges, host.ROUTES.read_text())
     if not settings.disable_agent:
         host.require_docker(settings.docker_host)
     with host.lock(server_files(settings.data_dir).lock):

@@ -30,7 +30,7 @@ CLUSTER, SERVICES, DNS, DOMAIN = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.10", "
 OUTSIDE = "10.99.0.99"
 _SERVER = """
 import socket, sys, threading
-name, port = sys.argv[1].encode(), int(sys.argv[2])
+name, port, size = sys.argv[1].encode(), int(sys.argv[2]), int(sys.argv[3])
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(("0.0.0.0", port))
 tcp = socket.socket(); tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); tcp.bind(("0.0.0.0", port))
 tcp.listen(512)
@@ -42,7 +42,7 @@ threading.Thread(target=datagrams, daemon=True).start()
 print("ready", flush=True)
 while True:
     connection, peer = tcp.accept()
-    connection.sendall(name + b" " + peer[0].encode())
+    connection.sendall(name + b" " + peer[0].encode() + b" " * size)
     connection.close()
 """
 
@@ -147,9 +147,9 @@ class SmallHost(Place):
         for room in (self.network, self.proxy, self.dns):
             room.stop()
 
-    def pod(self, name: str, port: int = 8080) -> Pod:
+    def pod(self, name: str, port: int = 8080, size: int = 0) -> Pod:
         process = subprocess.Popen(
-            ["unshare", "--net", sys.executable, "-ISc", _SERVER, name, str(port)],
+            ["unshare", "--net", sys.executable, "-ISc", _SERVER, name, str(port), str(size)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -162,8 +162,11 @@ class SmallHost(Place):
 
 
 @contextlib.contextmanager
-def small_hosts(count: int = 1, backend: str = "host-gw") -> Iterator[list[SmallHost]]:
-    """Hosts on one link, and `OUTSIDE` on it too. Several test runs may do this at once."""
+def small_hosts(
+    count: int = 1, backend: str = "host-gw", *, apart: bool = False
+) -> Iterator[list[SmallHost]]:
+    """Hosts on one link, and `OUTSIDE` on it too. Several test runs may do this at once. `apart`: the last
+    host is behind OUTSIDE, which routes, on a link that takes packets of 1400 bytes."""
     prefix = f"m8{os.getpid()}"
     informers = FakeInformers()
     hosts: list[SmallHost] = []
@@ -174,14 +177,19 @@ def small_hosts(count: int = 1, backend: str = "host-gw") -> Iterator[list[Small
         run("ip", "-n", names[0], "link", "add", "br0", "type", "bridge")
         run("ip", "-n", names[0], "link", "set", "br0", "up")
         _plug(names[0], names[1], OUTSIDE)
-        for i in range(1, count + 1):
-            _plug(names[0], f"{prefix}h{i}", f"10.99.0.{10 + i}")
+        addresses = [f"10.99.0.{10 + i}" for i in range(1, count + 1)]
+        for i, address in enumerate(addresses, 1):
+            if apart and i == count:
+                addresses[-1] = _plug_behind(names[1], f"{prefix}h{i}")
+                informers.put(NODES, node(f"h{i}", addresses[-1], f"10.42.{i}.0/24"))
+                continue
+            _plug(names[0], f"{prefix}h{i}", address)
             run("ip", "-n", f"{prefix}h{i}", "route", "add", "default", "via", OUTSIDE)
-            informers.put(NODES, node(f"h{i}", f"10.99.0.{10 + i}", f"10.42.{i}.0/24"))
+            informers.put(NODES, node(f"h{i}", address, f"10.42.{i}.0/24"))
         for i in range(1, count + 1):
             path = f"/run/netns/{prefix}h{i}"
             outside = Place(f"/run/netns/{names[1]}")
-            hosts.append(SmallHost(path, f"h{i}", f"10.99.0.{10 + i}", outside, informers, backend))
+            hosts.append(SmallHost(path, f"h{i}", addresses[i - 1], outside, informers, backend))
         yield hosts
     finally:
         for host in hosts:
@@ -200,6 +208,19 @@ def _plug(switch: str, name: str, address: str) -> None:
     run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
     run("ip", "-n", name, "link", "set", "eth0", "up")
+
+
+def _plug_behind(router: str, name: str) -> str:
+    """A cable of its own to a namespace that routes; the host's address."""
+    run("ip", "-n", router, "link", "add", "eth1", "type", "veth", "peer", "name", "eth0", "netns", name)
+    run("ip", "-n", router, "addr", "add", "10.99.1.1/24", "dev", "eth1")
+    run("ip", "-n", router, "link", "set", "eth1", "up", "mtu", "1400")
+    run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "-n", name, "addr", "add", "10.99.1.11/24", "dev", "eth0")
+    run("ip", "-n", name, "link", "set", "eth0", "up")
+    run("ip", "-n", name, "route", "add", "default", "via", "10.99.1.1")
+    run("nsenter", f"--net=/run/netns/{router}", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    return "10.99.1.11"
 
 
 def _tcp(address: str, port: int, timeout: float) -> tuple[str, str]:

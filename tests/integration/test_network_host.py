@@ -50,6 +50,35 @@ def test_routes_follow_the_nodes(host: SmallHost) -> None:
     eventually(lambda: "10.42.9." not in host.sh("ip", "route"))
 
 
+def test_hosts_on_two_links_have_a_tunnel_and_the_others_routes() -> None:
+    """The way between takes smaller packets than either's own link; a large answer comes all the same."""
+    with small_hosts(3, apart=True) as (one, two, far):
+        pods = [host.pod(host.name, size=100_000) for host in (one, two, far)]
+        eventually(lambda: "mtu 1350" in one.sh("ip", "route"))
+        routes = one.sh("ip", "route")
+        assert "10.42.2.0/24 via 10.99.0.12 dev eth0" in routes
+        assert "10.42.3.0/24 via 10.42.3.0 dev mini8s.vx proto 108 onlink mtu 1350" in routes
+        assert "mini8s.vx" not in two.sh("ip", "route", "show", "10.42.1.0/24")
+        for source in pods:
+            for target in pods:
+                name, said = source.tcp(target.address, 8080)
+                assert (f"uid-{name}", said.strip()) == (target.uid, source.address)
+                assert len(said) > 100_000
+
+
+def test_a_host_that_moves_is_followed() -> None:
+    """Its address changes, and then it is on another link."""
+    with small_hosts(2) as (host, _):
+        host.informers.put(NODES, node("h2", "10.99.0.55", "10.42.2.0/24"))
+        eventually(lambda: "10.42.2.0/24 via 10.99.0.55" in host.sh("ip", "route"))
+        host.informers.put(NODES, node("h2", "10.99.1.55", "10.42.2.0/24"))
+        eventually(lambda: "dst 10.99.1.55" in host.sh("bridge", "fdb"))
+        assert "10.42.2.0/24 via 10.42.2.0 dev mini8s.vx" in host.sh("ip", "route")
+        host.informers.put(NODES, node("h2", "10.99.0.55", "10.42.2.0/24"))
+        eventually(lambda: "mini8s.vx" not in host.sh("ip", "-br", "link"))
+        assert "10.42.2.0/24 via 10.99.0.55" in host.sh("ip", "route")
+
+
 def test_a_node_on_another_link_is_told_and_harms_nobody() -> None:
     with small_hosts() as (host,):
         host.informers.put(NODES, node("far", "192.0.2.9", "10.42.8.0/24"))

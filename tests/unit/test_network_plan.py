@@ -27,6 +27,7 @@ from mini8s.agent.network.plan import (
     diff,
     inside,
     node,
+    tunnelled,
     wanted,
 )
 from mini8s.objects.kinds import Obj
@@ -44,11 +45,11 @@ def test_a_node_says_its_address_and_range() -> None:
 
 
 def test_host_gw_is_a_route_by_the_other_nodes_address() -> None:
-    assert wanted([OWN, OTHER], OWN, HOST_GW) == {Route("10.42.2.0/24", "10.99.0.12")}
+    assert wanted([OWN, OTHER], OWN, ()) == {Route("10.42.2.0/24", "10.99.0.12")}
 
 
 def test_vxlan_needs_nothing_but_the_nodes_objects() -> None:
-    assert wanted([OWN, OTHER], OWN, VXLAN) == {
+    assert wanted([OWN, OTHER], OWN, [OTHER.address]) == {
         Route("10.42.2.0/24", "10.42.2.0", TUNNEL),
         Neighbour("10.42.2.0", "0a:58:0a:2a:02:00"),
         Forward("0a:58:0a:2a:02:00", "10.99.0.12"),
@@ -57,11 +58,11 @@ def test_vxlan_needs_nothing_but_the_nodes_objects() -> None:
 
 @pytest.mark.parametrize("other", [Node("new", "", "10.42.3.0/24"), Node("new", "10.99.0.13", "")])
 def test_a_node_that_is_not_ready_has_no_route_yet(other: Node) -> None:
-    assert wanted([OWN, other], OWN, HOST_GW) == set()
+    assert wanted([OWN, other], OWN, ()) == set()
 
 
 def test_routes_come_after_what_they_need_and_go_before() -> None:
-    entries = wanted([OWN, OTHER], OWN, VXLAN)
+    entries = wanted([OWN, OTHER], OWN, [OTHER.address])
     added, removed = diff([], entries), diff(entries, [])
     assert [type(one.entry) for one in added] == [Forward, Neighbour, Route]
     assert [type(one.entry) for one in removed] == [Route, Neighbour, Forward]
@@ -70,9 +71,30 @@ def test_routes_come_after_what_they_need_and_go_before() -> None:
 
 def test_a_node_that_moved_changes_only_what_names_its_address() -> None:
     moved = Node("h2", "10.99.0.77", OTHER.pod_cidr)
-    actions = diff(wanted([OTHER], OWN, VXLAN), wanted([moved], OWN, VXLAN))
+    actions = diff(wanted([OTHER], OWN, [OTHER.address]), wanted([moved], OWN, [moved.address]))
     mac = "0a:58:0a:2a:02:00"
     assert actions == [Remove(Forward(mac, "10.99.0.12")), Add(Forward(mac, "10.99.0.77"))]
+
+
+def test_each_pair_of_hosts_has_its_own_way() -> None:
+    far = Node("h3", "198.51.100.3", "10.42.3.0/24")
+    behind = tunnelled([OTHER, far], HOST_GW, {OTHER.address})
+    assert behind == {far.address}
+    assert tunnelled([OTHER, far], VXLAN, {OTHER.address}) == {OTHER.address, far.address}
+    routes = {one for one in wanted([OWN, OTHER, far], OWN, behind) if isinstance(one, Route)}
+    assert routes == {Route("10.42.2.0/24", OTHER.address), Route("10.42.3.0/24", "10.42.3.0", TUNNEL)}
+
+
+def test_a_narrow_way_is_said_by_its_route() -> None:
+    entries = wanted([OWN, OTHER], OWN, [OTHER.address], {OTHER.address: 1350})
+    assert Route("10.42.2.0/24", "10.42.2.0", TUNNEL, 1350) in entries
+
+
+def test_a_route_that_changes_is_replaced() -> None:
+    near, far = wanted([OTHER], OWN, ()), wanted([OTHER], OWN, [OTHER.address])
+    assert [type(one) for one in diff(near, far)] == [Add, Add, Add]
+    assert [type(one.entry) for one in diff(far, near)] == [Neighbour, Forward, Route]
+    assert diff(near, []) == [Remove(Route("10.42.2.0/24", OTHER.address))]
 
 
 def test_only_what_leaves_the_cluster_is_masqueraded() -> None:

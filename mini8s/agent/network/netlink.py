@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -149,6 +149,16 @@ class Kernel:
                 return _text(link, "IFLA_IFNAME"), int(link.get_attr("IFLA_MTU"))
         raise NetworkError(f"no link of this host has the address {address}")
 
+    def ways(self, addresses: Iterable[str]) -> dict[str, bool]:
+        """Whether each of these hosts is on a link of this host, so that no gateway leads there; without
+        those to which there is no way at all."""
+        found = {}
+        with _using() as ipr:
+            for address in addresses:
+                with _unless(errno.ENETUNREACH, errno.EHOSTUNREACH):
+                    found[address] = not ipr.route("get", dst=address)[0].get_attr("RTA_GATEWAY")
+        return found
+
     def make_tunnel(self, address: str, mac: str, local: str, mtu: int) -> None:
         """The VXLAN device with its address; one that is otherwise is made anew."""
         with _using() as ipr:
@@ -234,6 +244,8 @@ def _route(ipr: Any, entry: Route) -> dict[str, Any]:
     route: dict[str, Any] = {"dst": entry.destination, "gateway": entry.via, "proto": _PROTOCOL}
     if entry.device:
         route |= {"oif": _index(ipr, entry.device), "flags": _ONLINK}
+    if entry.mtu:
+        route["metrics"] = {"mtu": entry.mtu}
     return route
 
 
@@ -243,7 +255,9 @@ def _read_route(tunnel: int) -> Callable[[Any], Entry | None]:
         if route["proto"] != _PROTOCOL or not via:
             return None
         device = TUNNEL if tunnel and route.get_attr("RTA_OIF") == tunnel else ""
-        return Route(f"{route.get_attr('RTA_DST')}/{route['dst_len']}", via, device)
+        metrics = route.get_attr("RTA_METRICS")
+        mtu = int(metrics.get_attr("RTAX_MTU") or 0) if metrics else 0
+        return Route(f"{route.get_attr('RTA_DST')}/{route['dst_len']}", via, device, mtu)
 
     return read
 

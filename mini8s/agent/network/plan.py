@@ -1,7 +1,8 @@
 """What a host must know to reach the pods of all others. PURE.
 
-host-gw: hosts share a link, so a pod range is a route by its node's address. vxlan: packets to a range go
-through a tunnel device. Everything the device needs follows from the nodes' objects (the tunnel address is
+Hosts that share a link reach each other's pods by a route by the node's address; to all others packets go
+through a tunnel device, and with the backend vxlan to everybody. Which it is, each pair finds by itself, so
+that masks have to agree. Everything the device needs follows from the nodes' objects (the tunnel address is
 the first of the pod range, its MAC is made of that), so nobody has to be asked: fdb and neighbours are static
 and never learned.
 """
@@ -9,7 +10,7 @@ and never learned.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mini8s.agent.network.facts import is_ipv4, is_range, items
@@ -19,6 +20,7 @@ from mini8s.objects.kinds import Obj
 TUNNEL = "mini8s.vx"
 TUNNEL_PORT = 8472  # UDP: the port that flannel and k3s use, so firewalls may know it
 HOST_GW, VXLAN = "host-gw", "vxlan"
+NO_WIDTHS: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`destination` by the gateway `via`; through `device`, whose link it is taken to be on, when given."""
+    """`destination` by the gateway `via`; through `device`, whose link it is taken to be on, when given.
+    `mtu` is given where the way there is narrower than the device."""
 
     destination: str
     via: str
     device: str = ""
+    mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +88,42 @@ def node(obj: Obj) -> Node:
     )
 
 
-def wanted(nodes: Iterable[Node], own: Node, backend: str) -> frozenset[Entry]:
-    """The entries for all nodes but our own; one without an address or range has none yet."""
+def others(nodes: Iterable[Node], own: Node) -> tuple[Node, ...]:
+    """All nodes but our own that say where they and their pods are."""
+    return tuple(
+        one
+        for one in nodes
+        if one.name != own.name and one.address and one.pod_cidr and one.address != own.address
+    )
+
+
+def tunnelled(others: Iterable[Node], backend: str, near: Collection[str]) -> frozenset[str]:
+    """The addresses of hosts that are reached through the tunnel; `near` are those on a link of this host."""
+    return frozenset(one.address for one in others if backend == VXLAN or one.address not in near)
+
+
+def wanted(
+    nodes: Iterable[Node], own: Node, far: Collection[str], widths: Mapping[str, int] = NO_WIDTHS
+) -> frozenset[Entry]:
+    """The entries for all nodes but our own; one without an address or range has none yet. `far` are the
+    hosts behind the tunnel, `widths` how large a packet may be inside the tunnel to those where the way is
+    narrow."""
     entries: set[Entry] = set()
-    for other in nodes:
-        if other.name == own.name or not other.address or not other.pod_cidr or other.address == own.address:
-            continue
-        entries |= _tunnelled(other) if backend == VXLAN else {Route(other.pod_cidr, other.address)}
+    for other in others(nodes, own):
+        if other.address in far:
+            entries |= _tunnelled(other, widths.get(other.address, 0))
+        else:
+            entries.add(Route(other.pod_cidr, other.address))
     return frozenset(entries)
 
 
 def diff(current: Iterable[Entry], wanted: Iterable[Entry]) -> list[Action]:
     """What makes `current` into `wanted`: removals first, then forwards and neighbours before the routes that
-    need them."""
+    need them. A route that changes is replaced: without one, packets to pods would leave the cluster."""
     current, wanted = set(current), set(wanted)
-    gone = sorted(current - wanted, key=_order, reverse=True)
+    stays = {one.destination for one in wanted if isinstance(one, Route)}
+    replaced = {one for one in current if isinstance(one, Route) and one.destination in stays}
+    gone = sorted(current - wanted - replaced, key=_order, reverse=True)
     new = sorted(wanted - current, key=_order)
     return [*map(Remove, gone), *map(Add, new)]
 
@@ -119,9 +144,9 @@ def tunnel_mac(pod_cidr: str) -> str:
     return "0a:58:" + ":".join(f"{byte:02x}" for byte in packed)
 
 
-def _tunnelled(other: Node) -> set[Entry]:
+def _tunnelled(other: Node, mtu: int) -> set[Entry]:
     via, mac = tunnel_address(other.pod_cidr), tunnel_mac(other.pod_cidr)
-    return {Route(other.pod_cidr, via, TUNNEL), Neighbour(via, mac), Forward(mac, other.address)}
+    return {Route(other.pod_cidr, via, TUNNEL, mtu), Neighbour(via, mac), Forward(mac, other.address)}
 
 
 def _order(entry: Entry) -> tuple[int, str]:

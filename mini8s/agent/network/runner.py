@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from mini8s.agent.network import forwarding, masquerade, plan, ruleset, sysctl
+from mini8s.agent.network import forwarding, masquerade, path, plan, ruleset, sysctl
 from mini8s.agent.network.base import NetworkError
 from mini8s.agent.network.facts import pod_addresses
 from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel, link_name
@@ -53,6 +53,7 @@ class Network:
         self._kernel = kernel or Kernel()
         self._pods: Pods | None = None
         self._pod_cidr = ""
+        self._mtu = USUAL_MTU  # of the link that others reach this host by
         self._masquerade = ""  # the text that is loaded
         self._wake = threading.Event()
         self._said = OnChange(log)
@@ -110,13 +111,23 @@ class Network:
             self._said.say("waiting for the server to give this node a range of pod addresses")
             return
         own = plan.Node(own.name, self._address, own.pod_cidr)
-        problems = self._prepare(own) + self._apply(nodes, own)
+        others = plan.others(nodes, own)
+        ways = self._kernel.ways(one.address for one in others)
+        far = plan.tunnelled(others, self._backend, {address for address, near in ways.items() if near})
+        tunnel = bool(far) or self._backend == plan.VXLAN
+        problems = self._prepare(own, tunnel=tunnel)
+        problems += [
+            f"no way leads to {one.name} at {one.address}" for one in others if one.address not in ways
+        ]
+        problems += self._apply(nodes, own, far)
+        if not tunnel:  # nobody is behind it any more, and no route leads there
+            self._kernel.remove_link(plan.TUNNEL)
         problems += [problem for problem in [forwarding.make_room(self._cluster_cidr)] if problem]
         count = self._ready_pods().refresh()
         self._said.say("; ".join([f"pods of this node have addresses of {own.pod_cidr}", *problems]))
         log.debug("%d pods have an address", count)
 
-    def _prepare(self, own: plan.Node) -> list[str]:
+    def _prepare(self, own: plan.Node, *, tunnel: bool) -> list[str]:
         """What must be there before the first pod; what was wrong with it. A host whose cable is pulled may
         have lost its address, and its pods are to have theirs."""
         problems = []
@@ -129,22 +140,24 @@ class Network:
             mtu = self._kernel.link_of(own.address)[1]
         except NetworkError as error:
             mtu, problems = USUAL_MTU, [str(error)]
-        if self._backend == plan.VXLAN:
-            mtu -= VXLAN_OVERHEAD
+        self._mtu = mtu
+        if tunnel:
             mac, address = plan.tunnel_mac(own.pod_cidr), plan.tunnel_address(own.pod_cidr)
-            self._kernel.make_tunnel(address, mac, own.address, mtu)
-        else:
-            self._kernel.remove_link(plan.TUNNEL)  # of an earlier choice
+            self._kernel.make_tunnel(address, mac, own.address, mtu - VXLAN_OVERHEAD)
+        if self._backend == plan.VXLAN:  # else pods learn it where they need it, from their host
+            mtu -= VXLAN_OVERHEAD
         if self._pod_cidr != own.pod_cidr:
             self._pods = Pods(self._kernel, own.pod_cidr, mtu, self._known_addresses)
             self._pod_cidr = own.pod_cidr
         return problems
 
-    def _apply(self, nodes: Sequence[plan.Node], own: plan.Node) -> list[str]:
+    def _apply(self, nodes: Sequence[plan.Node], own: plan.Node, far: Collection[str]) -> list[str]:
         """Make routes and masquerade true; what can't be. One host that can't be reached must not keep the
         others from being."""
         problems = []
-        wanted = plan.wanted(nodes, own, self._backend)
+        narrow = path.narrow(far, self._mtu) if far else {}
+        widths = {address: mtu - VXLAN_OVERHEAD for address, mtu in narrow.items()}
+        wanted = plan.wanted(nodes, own, far, widths)
         for action in plan.diff(self._kernel.entries(), wanted):
             try:
                 if isinstance(action, plan.Add):
