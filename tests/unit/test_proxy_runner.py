@@ -156,7 +156,6 @@ def test_a_pods_host_port_comes_and_goes_with_the_pod() -> None:
     made.step()
     informers.put(PODS, old | {"status": {"phase": "Succeeded", "podIP": "10.42.1.1"}})
     made.step()
-    made.step()
     assert ("10.42.1.2", 80) in kernel.elements.values()
     assert ("hn", ("tcp", 8080)) in kernel.elements
     informers.remove(PODS, new)

@@ -237,14 +237,16 @@ class Nft:
                 return _errno(payload) == 0
         return True
 
-    def chains(self) -> Iterator[tuple[int, dict[int, bytes]]]:
+    def chains(self) -> list[tuple[int, dict[int, bytes]]]:
         """Family and attributes of all chains of all tables. (`nft list chains` reads rules as well, and
-        stumbles over ours.)"""
+        stumbles over ours.) All of the answer is read: the next question must not meet the rest of it."""
         self._ask(_GET_CHAIN, _REQUEST | _DUMP, b"", family=0)
+        found = []
         for kind, payload in self._messages():
             if kind == _ERROR and _errno(payload):
                 raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
-            yield payload[0], dict(attributes(payload[4:]))
+            found.append((payload[0], dict(attributes(payload[4:]))))
+        return found
 
     def _raise_errors(self) -> None:
         """The kernel runs a batch inside send(), so its answers are queued by now."""

@@ -140,6 +140,11 @@ class Book:
         self.needs.timeouts |= delta.needs.timeouts
         return delta
 
+    def with_waiting(self, keys: set[str]) -> set[str]:
+        """These Services and those that wait for what they have: a front passes on in one transaction."""
+        waiting = [more for place, more in self.waiting.items() if self._owners.get(place) in keys]
+        return keys.union(*waiting)
+
     @property
     def elements(self) -> dict[Place, Values]:
         """All that the kernel should hold."""

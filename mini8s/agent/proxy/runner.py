@@ -155,7 +155,7 @@ class Proxy:
 
     def _change(self, book: Book, keys: set[str]) -> None:
         checks = dict(self._checks)
-        delta = book.change({key: self._wanted(key) for key in keys})
+        delta = book.change({key: self._wanted(key) for key in book.with_waiting(keys)})
         if delta.again:
             self._mark(delta.again)
         if delta:

@@ -69,7 +69,7 @@ table ip {table} {{
   map cls {{ type mark : verdict; elements = {{ {reject} : goto rej, {drop} : drop }} }}
   chain inside {{
     meta mark set {front} map @fi {go}
-    {here} meta mark set meta l4proto . th dport map @ni {go}
+    ip daddr != {service_cidr} {here} meta mark set meta l4proto . th dport map @ni {go}
   }}
   chain lb {{
     meta mark set {front} map @fe {go}
