@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from mini8s.objects.kinds import Obj
@@ -49,3 +50,16 @@ def _joined(one: Obj, other: Obj) -> Obj:
         both = isinstance(there, dict) and isinstance(value, dict)
         result[key] = _joined(there, value) if both and there else value
     return result
+
+
+def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each place where two values differ, as `spec.replicas` or `spec.containers[0].image`, with what is on
+    either side; None where there is nothing."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted({*before, *after}):
+            yield from differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
+            yield from differences(*pair, f"{path}[{index}]")
+    elif before != after:
+        yield path, before, after
