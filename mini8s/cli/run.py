@@ -6,6 +6,7 @@ memory.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,7 +152,7 @@ def _make(rest: Rest, kind: Kind, obj: Obj, dry_run: bool) -> None:
 def _follow(rest: Rest, wanted: Wanted, timeout: float) -> None:
     """Raises CommandError with the reason when it does not come to be."""
     steps = _steps(rest, wanted.namespace, wanted.name, timeout)
-    if not click.get_text_stream("stdout").isatty():
+    if not sys.stdout.isatty():
         for available in steps:
             click.echo(f"{available} of {wanted.replicas} available")
         return

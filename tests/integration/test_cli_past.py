@@ -1,4 +1,4 @@
-"""`mini8s run`, `why`, `history` and `undo` on the real API, controllers and scheduler, with hollow kubelets."""
+"""`mini8s run`, `why`, `history` and `undo` on the real API and its controllers, with hollow kubelets."""
 
 from __future__ import annotations
 

@@ -159,12 +159,10 @@ CORDONED = WELL | {"spec": {"unschedulable": True}}
         (
             running(
                 ready="False",
-                container=waiting(
-                    "CrashLoopBackOff", "back-off 10s restarting", lastState=GONE, restartCount=3
-                ),
+                container=waiting("CrashLoopBackOff", "back-off 10s", lastState=GONE, restartCount=3),
             ),
             [WELL],
-            "pod/p: container c ended with 137 (OOMKilled), 3 times now, and is tried again: back-off 10s restarting",
+            "pod/p: container c ended with 137 (OOMKilled), 3 times now, and is tried again: back-off 10s",
         ),
         (
             running(ready="False", container={"ready": False}),
@@ -196,10 +194,10 @@ CORDONED = WELL | {"spec": {"unschedulable": True}}
                 event(
                     running(),
                     "FailedMount",
-                    'MountVolume.SetUp failed for volume "c" : configmap "x" not found',
+                    'MountVolume.SetUp failed for volume "c" : no "x"',
                 ),
             ],
-            'pod/p: it can\'t start on a yet: MountVolume.SetUp failed for volume "c" : configmap "x" not found',
+            'pod/p: it can\'t start on a yet: MountVolume.SetUp failed for volume "c" : no "x"',
         ),
         (
             made(
@@ -277,7 +275,10 @@ def test_a_deployment_leads_to_the_pod_that_ails_and_further() -> None:
             kinds.STATEFULSETS,
             made("StatefulSet", "db", {"replicas": 1, "availableReplicas": 0}, replicas=3),
             [],
-            "statefulset/db: 0 of 3 pods are available, 3 pods still to be made; each pod waits for the one before",
+            (
+                "statefulset/db: 0 of 3 pods are available, 3 pods still to be made; "
+                "each pod waits for the one before"
+            ),
         ),
         (
             kinds.DAEMONSETS,
@@ -348,13 +349,19 @@ def test_a_deployment_leads_to_the_pod_that_ails_and_further() -> None:
             kinds.PERSISTENTVOLUMECLAIMS,
             made("PersistentVolumeClaim", "data", {"phase": "Pending"}, storageClassName="fast"),
             [],
-            'persistentvolumeclaim/data: its storage class "fast" does not exist, and no volume that is there fits',
+            (
+                'persistentvolumeclaim/data: its storage class "fast" does not exist, '
+                "and no volume that is there fits"
+            ),
         ),
         (
             kinds.PERSISTENTVOLUMECLAIMS,
             made("PersistentVolumeClaim", "data", {"phase": "Pending"}, storageClassName="slow"),
             [made("StorageClass", "slow") | {"volumeBindingMode": "WaitForFirstConsumer"}],
-            'persistentvolumeclaim/data: it waits for a pod that uses it (class "slow" is WaitForFirstConsumer)',
+            (
+                "persistentvolumeclaim/data: it waits for a pod that uses it "
+                '(class "slow" is WaitForFirstConsumer)'
+            ),
         ),
         (
             kinds.PERSISTENTVOLUMECLAIMS,
