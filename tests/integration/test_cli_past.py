@@ -60,7 +60,7 @@ def test_what_fits_nowhere_says_why(config: Path) -> None:
         if until in said:
             break
     lines = said.splitlines()
-    assert lines[0] == "deployment/huge: 0 of 1 replica are available"
+    assert lines[0] == "deployment/huge: 0 of 1 replicas are available"
     assert re.match(
         r"    pod/huge-\S+: no node will do: 0/2 nodes are available: 2 Insufficient cpu", lines[2]
     )

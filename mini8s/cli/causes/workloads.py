@@ -30,13 +30,11 @@ def deployment(world: World, obj: Obj) -> Cause:
             title(obj), f"its rollout has come no further for too long: {ended(stuck['message'])}", behind
         )
     if available < wanted:
-        return Cause(
-            title(obj), f"{available} of {count(wanted, 'replica')} {_is(available)} available", behind
-        )
+        return Cause(title(obj), f"{available} of {wanted} replicas {_is(available)} available", behind)
     if updated < wanted or status.get("replicas", 0) > updated:
         old = status.get("replicas", 0) - updated
         return Cause(title(obj), f"its rollout goes on: {updated} of {wanted} are new, {old} old", behind)
-    return Cause(title(obj), f"all {count(wanted, 'replica')} {_is(wanted)} available", well=True)
+    return Cause(title(obj), _all(wanted, "replica"), well=True)
 
 
 def replicas(world: World, obj: Obj) -> Cause:
@@ -112,11 +110,9 @@ def _pods(world: World, obj: Obj, wanted: int, available: int) -> Cause:
     owned = _owned(world, PODS, obj)
     behind = _different(world, owned)
     if available >= wanted and not behind:
-        return Cause(title(obj), f"all {count(wanted, 'pod')} {_is(wanted)} available", well=True)
+        return Cause(title(obj), _all(wanted, "pod"), well=True)
     missing = f", {count(wanted - len(owned), 'pod')} still to be made" if len(owned) < wanted else ""
-    return Cause(
-        title(obj), f"{available} of {count(wanted, 'pod')} {_is(available)} available{missing}", behind
-    )
+    return Cause(title(obj), f"{available} of {wanted} pods {_is(available)} available{missing}", behind)
 
 
 def _different(world: World, owned: Iterable[Obj]) -> Sequence[Cause]:
@@ -137,6 +133,10 @@ def _owned(world: World, kind: Kind, obj: Obj) -> list[Obj]:
     uid = meta.uid(obj)
     found = world.list(kind, meta.namespace(obj))
     return [one for one in found if (meta.controller_ref(one) or {}).get("uid") == uid]
+
+
+def _all(number: int, noun: str) -> str:
+    return f"all {number} {noun}s are available" if number != 1 else f"its only {noun} is available"
 
 
 def _is(number: int) -> str:
