@@ -51,6 +51,13 @@ class WorkQueue:
             heapq.heappush(self._heap, (due, key))
             self._changed.notify()
 
+    def hurry(self) -> None:
+        """Add all that wait for their time now: time is not what it was when they were put off."""
+        with self._changed:
+            for key in [*self._due]:
+                del self._due[key]
+                self._add(key)
+
     def add_rate_limited(self, key: str) -> None:
         """Add the key after its own back-off, which `forget` resets."""
         with self._changed:

@@ -38,7 +38,7 @@ from mini8s.controllers.kinds.volumes.ephemeral import EphemeralVolumes
 from mini8s.controllers.kinds.volumes.volume import PersistentVolumes
 from mini8s.controllers.runner import Runner
 from mini8s.controllers.settings import ControllerSettings
-from mini8s.util.clock import Clock
+from mini8s.util.clock import Clock, Drift
 from mini8s.util.workers import Stop
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
 )
 
 STOP_SECONDS = 2.0
+LOOK_SECONDS = 20.0  # how late it may be noticed that the time was set
+DRIFT_SECONDS = 1.0
 
 
 class Manager:
@@ -93,6 +95,7 @@ class Manager:
         settings = settings or ControllerSettings()
         context = Context(api, informers, clock, settings)
         self._stop = stop
+        self._drift = Drift(clock)
         self._executor = Executor(api, recorder, threads=settings.burst_threads)
         self.runners = tuple(Runner(make(context), context, self._executor, stop) for make in CONTROLLERS)
 
@@ -112,7 +115,16 @@ class Manager:
         self._executor.close()
         return all(ended)
 
+    def look_at_clock(self) -> None:
+        """What was put off until an hour of the day counts by the clock that only rises: when the time is
+        set, everybody looks again."""
+        if self._drift.grew(DRIFT_SECONDS):
+            log.info("the time was set, or the machine slept: what waits for its time is looked at again")
+            for runner in self.runners:
+                runner.queue.hurry()
+
     def _end(self) -> None:
         """The queues block without a timeout, so that a settled cluster wakes nothing: this wakes them."""
-        self._stop.wait()
+        while not self._stop.wait(LOOK_SECONDS):
+            self.look_at_clock()
         self.stop()

@@ -52,6 +52,26 @@ class FakeClock:
         self._set_by += timedelta(seconds=seconds)
 
 
+class Drift:
+    """Notices that the wall clock and the one that only rises have come apart: somebody set the time, or the
+    machine slept."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._apart = self._now()
+
+    def grew(self, seconds: float) -> bool:
+        """Whether they came apart by more than this since they last did."""
+        before, now = self._apart, self._now()
+        if abs(now - before) <= seconds:
+            return False
+        self._apart = now
+        return True
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
+
+
 class SteadyTime:
     """Wall time as it was when this was made, counted on by the clock that only rises. A pod's grace must not
     end because somebody set the host's clock."""

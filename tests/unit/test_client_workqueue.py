@@ -28,6 +28,16 @@ def test_equal_keys_are_done_once_in_order() -> None:
     assert drain(queue) == ["a", "b"]
 
 
+def test_who_is_hurried_comes_at_once_and_once() -> None:
+    clock = FakeClock()
+    queue = WorkQueue(clock.monotonic)
+    queue.add_after("a", 3600.0)
+    queue.hurry()
+    assert drain(queue) == ["a"]
+    clock.step(4000.0)
+    assert drain(queue) == []
+
+
 def test_a_key_added_while_it_is_done_comes_again_afterwards() -> None:
     queue = WorkQueue()
     queue.add("a")
