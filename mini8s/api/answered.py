@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mini8s.api.authz import MASTERS, Attributes, Authorize, basic_rules
+from mini8s.api.attributes import Attributes
+from mini8s.api.authz import Authorizer
 from mini8s.api.measured import Shown
 from mini8s.api.service_accounts import Judged, Refused
 from mini8s.objects import meta
@@ -58,7 +59,7 @@ class Answered:
         self,
         registry: Registry,
         judge: Judge,
-        authorize: Authorize,
+        authorize: Authorizer,
         shown: Mapping[Kind, Shown],
     ) -> None:
         self._registry = registry
@@ -124,12 +125,15 @@ class Answered:
         if sum(asked.spec.get(part) is not None for part in _ABOUT) != 1:
             why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
             raise _invalid(asked, [problems.invalid("spec.resourceAttributes", None, why)])
-        allowed = self._authorize(user, attributes(asked.spec))
-        why = "an administrator may do everything" if MASTERS in user.groups else ""
-        return asked.answered({"allowed": allowed} | ({"reason": why} if why else {}))
+        decision = self._authorize(user, attributes(asked.spec))
+        said: Obj = {"reason": decision.reason} if decision.reason else {}
+        return asked.answered({"allowed": decision.allowed} | said)
 
     def _rules(self, asked: Asked) -> Obj:
-        return asked.answered(basic_rules(asked.ctx.user))
+        namespace = asked.spec.get("namespace") or ""
+        if not namespace:
+            raise BadRequest("no namespace on request")
+        return asked.answered(self._authorize.review(asked.ctx.user, namespace))
 
 
 def attributes(spec: Obj) -> Attributes:

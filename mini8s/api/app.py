@@ -19,8 +19,9 @@ from werkzeug.exceptions import HTTPException
 from mini8s.api import applying, query, routes
 from mini8s.api.answer import Answer, StartResponse, begun, failure, legible, send
 from mini8s.api.answered import Answered
+from mini8s.api.attributes import Attributes, require
 from mini8s.api.authn import Authenticate
-from mini8s.api.authz import Attributes, Authorize, authorizer, refuse
+from mini8s.api.authz import Authorizer
 from mini8s.api.body import APPLY
 from mini8s.api.call import verb_of
 from mini8s.api.health import Check
@@ -64,7 +65,7 @@ class Api:
     """Call it with a request; `close` ends what would keep a server from stopping."""
 
     def __init__(
-        self, rooms: routes.Rooms, authenticate: Authenticate, authorize: Authorize, pump: Pump
+        self, rooms: routes.Rooms, authenticate: Authenticate, authorize: Authorizer, pump: Pump
     ) -> None:
         self._rooms = rooms
         self._authenticate = authenticate
@@ -94,6 +95,7 @@ class Api:
 
     def close(self) -> None:
         self._pump.close()
+        self._authorize.close()
         self._rooms.tunnels.close()
 
     def _answer(self, environ: dict[str, Any], target: Target | None) -> Answer:
@@ -126,9 +128,7 @@ class Api:
         return self._by_flask(environ)
 
     def _check_path(self, environ: Mapping[str, Any], user: User, path: str) -> None:
-        what = Attributes(environ["REQUEST_METHOD"].lower(), path=path)
-        if not self._authorize(user, what):
-            raise refuse(user, what)
+        require(self._authorize, user, Attributes(environ["REQUEST_METHOD"].lower(), path=path))
 
     def _by_flask(self, environ: dict[str, Any]) -> Answer:
         with self._flask.request_context(environ):
@@ -174,7 +174,6 @@ def create_app(
     registry: Registry,
     *,
     authenticate: Authenticate,
-    authorize: Authorize | None = None,
     accounts: ServiceAccounts | None = None,
     joining: Joining | None = None,
     ready: Mapping[str, Check] | None = None,
@@ -189,7 +188,7 @@ def create_app(
     join. `server_address` is what /api names.
     """
     pump, tunnels = Pump(), Tunnels()
-    allowed = authorize or authorizer(registry)
+    allowed = Authorizer(registry)
     usage = NodeUsage(over(tunnels), time.monotonic)
     answered = Answered(
         registry,

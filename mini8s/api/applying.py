@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 from mini8s.api import query as queries
 from mini8s.api.answer import Answer
-from mini8s.api.authz import Attributes, Authorize, permission, refuse
+from mini8s.api.attributes import of_request, require
+from mini8s.api.authz import Authorizer
 from mini8s.api.body import APPLY, Body
 from mini8s.objects import kinds, meta
 from mini8s.objects.errors import ApiError, BadRequest, MethodNotAllowed, NotFound
@@ -26,7 +27,7 @@ MANAGER = "curl"  # whoever does not say who he is; one name, so that the next t
 @dataclass(frozen=True, slots=True)
 class Applying:
     registry: Registry
-    authorize: Authorize
+    authorize: Authorizer
     now: Callable[[], datetime]
 
     def answer(self, environ: Mapping[str, Any], user: User) -> Answer:
@@ -53,9 +54,7 @@ class Applying:
         namespace = _namespace(obj, space) if kind.namespaced else ""
 
         def check(verb: str) -> None:
-            what = Attributes(verb, kind, namespace, name)
-            if not self.authorize(user, what):
-                raise refuse(user, what)
+            require(self.authorize, user, of_request(verb, kind, namespace, name, "", ""))
 
         check("patch")
         ctx = Context(
@@ -66,7 +65,8 @@ class Applying:
             field_manager=query.field_manager,
             force=query.force,
             check_create=lambda: check("create"),
-            may=permission(user, self.authorize),
+            may=self.authorize.may(user),
+            rules=self.authorize.rules(user),
         )
         before = self._find(kind, namespace, name)
         value, created = self.registry.patch(ctx, kind, namespace, name, obj, APPLY)

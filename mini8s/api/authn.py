@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from mini8s.api.authz import AUTHENTICATED, MASTERS, PUBLIC
+from mini8s.api.attributes import AUTHENTICATED, PUBLIC
 from mini8s.api.connection import ENVIRON_KEY, Connection, Peer
-from mini8s.registry.base import User
+from mini8s.registry.base import MASTERS, User
 
 ADMIN = User("system:admin", (MASTERS, AUTHENTICATED))
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))

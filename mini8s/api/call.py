@@ -12,7 +12,7 @@ from mini8s.api.body import Body
 from mini8s.api.query import MAX_MANAGER, Query
 from mini8s.api.representation import Representation
 from mini8s.api.target import Target
-from mini8s.registry.base import Context, May, User
+from mini8s.registry.base import Context, May, RulesIn, User
 
 _METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
@@ -28,6 +28,7 @@ class Call:
     now: datetime
     check_create: Callable[[], None]
     may: May
+    rules: RulesIn
     warnings: list[str] = field(default_factory=list)  # also told when the request fails
 
     def context(self, *, dry_run: bool | None = None) -> Context:
@@ -41,6 +42,7 @@ class Call:
             force=query.force,
             check_create=self.check_create,
             may=self.may,
+            rules=self.rules,
             warnings=self.warnings,
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from mini8s.api import query as queries
 from mini8s.api.answer import Answer, failure, legible, warned
-from mini8s.api.authz import Attributes, Authorize, permission, refuse
+from mini8s.api.attributes import of_request, require
+from mini8s.api.authz import Authorizer
 from mini8s.api.body import Body
 from mini8s.api.call import Call, verb_of
 from mini8s.api.logs import Logs
@@ -31,7 +32,7 @@ class Resources:
     logs: Logs
     streams: Streams
     proxy: Proxy
-    authorize: Authorize
+    authorize: Authorizer
     now: Callable[[], datetime]
 
     def answer(self, environ: Mapping[str, Any], user: User, target: Target) -> Answer:
@@ -61,7 +62,8 @@ class Resources:
             Body(environ),
             self.now(),
             check_create=lambda: self._check(user, target, "create", query),
-            may=permission(user, self.authorize),
+            may=self.authorize.may(user),
+            rules=self.authorize.rules(user),
             warnings=[target.kind.deprecated] if target.kind.deprecated else [],
         )
         try:
@@ -73,6 +75,5 @@ class Resources:
 
     def _check(self, user: User, target: Target, verb: str, query: queries.Query) -> None:
         selector = query.list.field_selector
-        what = Attributes(verb, target.kind, target.namespace, target.name, target.subresource, selector)
-        if not self.authorize(user, what):
-            raise refuse(user, what)
+        what = of_request(verb, target.kind, target.namespace, target.name, target.subresource, selector)
+        require(self.authorize, user, what)

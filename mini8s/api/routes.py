@@ -11,7 +11,7 @@ from flask import Flask, request
 
 from mini8s.api import applying, discovery, health
 from mini8s.api.answer import Answer, connection_of, json_answer
-from mini8s.api.authz import MASTERS, TUNNEL_PATH, node_name
+from mini8s.api.attributes import TUNNEL_PATH
 from mini8s.api.join import CA_PATH, PATH, Joining
 from mini8s.api.metrics import CONTENT_TYPE, Metrics
 from mini8s.api.openapi import Documents
@@ -22,7 +22,7 @@ from mini8s.api.tunnel import PROTOCOL, Tunnels
 from mini8s.config import KUBERNETES_VERSION
 from mini8s.objects.errors import BadRequest, Forbidden, NotFound
 from mini8s.objects.kinds import KINDS, Kind
-from mini8s.registry.base import User
+from mini8s.registry.base import MASTERS, User
 
 USER_KEY = "mini8s.user"
 NOT_FOUND = "the server could not find the requested resource"
@@ -187,12 +187,12 @@ def _add_nodes(add: Callable[..., None], rooms: Rooms) -> None:
 def _accept(tunnels: Tunnels, key: str) -> Answer:
     if request.headers.get("Upgrade", "").lower() != PROTOCOL:
         raise BadRequest(f"this path wants Upgrade: {PROTOCOL}")
-    return tunnels.accept(key, node_name(_user()))
+    return tunnels.accept(key, _user().node)
 
 
 def _node() -> str:
     """The node that asks; it may only speak for itself."""
-    wanted, own = request.args.get("node", ""), node_name(_user())
+    wanted, own = request.args.get("node", ""), _user().node
     if not own and MASTERS in _user().groups:
         return wanted
     if not own or wanted not in {"", own}:

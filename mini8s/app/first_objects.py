@@ -1,5 +1,5 @@
-"""The objects every cluster has: its namespaces, system priorities and storage class, and the Services behind
-which the API and the resolver answer.
+"""The objects every cluster has: its namespaces, roles, system priorities and storage class, and the Services
+behind which the API and the resolver answer.
 
 Applied at every start of the API server, straight into the registry. What exists is left alone, but for the
 address of the API, which follows the server's.
@@ -11,11 +11,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import gevent
+
 from mini8s.config import ServerSettings
 from mini8s.objects import claims, ingresses, kinds
 from mini8s.objects.errors import AlreadyExists, NotFound
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import Context, DeleteOptions, Registry
+from mini8s.registry.policy import reconcile
 from mini8s.registry.rules.classes import SYSTEM_PRIORITIES
 from mini8s.wire.codec import decode_json
 
@@ -54,6 +57,7 @@ def ensure(
     """Create what is missing; point `kubernetes` at the server's address."""
     for name in NAMESPACES:
         _create(registry, context(), kinds.NAMESPACES, "", {"metadata": {"name": name}})
+    gevent.joinall([gevent.spawn(step) for step in reconcile.steps(registry, context)], raise_error=True)
     for name, value in SYSTEM_PRIORITIES.items():
         said = {"metadata": {"name": name}, "value": value, "description": _PRIORITIES[name]}
         _create(registry, context(), kinds.PRIORITYCLASSES, "", said)

@@ -11,6 +11,7 @@ from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
 from mini8s.controllers.kinds.autoscaler.controller import Autoscalers
+from mini8s.controllers.kinds.clusterroles import ClusterRoleAggregation
 from mini8s.controllers.kinds.controlplane import ControlPlane
 from mini8s.controllers.kinds.cronjob.controller import CronJobs
 from mini8s.controllers.kinds.daemonset.controller import DaemonSets
@@ -66,6 +67,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     ServiceAccounts,
     TokenSecrets,
     RootCaPublisher,
+    ClusterRoleAggregation,
     EphemeralVolumes,
     ClaimBinder,
     PersistentVolumes,

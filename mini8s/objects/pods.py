@@ -28,6 +28,11 @@ def secrets(spec: Obj) -> frozenset[str]:
     return frozenset(_named(spec, frozenset({"secretRef", "secretKeyRef", "secret"}), "imagePullSecrets"))
 
 
+def config_maps(spec: Obj) -> frozenset[str]:
+    """The ConfigMaps that a pod speaks of: in its environment and its volumes."""
+    return frozenset(_named(spec, frozenset({"configMapRef", "configMapKeyRef", "configMap"}), ""))
+
+
 def _named(said: Any, references: frozenset[str], names: str) -> Iterator[str]:
     if isinstance(said, list):
         for one in said:

@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mini8s.objects.kinds import Kind, Obj
+from mini8s.objects.rbac import FULL, Rule
 from mini8s.store.base import Subscription
 
+MASTERS = "system:masters"
 NODES_GROUP = "system:nodes"
 NODE_PREFIX = "system:node:"
 
@@ -39,6 +41,9 @@ class User:
 # Whether the user may: verb, kind, namespace, name, subresource.
 May = Callable[[str, Kind, str, str, str], bool]
 
+# What the user may by roles: in a namespace, or ("") everywhere.
+RulesIn = Callable[[str], Sequence[Rule]]
+
 
 @dataclass(slots=True)
 class Context:
@@ -51,6 +56,7 @@ class Context:
     field_manager: str = ""
     force: bool = False  # server-side apply only
     may: May = lambda *_: True
+    rules: RulesIn = lambda _: FULL
     check_create: Callable[[], None] = lambda: None  # for a PUT or PATCH that creates; raises Forbidden
     warnings: list[str] = field(default_factory=list)
     repeated: Sequence[str] = ()  # paths of the body's keys that are there twice: the object cannot tell

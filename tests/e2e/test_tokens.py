@@ -114,3 +114,19 @@ def test_others_can_find_the_keys(here: Space) -> None:
     assert (status, said["jwks_uri"]) == (200, "https://10.99.0.11:6443/openid/v1/jwks")
     status, text = asked(here, token, "/openid/v1/jwks")
     assert (status, json.loads(text)["keys"][0]["alg"]) == (200, "RS256")
+
+
+def test_a_pod_may_what_its_accounts_roles_say(here: Space) -> None:
+    token = here.kubectl("exec", "main", "--", "cat", "/var/run/token/token")
+    path = f"/api/v1/namespaces/{here.name}/pods"
+    assert asked(here, token, path)[0] == 403
+    here.kubectl(
+        "create", "rolebinding", "viewer", "--clusterrole=view", f"--serviceaccount={here.name}:default"
+    )
+    assert asked(here, token, path)[0] == 200  # `view` has gathered its rules
+    assert asked(here, token, path.replace("pods", "secrets"))[0] == 403
+    assert asked(here, token, "/api/v1/pods")[0] == 403
+    account = f"--as=system:serviceaccount:{here.name}:default"
+    assert here.kubectl("auth", "can-i", "get", "pods", "--subresource=log", account).strip() == "yes"
+    here.kubectl("delete", "rolebinding", "viewer")
+    assert asked(here, token, path)[0] == 403

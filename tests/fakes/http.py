@@ -6,8 +6,9 @@ import io
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from mini8s.api.app import Api, create_app
@@ -17,9 +18,11 @@ from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.objects.errors import Forbidden
 from mini8s.registry.machine import Machine
+from mini8s.store.base import Row
 from mini8s.util.clock import FakeClock
 from tests.fakes import tokens
 from tests.fakes.connection import FakeConnection
+from tests.fakes.policy import seed
 from tests.fakes.store import FakeStore
 
 PEERS = {
@@ -44,12 +47,31 @@ class Heard:
         return json.loads(self.body)
 
 
+@lru_cache(maxsize=1)
+def policy_rows() -> tuple[Row, ...]:
+    """As a store has them before anything happens in it."""
+    store, numbers = FakeStore(), itertools.count(1)
+    clock = FakeClock(NOW)
+    machine = Machine(
+        store,
+        service_cidr="10.43.0.0/16",
+        node_port_range="30000-32767",
+        cluster_cidr="10.42.0.0/16",
+        cluster_dns="10.43.0.10",
+        clock=clock,
+        new_uid=lambda: f"role-{next(numbers)}",
+        new_suffix=lambda: "abcde",
+    )
+    seed(machine, clock.now())
+    return tuple(replace(row, revision=1, created_revision=1) for row in store.list("").rows)
+
+
 class FakeServer:
     """`api` with a `default` namespace; `store` and `machine` are what is behind it."""
 
     def __init__(self) -> None:
         clock, numbers = FakeClock(NOW), itertools.count(1)
-        self.store = FakeStore()
+        self.store = FakeStore(policy_rows())
         self.machine = Machine(
             self.store,
             service_cidr="10.43.0.0/16",

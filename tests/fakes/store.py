@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from mini8s.store.base import (
@@ -28,10 +29,10 @@ from mini8s.store.watches import Deliver, Watch, Watches
 class FakeStore:
     """`mini8s.store.base.Store`."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Sequence[Row] = ()) -> None:
         everything = RecentLog(0, most_changes=1 << 60, most_bytes=1 << 60)
         self.refuse: Unavailable | None = None
-        self._feed = Feed((), {}, revision=1, compacted=0, recent=everything)
+        self._feed = Feed(rows, {}, revision=1, compacted=0, recent=everything)
         self._watches = Watches()
         self._lock = threading.RLock()
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mini8s.api.join import Joining
 
 
 def main(folder: Path, port: int, patience: int = 0) -> int:
@@ -33,11 +37,11 @@ def run(folder: Path, port: int) -> int:
     import gevent
 
     sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's own folder is all it has
+    from fakes.policy import seed
     from fakes.tokens import issuer
 
     from mini8s.api.app import create_app
     from mini8s.api.authn import authenticator
-    from mini8s.api.join import Joining
     from mini8s.app.hub import GeventLoop
     from mini8s.app.wsgi import CannotListen, TlsFiles, serve
     from mini8s.registry.base import User
@@ -59,11 +63,11 @@ def run(folder: Path, port: int) -> int:
         issuer=issuer(),
     )
     gevent.signal_handler(signal.SIGUSR1, lambda: store.compact(store.revision))
-    ca = (folder / "ca.crt").read_bytes()
+    seed(registry, SystemClock().now())
     app = create_app(
         registry,
         authenticate=authenticator(tokens.get),
-        joining=Joining(ca, lambda token: token == "secret", lambda node, csr: {"node": node, "csr": csr}),
+        joining=_joining(folder),
         ready={"store": lambda: ""},
         stats=store.stats,
         server_address=f"127.0.0.1:{port}",
@@ -84,6 +88,13 @@ def run(folder: Path, port: int) -> int:
     finally:
         store.close()
     return 0
+
+
+def _joining(folder: Path) -> Joining:
+    from mini8s.api.join import Joining
+
+    ca = (folder / "ca.crt").read_bytes()
+    return Joining(ca, lambda token: token == "secret", lambda node, csr: {"node": node, "csr": csr})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from mini8s.registry.admission.classes import (
     only_default_priority,
     priority,
 )
+from mini8s.registry.admission.grants import no_escalation
 from mini8s.registry.admission.limits import limit_ranger
 from mini8s.registry.admission.namespaces import IMMORTAL, namespace_lifecycle
 from mini8s.registry.admission.node_restriction import node_restriction
@@ -46,6 +47,7 @@ ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     runtime_class,
     certificate_requester,
     owner_references_permission,
+    no_escalation,
     resource_quota,
 )
 

@@ -1,0 +1,1 @@
+"""Roles and bindings that every cluster has, and how they are kept so (upstream: `bootstrappolicy`)."""
