@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,13 +65,13 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[tuple[Kernel, Held]]:
     table.close()
 
 
-def web(book: Book, number: int, ends: int) -> Round:
+def web(book: Book, number: int, ends: int, affinity: str = "ClientIP") -> Round:
     obj = objects.service(
         f"web{number}",
         f"10.43.0.{number}",
         objects.port(80, node_port=30000 + number),
         objects.port(53, name="dns", protocol="UDP"),
-        sessionAffinity="ClientIP",
+        sessionAffinity=affinity,
     )
     endpoints = [objects.endpoint(f"10.42.0.{i}", node="h1") for i in range(1, ends + 1)]
     ports = (objects.port(8080), objects.port(53, name="dns", protocol="UDP"))
@@ -175,6 +176,49 @@ def test_nft_reads_what_was_written(space: str) -> None:
     assert fronts == {("10.43.0.1", "tcp", 80): 1 << 13 | 0x1002, ("10.43.0.1", "udp", 53): 2 << 13 | 0x1002}
     netns.inside(space, remove)
     netns.inside(space, remove)
+
+
+def remembered(front: str) -> dict[str, int]:
+    """How many UDP clients of a front the kernel has at each endpoint, as `conntrack` says."""
+    words = ["conntrack", "-L", "-p", "udp", "--orig-dst", front]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    ends = [line.split("src=")[2].split()[0] for line in said.splitlines() if line.startswith("udp")]
+    return {end: ends.count(end) for end in ends}
+
+
+def ask(front: str, clients: int) -> None:
+    for number in range(clients):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("10.42.0.3", 2000 + number))
+            sock.sendto(b"?", (front, 53))
+
+
+def test_thousands_of_udp_clients_are_forgotten_in_one_go(space: str) -> None:
+    """And no other: neither of endpoints that stay, nor of other Services, nor who asked a pod itself."""
+
+    def run() -> None:
+        for text in ("link set lo up", "addr add 10.42.0.1/29 dev lo", "route add default dev lo"):
+            subprocess.run(["ip", *text.split()], check=True)
+        table, book = Table("10.43.0.0/16", "10.42.0.0/16"), Book()
+        for number in (1, 2):
+            web(book, number, 2, "None")
+        table.replace(book.elements, ONE)
+        table.forget_others(book.flows)
+        ask("10.43.0.1", 6000)
+        ask("10.43.0.2", 500)
+        ask("10.42.0.2", 500)
+        before, others = remembered("10.43.0.1"), remembered("10.43.0.2")
+        assert (sum(before.values()), len(before)) == (6000, 2)
+        change = web(book, 1, 1, "None")
+        table.change(change)
+        table.forget(change)
+        assert remembered("10.43.0.1") == {"10.42.0.1": before["10.42.0.1"]}
+        assert (remembered("10.43.0.2"), remembered("10.42.0.2")) == (others, {"10.42.0.2": 500})
+        table.forget_others({flow for flow in book.flows if flow.slot != ("10.42.0.2", 53)})
+        assert remembered("10.43.0.2") == {"10.42.0.1": others["10.42.0.1"]}
+        table.close()
+
+    netns.inside(space, run)
 
 
 def test_this_kernel_lacks_nothing(space: str) -> None:

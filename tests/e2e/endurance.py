@@ -1,7 +1,9 @@
 """What a Service's clients notice of changes behind it: nothing. The tests run a short version; by hand, on
 three hosts of its own (as root, in the checkout, after scripts/test has made .venv):
 
-    PYTHONPATH=.:tests .venv/bin/python tests/e2e/endurance.py roll|toggle [SECONDS]
+    PYTHONPATH=.:tests .venv/bin/python tests/e2e/endurance.py roll|toggle|away [SECONDS]
+
+`away` stops the server for that long, which has a host of its own; three others go on without it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.load import Load, load
@@ -21,7 +25,7 @@ from mini8s.client.rest import Endpoint, Rest
 from mini8s.objects.kinds import ENDPOINTSLICES
 from scripts import images
 
-ROLL_RATE, TOGGLE_RATE = 2000, 500  # requests a second
+ROLL_RATE, TOGGLE_RATE, AWAY_RATE = 2000, 500, 20  # requests a second
 REPLICAS = 5
 STUCK_SECONDS = 1.0  # a lost first packet is sent again after so long
 PAUSE_SECONDS = 10.0  # between two updates
@@ -98,6 +102,51 @@ def toggle(cluster: Cluster, client: Host, seconds: float, rate: int = TOGGLE_RA
     return seen, times
 
 
+def away(cluster: Cluster, seconds: float, rate: int = AWAY_RATE) -> tuple[list[Load], Names]:
+    """The server stopped, while all other hosts ask a VIP, and ask for its name; its replicas are on all of
+    them."""
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(_deployment()))
+    cluster.kubectl("apply", "--filename=-", stdin=json.dumps(_service("roll", {"app": "roll"})))
+    _rolled_out(cluster)
+    address = str(cluster.get("service", "roll")["spec"]["clusterIP"])
+    clients = [host for number, host in cluster.hosts.items() if number != cluster.server_number]
+    for one in clients:
+        cluster.wait_for("the VIP to answer", lambda one=one: answers(one, address))  # type: ignore[misc]
+        cluster.wait_for("its name", lambda one=one: resolved(one) == address)  # type: ignore[misc]
+    names = Names()
+    cluster.programs[cluster.server_number].stop()
+    with ExitStack() as stack:
+        loads = [stack.enter_context(load(one, address, 80, rate)) for one in clients]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for one in clients:
+                names.count(one, resolved(one), address)
+            time.sleep(0.5)
+    cluster.server(cluster.server_number, "--disable-agent")
+    cluster.wait_ready(*(f"h{one.number}" for one in clients))
+    return loads, names
+
+
+@dataclass
+class Names:
+    """What came of questions for a name."""
+
+    right: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def count(self, host: Host, said: str, expected: str) -> None:
+        if said == expected:
+            self.right += 1
+        else:
+            self.wrong.append(f"h{host.number}: {said}")
+
+
+def resolved(client: Host) -> str:
+    """What the cluster's DNS address says of the Service on that host."""
+    words = ("dig", "+short", "+tries=1", "+time=2", "@10.43.0.10", "roll.default.svc.cluster.local")
+    return client.call(*words).stdout.strip()
+
+
 def answers(client: Host, address: str) -> bool:
     return client.call("curl", "-s", "--max-time", "1", f"http://{address}/healthz").returncode == 0
 
@@ -141,6 +190,9 @@ def main(what: str, seconds: float) -> int:
     with tempfile.TemporaryDirectory() as folder, Hosts(prefix) as hosts:
         archives = images.write(images.everything(), Path(folder))
         hosts.down()  # of a run that was killed
+        if what == "away":
+            with Cluster(hosts.up(4), archives) as cluster:
+                return _main_away(cluster, seconds)
         with Cluster(hosts.up(3), archives) as cluster:
             cluster.server(1)
             cluster.wait_ready("h1")
@@ -155,6 +207,21 @@ def main(what: str, seconds: float) -> int:
             print(f"{said}: {seen.line()}")
             print("\n".join(seen.failures[:10]))
     return bool(seen.failures)
+
+
+def _main_away(cluster: Cluster, seconds: float) -> int:
+    cluster.server(1, "--disable-agent")
+    cluster.wait_for("the API", lambda: cluster.api("/readyz") == "ok")
+    for number in (2, 3, 4):
+        cluster.agent(number)
+    cluster.wait_ready("h2", "h3", "h4")
+    loads, names = away(cluster, seconds)
+    failures = [*names.wrong, *(failure for one in loads for failure in one.failures)]
+    for number, seen in enumerate(loads, 2):
+        print(f"the server stopped for {seconds:.0f} s, h{number} through the VIP: {seen.line()}")
+    print(f"names asked for on all hosts: {names.right:,} answered rightly, {len(names.wrong)} not")
+    print("\n".join(failures[:10]))
+    return bool(failures)
 
 
 if __name__ == "__main__":

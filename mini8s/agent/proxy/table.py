@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence, Set
 from mini8s.agent.network import ruleset
 from mini8s.agent.network.elements import Elements, Timed
 from mini8s.agent.network.nft import Nft
-from mini8s.agent.proxy import conntrack, features, foreign, skeleton
+from mini8s.agent.proxy import features, foreign, skeleton
+from mini8s.agent.proxy.conntrack import Connections
 from mini8s.agent.proxy.layout import (
     AFFINITY_SECONDS,
     FRONTS,
@@ -32,6 +33,7 @@ class Table:
 
     def __init__(self, service_cidr: str, cluster_cidr: str, node_port_ranges: Sequence[str] = ()) -> None:
         self._nft = Nft(SHAPE)
+        self._connections = Connections()
         self._cluster_cidr = cluster_cidr
         self._skeleton = skeleton.Skeleton(service_cidr, cluster_cidr, node_port_ranges)
         self._there: set[str] = set()  # chains that the kernel is known to have
@@ -61,10 +63,10 @@ class Table:
     def forget(self, round: Round) -> None:
         if round.unlearn:
             self._unlearn(round.unlearn)
-        conntrack.clear(round.stale)
+        self._connections.clear(round.stale)
 
     def forget_others(self, flows: Set[Flow]) -> None:
-        conntrack.keep(flows)
+        self._connections.keep(flows)
 
     def intact(self) -> bool:
         return self._nft.has_chain(self._skeleton.version)
@@ -79,6 +81,7 @@ class Table:
 
     def close(self) -> None:
         self._nft.close()
+        self._connections.close()
 
     def _make_learners(self, needs: Needs) -> None:
         """They come before the elements that speak of them; nobody goes there yet."""
