@@ -90,6 +90,10 @@ class ServerSettings(NodeSettings):
     disable: tuple[str, ...] = setting(
         (), "Part of the cluster that somebody else provides.", many=True, choices=("servicelb", "ingress")
     )
+    certificate_seconds: int = setting(
+        365 * 86400,
+        "Seconds that certificates live; they are renewed after two thirds of it, or a little later.",
+    )
     node_monitor_grace_period: int = setting(
         40, "Seconds of silence after which a node is lost: four heartbeats."
     )

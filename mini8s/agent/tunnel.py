@@ -50,7 +50,6 @@ class Tunnel:
         self._backoff = Backoff(first=0.5, most=RETRY_SECONDS)
         self._open: http.client.HTTPConnection | None = None
         self._said = OnChange(log)
-        self._context = _context(endpoint)
         self._streams: dict[threading.Thread, socket.socket] = {}
         self._worker = Worker("tunnel", self.step, stop)
 
@@ -155,10 +154,11 @@ class Tunnel:
 
     def _connection(self, timeout_seconds: float) -> http.client.HTTPConnection:
         host = self._url.hostname or ""
-        if self._context is None:
+        context = _context(self._endpoint)  # each time: the certificate may have been renewed
+        if context is None:
             return http.client.HTTPConnection(host, self._url.port or 80, timeout=timeout_seconds)
         return http.client.HTTPSConnection(
-            host, self._url.port or 443, timeout=timeout_seconds, context=self._context
+            host, self._url.port or 443, timeout=timeout_seconds, context=context
         )
 
 

@@ -1,7 +1,8 @@
 """How a host gets its certificate: it shows the cluster's token and a signing request.
 
 The only two paths that answer somebody unknown: `/cacerts`, which lets a host check the token's hash before
-it says anything secret, and this one, which wants the token itself.
+it says anything secret, and this one, which wants the token itself. A node that has a certificate gets its
+next one for it.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 from mini8s.api.answer import Answer, json_answer
 from mini8s.api.authn import bearer
 from mini8s.api.body import Body
+from mini8s.api.connection import ENVIRON_KEY, Connection
 from mini8s.objects.errors import BadRequest, Unauthorized
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import dns_subdomain
 
 PATH = "/v1-mini8s/node-certificate"
 CA_PATH = "/cacerts"
+NODE_USER = "system:node:"
 
 Sign = Callable[[str, str], Obj]  # node name, signing request as PEM -> the answer's body
 
@@ -34,14 +37,21 @@ class Joining:
         return Answer(self._ca_pem, 200, "application/x-pem-file")
 
     def certificate(self, environ: Mapping[str, Any]) -> Answer:
-        if not self._admits(bearer(environ)):
-            raise Unauthorized("the join token is not this cluster's")
         said, _ = Body(environ).value()
+        if not (_renews(environ, said) or self._admits(bearer(environ))):
+            raise Unauthorized("the join token is not this cluster's")
         node, request = _field(said, "node"), _field(said, "csr")
         wrong = dns_subdomain(node)
         if wrong:
             raise BadRequest(f"node: {wrong}")
         return json_answer(self._sign(node, request))
+
+
+def _renews(environ: Mapping[str, Any], said: object) -> bool:
+    """Whether this node is asking for its own next certificate."""
+    connection: Connection | None = environ.get(ENVIRON_KEY)
+    peer = connection.peer.common_name if connection is not None else ""
+    return bool(peer) and isinstance(said, dict) and peer == f"{NODE_USER}{said.get('node')}"
 
 
 def _field(said: object, name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mini8s.app import host
 from mini8s.app.layout import agent_files, write_private
+from mini8s.app.renewal import Renewal
 from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
 from mini8s.config import AgentSettings
 from mini8s.util.backoff import Backoff
@@ -53,17 +54,32 @@ def join(settings: AgentSettings) -> None:
     alone = joining.joined(files, now)
     while joining.due(files, now):
         try:
-            joining.join(files, settings.server, settings.token, settings.node_name)
-        except joining.ServerAway as error:
+            if alone:
+                joining.renew(files, settings.server, settings.node_name)
+            else:
+                joining.join(files, settings.server, settings.token, settings.node_name)
+        except (joining.ServerAway, joining.JoinRefused) as error:
             if alone:
                 log.warning("certificate not renewed: %s", error)
                 return
+            if isinstance(error, joining.JoinRefused):
+                raise
             wait = backoff.failed()
             log.warning("not joined yet: %s; next try in %.1f s", error, wait)
             time.sleep(wait)
 
 
+def renew(settings: AgentSettings) -> float:
+    """Renew when it is due; seconds until the next time. Raises JoinRefused, ServerAway."""
+    from mini8s.app import join as joining
+
+    files, now = agent_files(settings.data_dir), SystemClock().now()
+    if joining.due(files, now):
+        joining.renew(files, settings.server, settings.node_name)
+    return joining.seconds_left(files, now)
+
+
 def _node(settings: AgentSettings, ready: Ready) -> int:
     from mini8s.app import node
 
-    return node.run(settings, settings.server, ready)
+    return node.run(settings, settings.server, ready, Renewal("agent", settings))

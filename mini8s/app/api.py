@@ -21,6 +21,7 @@ from mini8s.app import first_objects, hub
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import ServerFiles, server_files
 from mini8s.app.process import limit_arenas, settle
+from mini8s.app.renewal import Renewal
 from mini8s.app.signing import token_signer
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.token import parse
@@ -39,6 +40,7 @@ from mini8s.wire.codec import decode_json
 
 log = logging.getLogger(__name__)
 
+FIRST_RENEWAL_SECONDS = 3.0
 EXPIRE_SECONDS = 60.0  # how often events that have had their time are looked for
 SIGN_SECONDS = 30.0
 SWITCH_SECONDS = 0.0005  # the store's native writer waits for the interpreter at each step
@@ -96,7 +98,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
     )
     first_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
     first_objects.ensure(registry, _context, settings, first_ip)
-    housekeeping = gevent.spawn(_expire, registry)
+    housekeeping = [gevent.spawn(_expire, registry), gevent.spawn(_renew, Renewal("server", settings))]
     app = create_app(
         registry,
         authenticate=authenticator(accounts),
@@ -115,7 +117,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         on_ready=partial(_ready, ready),
         on_stop=app.close,
     )
-    housekeeping.kill()
+    gevent.killall(housekeeping)
     signer.close()
 
 
@@ -148,6 +150,12 @@ def _expire(registry: Machine) -> None:
         forget_old_events(registry)
 
 
+def _renew(renewal: Renewal) -> None:
+    gevent.sleep(FIRST_RENEWAL_SECONDS)  # the parent has just looked, and a start has enough to do
+    while True:
+        gevent.sleep(renewal.step())
+
+
 def forget_old_events(registry: Machine) -> None:
     try:
         registry.expire()
@@ -163,17 +171,24 @@ def _joining(settings: ServerSettings, files: ServerFiles) -> Joining:
         return parse(files.node_token.read_text()).admits(presented)
 
     def sign(node_name: str, request: str) -> Obj:
-        certificate = _sign(settings.data_dir, node_name, request)
+        certificate = _sign(settings, node_name, request)
         log.info("node %s joined", node_name)
         return Cluster.of(settings).to_json() | {"certificate": certificate, "ca": ca.decode()}
 
     return Joining(ca, admits, sign)
 
 
-def _sign(data_dir: str, node_name: str, request: str) -> str:
+def _sign(settings: ServerSettings, node_name: str, request: str) -> str:
     """The certificate, from a short-lived process. Raises BadRequest."""
     done = subprocess.run(
-        [sys.executable, "-m", "mini8s.app.sign", data_dir, node_name],
+        [
+            sys.executable,
+            "-m",
+            "mini8s.app.sign",
+            settings.data_dir,
+            node_name,
+            str(settings.certificate_seconds),
+        ],
         input=request.encode(),
         capture_output=True,
         timeout=SIGN_SECONDS,

@@ -21,8 +21,6 @@ from mini8s.wire.codec import encode_json
 
 log = logging.getLogger(__name__)
 
-RENEW_BEFORE = timedelta(days=90)  # a host that is switched on once a quarter still renews in time
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -35,6 +33,7 @@ class Plan:
     node_name: str = ""  # empty: the host runs no agent
     kubeconfig: Path | None = None
     kubeconfig_mode: int = 0o600
+    life: timedelta = tls.LEAF_LIFE
 
 
 def node_leaf(node_name: str) -> tls.Leaf:
@@ -57,22 +56,20 @@ def serving_names(
     return tuple(dict.fromkeys(name for name in every if name))
 
 
-def prepare_server(files: ServerFiles, agent: AgentFiles, plan: Plan, now: datetime) -> None:
-    """Make or renew everything that the plan asks for."""
+def prepare_server(files: ServerFiles, agent: AgentFiles, plan: Plan, now: datetime) -> datetime:
+    """Make or renew everything that the plan asks for; when the next renewal is due."""
     ca = _authority(files, now)
-    _serving(files, ca, plan.names, now)
-    admin = _pair(ca, tls.Leaf("system:admin", ("system:masters",)), files.admin, files.admin_key, now)
+    sign = Signer(ca, now, plan.life)
+    serving = sign.pair(tls.Leaf("mini8s", (), plan.names), files.serving, files.serving_key)
+    admin = sign.pair(tls.Leaf("system:admin", ("system:masters",)), files.admin, files.admin_key)
+    made = [serving, admin]
     _kubeconfigs(files, ca, admin, plan)
     _token(files, ca, plan.token)
     _token_key(files)
-    if plan.node_name:
-        admit_node(agent, ca, plan.node_name, now)
-
-
-def admit_node(agent: AgentFiles, ca: tls.Pair, node_name: str, now: datetime) -> None:
-    """Give this host's own agent its certificate, with no request over the network."""
-    _pair(ca, node_leaf(node_name), agent.certificate, agent.key, now)
-    write_private(agent.ca, ca.certificate, 0o644)
+    if plan.node_name:  # this host's own agent gets its certificate with no request over the network
+        made.append(sign.pair(node_leaf(plan.node_name), agent.certificate, agent.key))
+        write_private(agent.ca, ca.certificate, 0o644)
+    return min(tls.life(pair.certificate).renews for pair in made)
 
 
 def load_authority(files: ServerFiles) -> tls.Pair:
@@ -88,32 +85,35 @@ def _authority(files: ServerFiles, now: datetime) -> tls.Pair:
     return load_authority(files)
 
 
-def _serving(files: ServerFiles, ca: tls.Pair, names: tuple[str, ...], now: datetime) -> None:
-    leaf = tls.Leaf("mini8s", (), names)
-    if _good(files.serving, files.serving_key, now) and set(names) <= tls.addresses(
-        files.serving.read_bytes()
-    ):
-        return
-    _write_pair(tls.issue(ca, leaf, now), files.serving, files.serving_key)
-    log.info("made a serving certificate for %s", ", ".join(names))
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Keeps pairs of files as they are to be."""
 
+    ca: tls.Pair
+    now: datetime
+    life: timedelta
 
-def _pair(ca: tls.Pair, leaf: tls.Leaf, certificate: Path, key: Path, now: datetime) -> tls.Pair:
-    if not _good(certificate, key, now):
-        _write_pair(tls.issue(ca, leaf, now), certificate, key)
-        log.info("made a certificate for %s", leaf.user)
-    return tls.Pair(certificate.read_bytes(), key.read_bytes())
+    def pair(self, leaf: tls.Leaf, certificate: Path, key: Path) -> tls.Pair:
+        """A certificate is renewed for the key that it had: one file is replaced, so that nobody ever reads a
+        certificate with another one's key."""
+        if not self._good(leaf, certificate, key):
+            own = key.read_bytes() if key.exists() else b""
+            made = tls.issue(self.ca, leaf, self.now, life=self.life, key=own)
+            write_private(key, made.key)
+            write_private(certificate, made.certificate, 0o644)
+            log.info("made a certificate for %s", ", ".join((leaf.user, *leaf.addresses)))
+        return tls.Pair(certificate.read_bytes(), key.read_bytes())
 
-
-def _good(certificate: Path, key: Path, now: datetime) -> bool:
-    return (
-        certificate.exists() and key.exists() and tls.expires(certificate.read_bytes()) > now + RENEW_BEFORE
-    )
-
-
-def _write_pair(pair: tls.Pair, certificate: Path, key: Path) -> None:
-    write_private(key, pair.key)
-    write_private(certificate, pair.certificate, 0o644)
+    def _good(self, leaf: tls.Leaf, certificate: Path, key: Path) -> bool:
+        if not (certificate.exists() and key.exists()):
+            return False
+        pem = certificate.read_bytes()
+        return (
+            tls.belongs(pem, key.read_bytes(), self.ca.certificate)
+            and tls.subject(pem) == leaf.user
+            and set(leaf.addresses) <= tls.addresses(pem)
+            and tls.life(pem).renews > self.now
+        )
 
 
 def _kubeconfigs(files: ServerFiles, ca: tls.Pair, admin: tls.Pair, plan: Plan) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from mini8s.app.bootstrap import RENEW_BEFORE, node_leaf
+from mini8s.app.bootstrap import node_leaf
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, write_private
 from mini8s.app.token import Token, parse
@@ -60,7 +60,23 @@ def joined(files: AgentFiles, now: datetime) -> bool:
 
 def due(files: AgentFiles, now: datetime) -> bool:
     """Whether to join: for the first time, or again because the certificate nears its end."""
-    return not joined(files, now) or tls.expires(files.certificate.read_bytes()) < now + RENEW_BEFORE
+    return not joined(files, now) or tls.life(files.certificate.read_bytes()).renews <= now
+
+
+def seconds_left(files: AgentFiles, now: datetime) -> float:
+    """Until the next renewal is due."""
+    return (tls.life(files.certificate.read_bytes()).renews - now).total_seconds()
+
+
+def renew(files: AgentFiles, server_url: str, node_name: str) -> None:
+    """Get the next certificate for the one that there is. Raises JoinRefused, ServerAway."""
+    server, ca, key = parse_server(server_url), files.ca.read_bytes(), files.key.read_bytes()
+    request = tls.new_request(node_leaf(node_name), key)
+    context = _trusting(ca)
+    context.load_cert_chain(files.certificate, files.key)
+    answer = _ask_certificate(server, context, node_name, request.certificate)
+    _keep(files, answer)
+    log.info("renewed the certificate of %s", node_name)
 
 
 def join(files: AgentFiles, server_url: str, token_text: str, node_name: str) -> None:
@@ -68,15 +84,21 @@ def join(files: AgentFiles, server_url: str, token_text: str, node_name: str) ->
     server, token = parse_server(server_url), parse(token_text)
     ca = _fetch_ca(server)
     _check_ca(ca, token, server_url)
-    request = tls.new_request(node_leaf(node_name))
-    answer = _ask_certificate(server, ca, token, node_name, request.certificate)
-    if files.key.exists():
-        write_private(files.previous_key, files.key.read_bytes())
-    write_private(files.key, request.key)
-    write_private(files.ca, ca, 0o644)
+    request = tls.new_request(node_leaf(node_name), files.key.read_bytes() if files.key.exists() else b"")
+    write_private(files.key, request.key)  # before it is known to the server, which takes no other afterwards
+    answer = _ask_certificate(server, _trusting(ca), node_name, request.certificate, token)
+    _keep(files, answer)
+    log.info("joined %s as %s", server_url, node_name)
+
+
+def _keep(files: AgentFiles, answer: dict[str, Any]) -> None:
+    write_private(files.ca, str(answer["ca"]).encode(), 0o644)
     write_private(files.cluster, json.dumps(Cluster.from_json(answer).to_json()).encode())
     write_private(files.certificate, str(answer["certificate"]).encode(), 0o644)
-    log.info("joined %s as %s", server_url, node_name)
+
+
+def _trusting(ca: bytes) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca.decode())
 
 
 def _fetch_ca(server: Server) -> bytes:
@@ -97,12 +119,12 @@ def _check_ca(ca: bytes, token: Token, server_url: str) -> None:
 
 
 def _ask_certificate(
-    server: Server, ca: bytes, token: Token, node_name: str, request: bytes
+    server: Server, context: ssl.SSLContext, node_name: str, request: bytes, token: Token | None = None
 ) -> dict[str, Any]:
-    context = ssl.create_default_context(cadata=ca.decode())
-    context.check_hostname = True
     body = json.dumps({"node": node_name, "csr": request.decode()}).encode()
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     status, answer = _request(server, context, "POST", "/v1-mini8s/node-certificate", body, headers)
     try:
         said = json.loads(answer)

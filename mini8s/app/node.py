@@ -35,6 +35,7 @@ from mini8s.app import default_certificate, registration, registry_settings
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
+from mini8s.app.renewal import Renewal
 from mini8s.app.supervisor import Ready
 from mini8s.app.vault import NodeVault
 from mini8s.client.events import Recorder
@@ -42,7 +43,7 @@ from mini8s.client.informer import Informers
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, NodeSettings
 from mini8s.util.clock import SystemClock
-from mini8s.util.workers import Stop
+from mini8s.util.workers import Stop, Worker
 
 POLL_SECONDS = 0.1  # how often a start looks whether the node is registered
 
@@ -54,8 +55,8 @@ class Room(Protocol):
     def stop(self) -> None: ...
 
 
-def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
-    """Run until told to stop; the exit code."""
+def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal | None = None) -> int:
+    """Run until told to stop; the exit code. `renewal`: unless the server on this host does it."""
     limit_arenas()
     stop, files = stop_on_sigterm(), agent_files(settings.data_dir)
     endpoint = _endpoint(files, server_url)
@@ -80,6 +81,8 @@ def run(settings: NodeSettings, server_url: str, ready: Ready) -> int:
         rooms.insert(2, policies)
     for room in rooms:
         room.start()
+    if renewal is not None:
+        Worker("certificates", renewal.step, stop).start()
     informers.start()
     _wait_ready(kubelet, stop, ready)
     settle()

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from mini8s.app import host
@@ -61,8 +62,9 @@ def complete(settings: ServerSettings) -> ServerSettings:
     )
 
 
-def prepare(settings: ServerSettings) -> None:
-    """Everything that must be on disk before the first child starts. Raises HostError."""
+def prepare(settings: ServerSettings) -> float:
+    """Everything that must be on disk before the first child starts, and again when a certificate is to be
+    renewed: seconds until then. Raises HostError."""
     from mini8s.app import bootstrap  # only in the short-lived child: cryptography stays out of the parent
 
     os.umask(0o077)
@@ -79,15 +81,17 @@ def prepare(settings: ServerSettings) -> None:
         node_name="" if settings.disable_agent else settings.node_name,
         kubeconfig=Path(settings.write_kubeconfig),
         kubeconfig_mode=int(settings.write_kubeconfig_mode, 8),
+        life=timedelta(seconds=settings.certificate_seconds),
     )
-    agent = agent_files(settings.data_dir)
+    agent, now = agent_files(settings.data_dir), SystemClock().now()
     try:
-        bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, SystemClock().now())
+        due = bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, now)
         if not settings.disable_agent:
             write_private(agent.node_ip, settings.node_ip.encode())
             write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
     except OSError as error:
         raise host.unwritable(error, Path(settings.data_dir)) from error
+    return (due - now).total_seconds()
 
 
 def preload() -> None:

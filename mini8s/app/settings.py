@@ -22,6 +22,7 @@ from mini8s.config import NodeSettings, ServerSettings
 S = TypeVar("S", bound=NodeSettings)
 
 HEARTBEAT_SECONDS = 10  # how often an agent renews its lease
+MOST_CERTIFICATE_SECONDS = 3650 * 86400  # what the authority itself lives
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -75,15 +76,22 @@ def check(settings: NodeSettings) -> None:
     low, _, high = settings.service_node_port_range.partition("-")
     if not (low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
         raise SettingsError(f"--service-node-port-range {settings.service_node_port_range} is not LOW-HIGH")
-    if settings.node_monitor_grace_period <= HEARTBEAT_SECONDS:
-        patience = f"--node-monitor-grace-period {settings.node_monitor_grace_period}"
-        raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
+    _check_spans(settings)
     try:
         scheduling.profiles_of(settings)
     except scheduling.BadConfiguration as error:
         raise SettingsError(str(error)) from error
     if not 0 < settings.https_listen_port < 65536:
         raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
+
+
+def _check_spans(settings: ServerSettings) -> None:
+    life = settings.certificate_seconds
+    if not 10 <= life <= MOST_CERTIFICATE_SECONDS:
+        raise SettingsError(f"--certificate-seconds {life} is not from 10 to {MOST_CERTIFICATE_SECONDS}")
+    if settings.node_monitor_grace_period <= HEARTBEAT_SECONDS:
+        patience = f"--node-monitor-grace-period {settings.node_monitor_grace_period}"
+        raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
 
 
 def _check_ingress(settings: NodeSettings) -> None:

@@ -1,5 +1,5 @@
-"""A short-lived process that signs one node's request: `python -m mini8s.app.sign DATA_DIR NODE <
-request.pem`.
+"""A short-lived process that signs one node's request: `python -m mini8s.app.sign DATA_DIR NODE
+SECONDS < request.pem`, SECONDS being the certificate's life.
 
 The API server starts it for each join, so that `cryptography` and the authority's key stay out of its memory.
 """
@@ -7,7 +7,7 @@ The API server starts it for each join, so that `cryptography` and the authority
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mini8s.app.bootstrap import load_authority, node_leaf
 from mini8s.app.layout import server_files
@@ -15,11 +15,15 @@ from mini8s.wire import tls
 
 
 def main() -> int:
-    data_dir, node_name = sys.argv[1:]
+    data_dir, node_name, seconds = sys.argv[1:]
     authority = load_authority(server_files(data_dir))
     try:
         certificate = tls.sign_request(
-            authority, sys.stdin.buffer.read(), node_leaf(node_name), datetime.now(UTC)
+            authority,
+            sys.stdin.buffer.read(),
+            node_leaf(node_name),
+            datetime.now(UTC),
+            timedelta(seconds=int(seconds)),
         )
     except tls.BadRequestForCertificate as error:
         sys.stderr.write(f"{error}\n")

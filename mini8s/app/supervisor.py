@@ -249,7 +249,7 @@ class ChildFailed(Exception):
 
 
 @contextmanager
-def in_child(work: Callable[[], None]) -> Iterator[None]:
+def in_child(work: Callable[[], object]) -> Iterator[None]:
     """Run work in a forked child beside the body and wait for it at the end, so that what it imports leaves
     with it. Raises ChildFailed."""
     read, write = os.pipe()
@@ -270,7 +270,7 @@ def in_child(work: Callable[[], None]) -> Iterator[None]:
         raise ChildFailed(sentence or f"the child ended with {_how(os.waitstatus_to_exitcode(status))}")
 
 
-def _work(work: Callable[[], None], pipe: int) -> int:
+def _work(work: Callable[[], object], pipe: int) -> int:
     try:
         work()
     except Exception as error:

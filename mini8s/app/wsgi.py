@@ -28,6 +28,7 @@ from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIServer
 from mini8s.app.handler import Handler
 from mini8s.app.listen import CannotListen, listen_tcp, listen_unix
 from mini8s.app.process import raise_file_limit
+from mini8s.util.log import OnChange
 
 __all__ = ["CannotListen", "TlsFiles", "serve"]
 
@@ -49,6 +50,40 @@ class TlsFiles:
     certificate: str
     key: str
     client_ca: str
+
+    def state(self) -> tuple[int, ...]:
+        """Differs when a file was replaced."""
+        return tuple(Path(path).stat().st_mtime_ns for path in (self.certificate, self.key, self.client_ca))
+
+
+class Tls:
+    """The context of all handshakes, which follows its files: what is open goes on as it began."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        self.files = files
+        self._loaded: tuple[int, ...] = ()
+        self._said = OnChange(log)
+        self._context: ssl.SSLContext | None = None
+
+    def context(self, _config: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """gunicorn's hook `ssl_context`."""
+        self._loaded = self.files.state()
+        self._context = make()
+        return self._context
+
+    def refresh(self) -> None:
+        """Load files that were replaced. While they can't be read, what was loaded last is used."""
+        try:
+            state = self.files.state()
+            if state == self._loaded or self._context is None:
+                return
+            self._context.load_cert_chain(self.files.certificate, self.files.key)
+            self._context.load_verify_locations(self.files.client_ca)
+        except OSError as error:  # ssl.SSLError is one too
+            self._said.say(f"the serving certificate can't be loaded: {error}")
+            return
+        self._loaded = state
+        self._said.say("new handshakes have a new certificate")
 
 
 class Server(PyWSGIServer):  # type: ignore[misc]
@@ -102,6 +137,7 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
         """Once a second from gunicorn's loop. Nobody watches its file; an orphan ends in good order."""
         if self.ppid != os.getppid():
             self.end()
+        self.app.tls.refresh()
 
     def init_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,9 +168,12 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
 class Application(BaseApplication):  # type: ignore[misc]
     """gunicorn's settings for our worker. It reads no file, no environment and no command line."""
 
-    def __init__(self, app: Wsgi, options: dict[str, Any], on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Wsgi, tls: Tls, on_ready: Callable[[], None], on_stop: Callable[[], None]
+    ) -> None:
         self._app = app
-        self._options = options
+        self.tls = tls
+        self._options = _options(tls, on_ready)
         self.on_stop = on_stop
         super().__init__()
 
@@ -162,7 +201,7 @@ def serve(
     Raises CannotListen before anything else happened.
     """
     sockets = [listen_tcp(bind_address, port), listen_unix(unix_socket)]
-    application = Application(app, _options(tls, on_ready), on_stop)
+    application = Application(app, Tls(tls), on_ready, on_stop)
     cfg = application.cfg
     worker = Worker(0, os.getppid(), sockets, application, 0, cfg, cfg.logger_class(cfg))
     try:
@@ -171,12 +210,13 @@ def serve(
         Path(unix_socket).unlink(missing_ok=True)
 
 
-def _options(tls: TlsFiles, on_ready: Callable[[], None]) -> dict[str, Any]:
+def _options(tls: Tls, on_ready: Callable[[], None]) -> dict[str, Any]:
     shared_memory = Path("/dev/shm")  # noqa: S108  gunicorn's heartbeat file, which nobody reads
     return {
-        "certfile": tls.certificate,
-        "keyfile": tls.key,
-        "ca_certs": tls.client_ca,
+        "certfile": tls.files.certificate,
+        "keyfile": tls.files.key,
+        "ca_certs": tls.files.client_ca,
+        "ssl_context": tls.context,
         "cert_reqs": ssl.CERT_OPTIONAL,
         "keepalive": KEEPALIVE_SECONDS,
         "worker_connections": raise_file_limit(MAX_CONNECTIONS + OTHER_FILES) - OTHER_FILES,

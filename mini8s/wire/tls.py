@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mini8s.wire import jwt
 
-CA_DAYS = 3650
-LEAF_DAYS = 365
+CA_LIFE = timedelta(days=3650)
+LEAF_LIFE = timedelta(days=365)
 TOKEN_KEY_BITS = 2048
 BACKDATE = timedelta(hours=1)  # hosts' clocks differ, and a certificate must hold from its first second
+RENEW_AT, RENEW_SPREAD = (
+    2 / 3,
+    2 / 15,
+)  # shares of a life: from two thirds to four fifths (kubelet: 70 to 90 %)
 
 
 class BadRequestForCertificate(ValueError):
@@ -47,13 +52,22 @@ class Leaf:
     addresses: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When a certificate was signed, when it ends, and when it is to be renewed."""
+
+    begins: datetime
+    ends: datetime
+    renews: datetime
+
+
 def new_ca(name: str, now: datetime) -> Pair:
     """A self-signed authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = _key_usage(sign_certificates=True)
     certificate = (
-        _builder(subject, subject, key.public_key(), now, CA_DAYS)
+        _builder(subject, subject, key.public_key(), now, CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
@@ -61,20 +75,22 @@ def new_ca(name: str, now: datetime) -> Pair:
     return Pair(_pem(certificate), _key_pem(key))
 
 
-def issue(ca: Pair, leaf: Leaf, now: datetime) -> Pair:
-    """A new key and a certificate for it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return Pair(_sign(ca, leaf, key.public_key(), now), _key_pem(key))
+def issue(ca: Pair, leaf: Leaf, now: datetime, *, life: timedelta = LEAF_LIFE, key: bytes = b"") -> Pair:
+    """A certificate for this key, or for a new one."""
+    own = _load_key(key) if key else ec.generate_private_key(ec.SECP256R1())
+    return Pair(_sign(ca, leaf, own.public_key(), now, life), _key_pem(own))
 
 
-def new_request(leaf: Leaf) -> Pair:
-    """A new key and a signing request for it (in the certificate's place)."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_request(leaf: Leaf, key_pem: bytes = b"") -> Pair:
+    """This key, or a new one, and a signing request for it (in the certificate's place)."""
+    key = _load_key(key_pem) if key_pem else ec.generate_private_key(ec.SECP256R1())
     request = x509.CertificateSigningRequestBuilder().subject_name(_subject(leaf)).sign(key, hashes.SHA256())
     return Pair(request.public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
 
-def sign_request(ca: Pair, request_pem: bytes, leaf: Leaf, now: datetime) -> bytes:
+def sign_request(
+    ca: Pair, request_pem: bytes, leaf: Leaf, now: datetime, life: timedelta = LEAF_LIFE
+) -> bytes:
     """A certificate for the request's key, with the identity that the signer decided on.
 
     Raises BadRequestForCertificate.
@@ -90,11 +106,46 @@ def sign_request(ca: Pair, request_pem: bytes, leaf: Leaf, now: datetime) -> byt
         raise BadRequestForCertificate("the signing request's key is not an elliptic curve key")
     if request.subject != _subject(leaf):
         raise BadRequestForCertificate(f"the signing request asks for another identity than {leaf.user}")
-    return _sign(ca, leaf, key, now)
+    return _sign(ca, leaf, key, now, life)
 
 
 def expires(certificate_pem: bytes) -> datetime:
     return x509.load_pem_x509_certificate(certificate_pem).not_valid_after_utc
+
+
+def life(certificate_pem: bytes) -> Life:
+    """When in its span a certificate is renewed follows from its serial number, so that those that were made
+    together are not renewed together, and everybody who asks gets the same answer."""
+    certificate = x509.load_pem_x509_certificate(certificate_pem)
+    begins, ends = certificate.not_valid_before_utc + BACKDATE, certificate.not_valid_after_utc
+    share = RENEW_AT + RENEW_SPREAD * (certificate.serial_number % 1000) / 1000
+    return Life(begins, ends, begins + (ends - begins) * share)
+
+
+def subject(certificate_pem: bytes) -> str:
+    """The user that a certificate names."""
+    names = x509.load_pem_x509_certificate(certificate_pem).subject.get_attributes_for_oid(
+        NameOID.COMMON_NAME
+    )
+    return str(names[-1].value) if names else ""
+
+
+def belongs(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes) -> bool:
+    """Whether a certificate is for this key and signed by this authority (the first of a bundle)."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem))
+        return certificate.public_key() == _load_key(key_pem).public_key()
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+
+
+def key_id(request_pem: bytes) -> str:
+    """SHA-256 of a request's public key in DER form, hex: what a node is known by."""
+    key = x509.load_pem_x509_csr(request_pem).public_key()
+    return hashlib.sha256(
+        key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).hexdigest()
 
 
 def addresses(certificate_pem: bytes) -> set[str]:
@@ -130,14 +181,12 @@ def new_token_key() -> tuple[bytes, dict[str, str]]:
     return pem, {"use": "sig", "kty": "RSA", "kid": key_id, "alg": jwt.ALGORITHM, **public}
 
 
-def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime) -> bytes:
+def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta) -> bytes:
     authority = x509.load_pem_x509_certificate(ca.certificate)
-    authority_key = serialization.load_pem_private_key(ca.key, None)
-    if not isinstance(authority_key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the authority's key is not an elliptic curve key")
+    authority_key = _load_key(ca.key)
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.addresses else [ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
-        _builder(_subject(leaf), authority.subject, key, now, LEAF_DAYS)
+        _builder(_subject(leaf), authority.subject, key, now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -149,17 +198,17 @@ def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime) -
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
 ) -> x509.CertificateBuilder:
-    start = now.astimezone(UTC) - BACKDATE
+    now = now.astimezone(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=days))
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + life)
     )
 
 
@@ -187,6 +236,14 @@ def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """Raises ValueError, TypeError."""
+    key = serialization.load_pem_private_key(pem, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the key is not an elliptic curve key")
+    return key
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -43,7 +43,7 @@ def test_a_new_address_renews_only_the_serving_certificate(tmp_path: Path) -> No
     before = prepare(tmp_path)
     after = prepare(tmp_path, replace(PLAN, names=("localhost", "10.0.0.2")))
     changed = {name for name in after if after[name] != before[name]}
-    assert changed == {"server/tls/serving.crt", "server/tls/serving.key"}
+    assert changed == {"server/tls/serving.crt"}
     assert tls.addresses(after["server/tls/serving.crt"]) == {"localhost", "10.0.0.2"}
 
 
@@ -75,7 +75,7 @@ def test_a_request_is_signed_for_the_signers_idea_of_who_asks() -> None:
     leaf = bootstrap.node_leaf("pi")
     request = tls.new_request(leaf)
     certificate = tls.sign_request(ca, request.certificate, leaf, NOW)
-    assert tls.expires(certificate) == NOW - tls.BACKDATE + timedelta(days=tls.LEAF_DAYS)
+    assert tls.expires(certificate) == NOW + tls.LEAF_LIFE
     with pytest.raises(tls.BadRequestForCertificate, match="another identity"):
         tls.sign_request(ca, request.certificate, bootstrap.node_leaf("other"), NOW)
     with pytest.raises(tls.BadRequestForCertificate, match="not a PEM"):
@@ -99,3 +99,34 @@ def test_a_file_that_says_it_already_is_not_written_again(tmp_path: Path) -> Non
     path.chmod(0o644)
     write_private(path, b"same")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_certificate_is_renewed_between_two_thirds_and_four_fifths_of_its_life_for_the_same_key(
+    tmp_path: Path,
+) -> None:
+    plan = replace(PLAN, life=timedelta(seconds=60))
+    before = prepare(tmp_path, plan)
+    assert prepare(tmp_path, plan, NOW + timedelta(seconds=39)) == before
+    after = prepare(tmp_path, plan, NOW + timedelta(seconds=49))
+    changed = {name for name in after if after[name] != before[name]}
+    leaves = {"server/tls/serving.crt", "server/cred/admin.crt", "agent/client.crt"}
+    assert changed == leaves | {"server/cred/admin.kubeconfig"}
+    for name in leaves:
+        assert tls.life(after[name]).ends == NOW + timedelta(seconds=109)
+
+
+def test_it_says_when_it_wants_to_be_asked_again(tmp_path: Path) -> None:
+    due = bootstrap.prepare_server(server_files(str(tmp_path)), agent_files(str(tmp_path)), PLAN, NOW)
+    lives = [tls.life(path.read_bytes()).renews for path in tmp_path.rglob("*.crt") if path.name != "ca.crt"]
+    assert due == min(lives)
+    assert NOW + tls.LEAF_LIFE * 2 / 3 <= due <= NOW + tls.LEAF_LIFE * 4 / 5
+
+
+@pytest.mark.parametrize("name", ["server/tls/serving", "server/cred/admin", "agent/client"])
+def test_a_certificate_of_another_cluster_or_key_is_made_anew(tmp_path: Path, name: str) -> None:
+    prepare(tmp_path)
+    foreign = tls.issue(tls.new_ca("other", NOW), tls.Leaf("somebody"), NOW)
+    (tmp_path / f"{name}.crt").write_bytes(foreign.certificate)
+    files = prepare(tmp_path)
+    assert tls.belongs(files[f"{name}.crt"], files[f"{name}.key"], files["server/tls/ca.crt"])
+    assert not tls.belongs(foreign.certificate, foreign.key, files["server/tls/ca.crt"])

@@ -82,7 +82,7 @@ def test_a_body_is_read_and_discarded_where_we_limit_it() -> None:
 def test_every_setting_is_known() -> None:
     class Known(BaseApplication):
         def load_config(self) -> None:
-            for name, value in wsgi._options(wsgi.TlsFiles("", "", ""), lambda: None).items():
+            for name, value in wsgi._options(wsgi.Tls(wsgi.TlsFiles("", "", "")), lambda: None).items():
                 self.cfg.set(name, value)
 
     assert 0 < Known().cfg.worker_connections <= wsgi.MAX_CONNECTIONS

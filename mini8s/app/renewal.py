@@ -1,0 +1,48 @@
+"""Renewing certificates while everything runs: `app/renew.py` is started when one is due.
+
+Files are replaced, nothing is restarted: clients read theirs for each new connection, the server loads its
+own into the context that new handshakes use, and connections that are open go on with what they began with.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from dataclasses import asdict
+
+from mini8s.config import NodeSettings
+from mini8s.util.backoff import Backoff
+from mini8s.wire.codec import encode_json
+
+log = logging.getLogger(__name__)
+
+LEAST_SECONDS, MOST_SECONDS = 1.0, 3600.0  # between two looks; a clock may be set in between
+RUN_SECONDS = 60.0
+
+
+class Renewal:
+    """`role`: server or agent."""
+
+    def __init__(self, role: str, settings: NodeSettings) -> None:
+        self._command = [sys.executable, "-m", "mini8s.app.renew", role]
+        self._settings = encode_json(asdict(settings))
+        self._backoff = Backoff(first=2.0, most=300.0)
+
+    def step(self) -> float:
+        """Renew what is due; seconds until the next look."""
+        try:
+            done = subprocess.run(
+                self._command, input=self._settings, capture_output=True, timeout=RUN_SECONDS, check=True
+            )
+        except subprocess.CalledProcessError as error:
+            return self._failed(error.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return self._failed(str(error))
+        self._backoff.succeeded()
+        return min(max(float(done.stdout), LEAST_SECONDS), MOST_SECONDS)
+
+    def _failed(self, why: str) -> float:
+        wait = self._backoff.failed()
+        log.warning("certificates not renewed: %s; next try in %.1f s", why, wait)
+        return wait
