@@ -107,3 +107,20 @@ class ServerSettings(NodeSettings):
     ephemeral_flush_seconds: int = setting(
         300, "Longest that events and heartbeats wait for the disk, so that it can sleep."
     )
+    snapshot_schedule: str = setting(
+        "0 */12 * * *", "When a snapshot is taken, as of cron in the host's own time; empty: never by itself."
+    )
+    snapshot_dir: str = setting("", "Folder of snapshots; server/snapshots of the data folder when empty.")
+    snapshot_retention: int = setting(5, "Scheduled snapshots that are kept: two and a half days of them.")
+    snapshot_max_age: int = setting(
+        0, "Days after which a scheduled snapshot goes; 0: none goes for its age."
+    )
+    snapshot_command: str = setting(
+        "", "Shell command that gets each scheduled snapshot on its standard input, in place of the folder."
+    )
+    snapshot_encrypt_with: str = setting(
+        "", "File with a passphrase for scheduled snapshots; they are readable for root when empty."
+    )
+    restore_broken: bool = setting(
+        False, "Let the newest good snapshot take the place of a database that is found damaged at start."
+    )

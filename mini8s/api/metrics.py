@@ -32,6 +32,9 @@ _STORE = {
     "written_bytes": ("counter", "Bytes of database pages written."),
     "file_bytes": ("gauge", "Size of the database."),
     "wal_bytes": ("gauge", "Size of its write-ahead log."),
+    "snapshot_taken_seconds": ("gauge", "When the last good snapshot was taken, in seconds since 1970."),
+    "snapshot_bytes": ("gauge", "Size of the last good snapshot."),
+    "snapshot_failed": ("gauge", "Whether the last try failed."),
 }  # the names are the store's
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")

@@ -19,10 +19,13 @@ from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.app import first_objects, hub
 from mini8s.app.cluster import Cluster
+from mini8s.app.host import HostError
 from mini8s.app.layout import ServerFiles, server_files
 from mini8s.app.process import limit_arenas, settle
 from mini8s.app.renewal import Renewal
 from mini8s.app.signing import token_signer
+from mini8s.app.snapshots import note
+from mini8s.app.snapshots.base import SnapshotError
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.token import parse
 from mini8s.app.wsgi import CannotListen, TlsFiles, serve
@@ -33,7 +36,7 @@ from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
 from mini8s.registry.base import Context, User
 from mini8s.registry.machine import Machine
 from mini8s.registry.token_requests import Issuer
-from mini8s.store.base import Corrupt, Locked, Store, Unavailable
+from mini8s.store.base import Corrupt, Damaged, Locked, Store, Unavailable
 from mini8s.store.sqlite import open_store
 from mini8s.util.clock import SystemClock
 from mini8s.wire.codec import decode_json
@@ -44,6 +47,7 @@ FIRST_RENEWAL_SECONDS = 3.0
 EXPIRE_SECONDS = 60.0  # how often events that have had their time are looked for
 SIGN_SECONDS = 30.0
 SWITCH_SECONDS = 0.0005  # the store's native writer waits for the interpreter at each step
+AGAIN = 75  # EX_TEMPFAIL of sysexits(3): the supervisor starts it again
 SERVER = User("system:apiserver", ("system:masters",))
 
 
@@ -61,6 +65,8 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             compact_revisions=settings.compact_revisions,
             ephemeral_flush_seconds=settings.ephemeral_flush_seconds,
         )
+    except Damaged as error:
+        return _repair(settings, files, error)
     except (Corrupt, Locked, Unavailable) as error:
         log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a defect
         return FATAL
@@ -72,6 +78,18 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     finally:
         store.close()
     return 0
+
+
+def _repair(settings: ServerSettings, files: ServerFiles, damage: Damaged) -> int:
+    """The exit code: of another start, with what took the database's place, or of the last."""
+    from mini8s.app import safety  # hardly ever needed
+
+    try:
+        safety.repaired(settings, files, damage, SystemClock().now())
+    except (HostError, SnapshotError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400
+        return FATAL
+    return AGAIN
 
 
 def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Ready) -> None:
@@ -105,7 +123,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         accounts=accounts,
         joining=_joining(settings, files),
         ready={"store": lambda: store.trouble},
-        stats=store.stats,
+        stats=lambda: store.stats() | note.figures(files),
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
     )
     serve(

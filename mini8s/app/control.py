@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mini8s.app.layout import server_files
 from mini8s.app.local_time import local_zone
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
 from mini8s.app.scheduling import profiles_of
+from mini8s.app.snapshots import note
+from mini8s.app.snapshots.base import SCHEDULED
+from mini8s.app.snapshots.schedule import Snapshots, in_process
 from mini8s.app.supervisor import Ready
 from mini8s.client.events import Recorder
 from mini8s.client.informer import Informers
@@ -13,8 +18,10 @@ from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, ServerSettings
 from mini8s.controllers.manager import Manager
 from mini8s.controllers.settings import ControllerSettings
+from mini8s.objects import cron
 from mini8s.scheduler.runner import NAME, Scheduler
 from mini8s.util.clock import SystemClock
+from mini8s.util.workers import Worker
 
 STOP_SECONDS = 5.0
 
@@ -56,12 +63,27 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             return 0
     manager.start()
     scheduler.start()
+    if settings.snapshot_schedule:
+        Worker("snapshots", _snapshots(settings, rest).step, stop).start()
     settle()
     ready()
     stop.wait()
     scheduler.stop(STOP_SECONDS)
     informers.close(STOP_SECONDS)
     return 0
+
+
+def _snapshots(settings: ServerSettings, rest: Rest) -> Snapshots:
+    files = server_files(settings.data_dir)
+    return Snapshots(
+        cron.parse(settings.snapshot_schedule),
+        take=partial(in_process, settings.data_dir, SCHEDULED),
+        last=partial(note.last, files),
+        events=_recorder(rest, settings, "snapshots"),
+        node=settings.node_name,
+        clock=SystemClock(),
+        zone=local_zone(),
+    )
 
 
 def _recorder(rest: Rest, settings: ServerSettings, component: str) -> Recorder:

@@ -73,6 +73,25 @@ class ServerFiles:
         return self.root / "manifests"
 
     @property
+    def cluster_id(self) -> Path:
+        """By which a snapshot of this cluster is known from one of another."""
+        return self.root / "cluster-id"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
+
+    @property
+    def last_snapshot(self) -> Path:
+        """What became of it (JSON)."""
+        return self.root / "last-snapshot.json"
+
+    @property
+    def snapshot_practice(self) -> Path:
+        """How the server was told to take them (JSON)."""
+        return self.root / "snapshot-practice.json"
+
+    @property
     def socket(self) -> Path:
         return self.root / "api.sock"
 

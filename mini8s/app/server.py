@@ -44,7 +44,7 @@ def run(settings: ServerSettings) -> int:
     if not settings.disable_agent:
         host.require_docker(settings.docker_host)
     with host.lock(server_files(settings.data_dir).lock):
-        with in_child(functools.partial(prepare, settings)):
+        with in_child(functools.partial(begin, settings)):
             preload()
         return Supervisor(children(settings)).run()
 
@@ -60,6 +60,18 @@ def complete(settings: ServerSettings) -> ServerSettings:
         token=settings.token or host.read_token(settings.token_file),
         data_dir=str(Path(settings.data_dir).absolute()),
     )
+
+
+def begin(settings: ServerSettings) -> None:
+    """What a start does first. Raises HostError."""
+    from mini8s.app import safety  # only in the short-lived child: the database stays out of the parent
+
+    os.umask(0o077)
+    try:
+        safety.prepare(settings, SystemClock().now())
+    except OSError as error:
+        raise host.unwritable(error, Path(settings.data_dir)) from error
+    prepare(settings)
 
 
 def prepare(settings: ServerSettings) -> float:

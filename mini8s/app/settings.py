@@ -18,6 +18,7 @@ from mini8s.agent.kubelet.images.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
 from mini8s.app import registration, registry_settings, scheduling
 from mini8s.config import NodeSettings, ServerSettings
+from mini8s.objects import cron
 
 S = TypeVar("S", bound=NodeSettings)
 
@@ -81,6 +82,7 @@ def check(settings: NodeSettings) -> None:
         scheduling.profiles_of(settings)
     except scheduling.BadConfiguration as error:
         raise SettingsError(str(error)) from error
+    _check_snapshots(settings)
     if not 0 < settings.https_listen_port < 65536:
         raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
 
@@ -92,6 +94,18 @@ def _check_spans(settings: ServerSettings) -> None:
     if settings.node_monitor_grace_period <= HEARTBEAT_SECONDS:
         patience = f"--node-monitor-grace-period {settings.node_monitor_grace_period}"
         raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
+
+
+def _check_snapshots(settings: ServerSettings) -> None:
+    try:
+        if settings.snapshot_schedule:
+            cron.parse(settings.snapshot_schedule)
+    except ValueError as error:
+        raise SettingsError(f"--snapshot-schedule {settings.snapshot_schedule!r}: {error}") from error
+    if settings.snapshot_retention < 1:
+        raise SettingsError(f"--snapshot-retention {settings.snapshot_retention} keeps no snapshot")
+    if settings.snapshot_max_age < 0:
+        raise SettingsError(f"--snapshot-max-age {settings.snapshot_max_age} is not a number of days")
 
 
 def _check_ingress(settings: NodeSettings) -> None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "rollout": "Follow, inspect, undo, restart, pause and resume rollouts.",
     "status": "Say how the cluster is, in a screen.",
     "token": "Print the token with which other hosts join.",
+    "snapshot": "Save, list, restore and delete snapshots of the server.",
     "kubeconfig": "Print the administrator's kubeconfig.",
 }
 

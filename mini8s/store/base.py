@@ -96,7 +96,11 @@ class FutureRevision(StoreError):
 
 
 class Corrupt(StoreError):
-    """The file failed its integrity check, or was written by a newer mini8s."""
+    """The file can't be used: it is damaged, another program's, or of a newer mini8s."""
+
+
+class Damaged(Corrupt):
+    """The file failed its integrity check."""
 
 
 class Locked(StoreError):

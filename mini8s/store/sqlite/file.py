@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from mini8s.store.base import Corrupt, Locked, Unavailable
+from mini8s.store.base import Corrupt, Damaged, Locked, Unavailable
 from mini8s.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 BUSY_MS = 10_000  # for a person's own sqlite3 on the file; mini8s itself has one writing connection
@@ -80,12 +80,12 @@ def open_checked(path: str) -> apsw.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = _open(path)
-        _check_origin(db, path)
+        check_origin(db, path)
         _set_up(db)
-        _check_integrity(db, path)
+        check_integrity(db, path)
         _migrate(db)
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise Corrupt(f"{path} is damaged: {error}") from error
+        raise Damaged(f"{path} is damaged: {error}") from error
     except (apsw.Error, OSError) as error:
         raise Unavailable(f"{path} cannot be opened: {error}") from error
     return db
@@ -100,7 +100,7 @@ def _pragma(db: apsw.Connection, name: str) -> Any:
     return select(db, f"pragma {name}")[0][0]
 
 
-def _check_origin(db: apsw.Connection, path: str) -> None:
+def check_origin(db: apsw.Connection, path: str) -> None:
     version = _pragma(db, "user_version")
     if _pragma(db, "application_id") != APPLICATION_ID and select(db, "select 1 from sqlite_schema"):
         raise Corrupt(f"{path} is a database of another program")
@@ -111,10 +111,10 @@ def _check_origin(db: apsw.Connection, path: str) -> None:
         )
 
 
-def _check_integrity(db: apsw.Connection, path: str) -> None:
+def check_integrity(db: apsw.Connection, path: str) -> None:
     found = _pragma(db, "quick_check(1)")
     if found != "ok":
-        raise Corrupt(f"{path} is damaged: {found}")
+        raise Damaged(f"{path} is damaged: {found}")
 
 
 def _migrate(db: apsw.Connection) -> None:

@@ -1,0 +1,183 @@
+"""Making a snapshot: beside the server that runs, or of one that doesn't; no other process waits for it.
+
+All of the server's folder is in it but what a start makes anew or what is the snapshots' own, so that a file
+that some later release adds is in it too. It is made in a folder of its own beside its place and then named:
+whatever happens, there is a whole one or none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mini8s.app.layout import ServerFiles
+from mini8s.app.snapshots import archive, keep
+from mini8s.app.snapshots.base import (
+    DATABASE,
+    ON_DEMAND,
+    Manifest,
+    Named,
+    NotTaken,
+    SnapshotError,
+    file_name,
+    parse_name,
+)
+from mini8s.config import VERSION
+from mini8s.store.base import StoreError
+from mini8s.store.sqlite import offline
+
+_LEFT_OUT = frozenset({"lock", "api.sock", "db", "snapshots", "audit", "last-snapshot.json"})
+_DRAFT = ".taking-"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks for. `command` gets the file on its standard input, and then it is gone from
+    here."""
+
+    folder: Path
+    node: str
+    why: str = ON_DEMAND
+    passphrase_file: str = ""
+    command: str = ""
+    count: int = 0  # 0: none is removed
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`path` is None when a command has it."""
+
+    name: str
+    path: Path | None
+    size: int
+    manifest: Manifest
+    removed: tuple[str, ...] = ()
+
+
+def take(files: ServerFiles, wish: Wish, now: datetime) -> Taken:
+    """Raises NotTaken, SnapshotError."""
+    secret = b""
+    if wish.passphrase_file:
+        from mini8s.app.snapshots.seal import passphrase
+
+        secret = passphrase(wish.passphrase_file)
+    name = file_name(wish.why, wish.node, now, sealed=bool(secret))
+    path = wish.folder / name
+    with _told(wish.folder), _draft(wish.folder) as draft:
+        if path.exists():
+            raise NotTaken(f"{path} exists already")
+        manifest = _gather(files, wish, draft, name, secret, now)
+        size = (draft / name).stat().st_size
+        (draft / name).rename(path)
+        _sync(wish.folder)
+    if wish.command:
+        hand_over(path, wish.command)
+        path.unlink()
+    removed = prune(wish.folder, wish.count, wish.days, now) if wish.count else ()
+    return Taken(name, None if wish.command else path, size, manifest, removed)
+
+
+def found(folder: Path) -> list[Named]:
+    """The snapshots in a folder by their names, the oldest first."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return sorted(filter(None, map(parse_name, names)), key=lambda one: one.when)
+
+
+def prune(folder: Path, count: int, days: int, now: datetime) -> tuple[str, ...]:
+    """Remove what has had its time; the names."""
+    gone = keep.outdated(found(folder), count=count, days=days, now=now)
+    for one in gone:
+        (folder / one.name).unlink(missing_ok=True)
+    return tuple(one.name for one in gone)
+
+
+def hand_over(path: Path, command: str) -> None:
+    """Raises SnapshotError; the file stays where it is then."""
+    with path.open("rb") as file:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            stdin=file,
+            env=os.environ | {"MINI8S_SNAPSHOT": path.name},
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise SnapshotError(
+            f"the command that should take the snapshot failed with {done.returncode}"
+            f"{f' ({last})' if last else ''}; the snapshot stays at {path}"
+        )
+
+
+def _gather(files: ServerFiles, wish: Wish, draft: Path, name: str, secret: bytes, now: datetime) -> Manifest:
+    offline.copy(str(files.database), str(draft / "state.db"))
+    sources = dict(_others(files.root)) | {DATABASE: draft / "state.db"}
+    said = offline.facts(str(draft / "state.db"))
+    identity = files.cluster_id
+    manifest = Manifest(
+        mini8s=VERSION,
+        schema=said.schema,
+        taken=now,
+        node=wish.node,
+        revision=said.revision,
+        cluster=identity.read_text().strip() if identity.exists() else "",
+        members=tuple(archive.member(one, path) for one, path in sorted(sources.items())),
+    )
+    archive.write(draft / name, manifest, sources, secret)
+    return manifest
+
+
+def _others(root: Path) -> Iterator[tuple[str, Path]]:
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        left_out = _LEFT_OUT if here == root else frozenset()
+        folders[:] = [one for one in folders if one not in left_out]
+        for name in names:
+            path = here / name
+            if path.is_file() and not name.startswith(".") and name not in left_out:
+                yield str(path.relative_to(root)), path
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A folder to work in. One snapshot at a time; what a killed one left is removed."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    turn = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        for left in folder.glob(f"{_DRAFT}*"):
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=folder) as draft:
+            yield Path(draft)
+    finally:
+        os.close(turn)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        raise NotTaken(
+            f"no snapshot was taken: {where}: {error.strerror}; nothing of it was left behind"
+        ) from error
+    except StoreError as error:
+        raise NotTaken(f"no snapshot was taken: {error}; nothing of it was left behind") from error
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
