@@ -32,6 +32,7 @@ COMMANDS = {
     "status": "Say how the cluster is, in a screen.",
     "token": "Print the token with which other hosts join.",
     "snapshot": "Save, list, restore and delete snapshots of the server.",
+    "upgrade": "Upgrade hosts one by one.",
     "kubeconfig": "Print the administrator's kubeconfig.",
 }
 

@@ -62,6 +62,7 @@ class Cluster:
     def __init__(self, hosts: Sequence[Host], images: Sequence[Path] = ()) -> None:
         self.hosts = {host.number: host for host in hosts}
         self.programs: dict[int, Program] = {}
+        self.environment: dict[str, str] = {}  # of what is started from now on
         self.server_number = min(self.hosts)
         for host in hosts:
             _provide(images, host.data / "agent" / "images")
@@ -95,6 +96,7 @@ class Cluster:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                env=self.environment,
             )
         self.programs[number] = Program(host, process, log)
         return self.programs[number]

@@ -258,8 +258,6 @@ def test_no_migration_without_a_snapshot(
 ) -> None:
     write_private(files.manifests / "big.yaml", os.urandom(200_000))
     monkeypatch.setattr(offline, "SCHEMA", offline.SCHEMA + 1)
-    with pytest.raises(
-        HostError, match=r"^the data folder is not upgraded without a snapshot: no snapshot"
-    ):
+    with pytest.raises(HostError, match=r"^the data folder is not upgraded without a snapshot: no snapshot"):
         safety.prepare(replace(settings, snapshot_dir=str(small_disk)), NOW)
     shutil.rmtree(files.manifests)
