@@ -69,6 +69,13 @@ class AgentSettings(NodeSettings):
     """`mini8s agent`."""
 
     server: str = setting("", "URL of the server, such as https://server:6443.")
+    runtime: str = setting(
+        "docker", "What runs containers; hollow only pretends.", choices=("docker", "hollow")
+    )
+    count: int = setting(1, "Nodes that --runtime hollow plays.")
+    kubeconfig: str = setting(
+        "", "An administrator's, for --runtime hollow; the server's own socket when empty."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 def run(settings: AgentSettings) -> int:
     """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
+    if settings.runtime == "hollow":
+        from mini8s.app import hollow  # no parent and no children: one process is all of it
+
+        return hollow.run(settings)
     host.require_root("mini8s agent")
     settings = complete(settings)
     host.require_docker(settings.docker_host)

@@ -17,13 +17,14 @@ import yaml
 from mini8s.agent.kubelet.images.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
 from mini8s.app import registration, registry_settings, scheduling
-from mini8s.config import NodeSettings, ServerSettings
+from mini8s.config import AgentSettings, NodeSettings, ServerSettings
 from mini8s.objects import cron
 
 S = TypeVar("S", bound=NodeSettings)
 
 HEARTBEAT_SECONDS = 10  # how often an agent renews its lease
 MOST_CERTIFICATE_SECONDS = 3650 * 86400  # what the authority itself lives
+MOST_HOLLOW = 20_000  # nodes of one process, whose one processor is busy with their leases by then
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
@@ -51,6 +52,7 @@ def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
 def check(settings: NodeSettings) -> None:
     """What must hold between settings. Raises SettingsError."""
     _check_ingress(settings)
+    _check_hollow(settings)
     try:
         registration.labels(settings)
         registration.taints(settings)
@@ -106,6 +108,18 @@ def _check_snapshots(settings: ServerSettings) -> None:
         raise SettingsError(f"--snapshot-retention {settings.snapshot_retention} keeps no snapshot")
     if settings.snapshot_max_age < 0:
         raise SettingsError(f"--snapshot-max-age {settings.snapshot_max_age} is not a number of days")
+
+
+def _check_hollow(settings: NodeSettings) -> None:
+    if not isinstance(settings, AgentSettings):
+        return
+    if settings.runtime != "hollow":
+        if settings.count != 1 or settings.kubeconfig:
+            raise SettingsError("--count and --kubeconfig are for --runtime hollow")
+    elif not 0 < settings.count <= MOST_HOLLOW:
+        raise SettingsError(f"--count {settings.count} is not between 1 and {MOST_HOLLOW}")
+    elif settings.server or settings.token or settings.token_file:
+        raise SettingsError("hollow nodes do not join with --server and --token: give --kubeconfig")
 
 
 def _check_ingress(settings: NodeSettings) -> None:

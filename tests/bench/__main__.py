@@ -15,7 +15,7 @@ from hosts.cluster import Cluster
 from bench.figure import Figure
 from scripts import images
 
-ON_A_HOST = ("idle", "pods", "streams")  # each on a fresh host, against the running program
+ON_A_HOST = ("idle", "pods", "streams", "scale")  # each on a fresh host, against the running program
 BY_ITSELF = ("api", "store", "net", "sched")  # one room each, in processes of its own
 PREFIX = os.environ.get("MINI8S_HOSTS_PREFIX", "m8b")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +76,17 @@ def test_a_node_cannot_be_given_labels_that_others_trust() -> None:
     with pytest.raises(SettingsError, match="--node-label can't give a node node-role"):
         check(NodeSettings(node_label=("node-role.kubernetes.io/x=",)))
     check(NodeSettings(node_label=("topology.kubernetes.io/zone=a", "rack=7")))
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"count": 5}, "are for --runtime hollow"),
+        ({"runtime": "hollow", "count": 0}, "--count 0 is not between 1 and"),
+        ({"runtime": "hollow", "token": "K10"}, "do not join with --server and --token"),
+    ],
+)
+def test_hollow_nodes_have_flags_of_their_own(flags: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        check(AgentSettings(**flags))
+    check(AgentSettings(runtime="hollow", count=5, kubeconfig="admin.yaml"))

@@ -11,12 +11,13 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from mini8s.agent.kubelet.node import host, node
 from mini8s.agent.kubelet.node.fence import Fence
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.volumes import local_disks
-from mini8s.agent.runtime.base import EngineDown, Runtime
+from mini8s.agent.runtime.base import EngineDown
 from mini8s.agent.runtime.records import EngineInfo, Image
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.lease import Lease
@@ -35,6 +36,14 @@ STATUS_SECONDS = 300.0
 LEASE_NAMESPACE = "kube-node-lease"
 
 
+class Engine(Protocol):
+    """What a node says of its engine. Both raise EngineDown."""
+
+    def info(self) -> EngineInfo: ...
+
+    def images(self) -> Sequence[Image]: ...
+
+
 class Heartbeat:
     """`engine_trouble` and `network_trouble` answer "" when all is well; `pressures` are conditions that
     hold."""
@@ -43,7 +52,7 @@ class Heartbeat:
         self,
         *,
         api: Api,
-        runtime: Runtime,
+        runtime: Engine,
         name: str,
         ip: str,
         labels: Mapping[str, str],
@@ -57,8 +66,10 @@ class Heartbeat:
         pressures: Callable[[], frozenset[str]] = frozenset,
         shutting_down: Callable[[], bool] = lambda: False,
         fence: Fence | None = None,
+        facts: host.HostFacts | None = None,
     ) -> None:
         self.registered = False
+        self.pod_cidr = ""  # the range of its pods' addresses, once the server has given it one
         self.renewed: float | None = None  # when the server last took the sign of life, monotonic
         self._api, self._runtime, self._clock = api, runtime, clock
         self._name, self._ip = name, ip
@@ -68,10 +79,9 @@ class Heartbeat:
         self._settings, self._events = settings, events
         self._pressures, self._shutting_down = pressures, shutting_down
         self._fence = fence
-        self._host = host.facts(data_dir)
+        self._host = facts or host.facts(data_dir)
         self._due = threading.Event()
         self._engine: EngineInfo | None = None
-        self._node: Obj = {}  # as the server last said it
         self._written = 0.0  # when its status was written, monotonic
         self._lease: Lease | None = None
         self._said = OnChange(log)
@@ -134,23 +144,24 @@ class Heartbeat:
     def _round(self, facts: node.NodeFacts) -> None:
         """What the server has is read anew each time: others write into it too."""
         try:
-            self._node = self._api.get(NODES, "", self._name)
+            found = self._api.get(NODES, "", self._name)
         except NotFound:
             self.registered = False
-            self._node = self._api.create(NODES, node.node(facts))
+            found = self._api.create(NODES, node.node(facts))
         if not self.registered:
-            self._register(facts)
-        self._write_status(facts)
+            self._register(found, facts)
+        self.pod_cidr = (found.get("spec") or {}).get("podCIDR", "")
+        self._write_status(found.get("status") or {}, facts)
 
-    def _register(self, facts: node.NodeFacts) -> None:
+    def _register(self, found: Obj, facts: node.NodeFacts) -> None:
         """Adopt the node: its taints, and labels that others gave it, stay as they are."""
         missing = {
-            "labels": dict(node.labels(facts).items() - meta.labels(self._node).items()),
-            "annotations": dict(facts.annotations.items() - meta.annotations(self._node).items()),
+            "labels": dict(node.labels(facts).items() - meta.labels(found).items()),
+            "annotations": dict(facts.annotations.items() - meta.annotations(found).items()),
         }
         if any(missing.values()):
-            self._node = self._api.patch(NODES, "", self._name, {"metadata": missing})
-        owner = {"apiVersion": "v1", "kind": "Node", "name": self._name, "uid": meta.uid(self._node)}
+            self._api.patch(NODES, "", self._name, {"metadata": missing})
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self._name, "uid": meta.uid(found)}
         self._lease = Lease(
             self._api,
             LEASE_NAMESPACE,
@@ -162,13 +173,12 @@ class Heartbeat:
         )
         self.registered = True
 
-    def _write_status(self, facts: node.NodeFacts) -> None:
-        old = self._node.get("status") or {}
+    def _write_status(self, old: Obj, facts: node.NodeFacts) -> None:
         new = node.status(facts, old)
         due = self._clock.monotonic() - self._written >= STATUS_SECONDS
         if self._written and not due and not node.differs(old, new):
             return
-        self._node = self._api.patch_status(NODES, "", self._name, {"status": new})
+        self._api.patch_status(NODES, "", self._name, {"status": new})
         self._written = self._clock.monotonic() or 1e-9
         for reason in node.changes(old, new):
             self.tell("Normal", reason, f"Node {self._name} status is now: {reason}")
