@@ -3,6 +3,9 @@
 A plan is made only when the caches have seen what the key's last plan wrote: what was just created is never
 created again because the news of it was late. (Upstream counts expected events; a global revision says it in
 one number.)
+
+A key whose plan takes long rests for a multiple of that time: of ten thousand pods that become ready one
+after the other each touches the key of their owner, whose plan looks at all of them.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 SEEN_WITHIN_SECONDS = (
     30.0  # after this a write that no watch told of counts as seen: go on with what is there
 )
+LONG_SECONDS = 0.02  # a plan that takes so long is of something big
+REST = 4.0  # times as long as its plan took, a big key rests: others need the processor too
 LOOK_AGAIN_SECONDS = 0.1  # the news itself wakes the key; this is for news that touches no key
 
 
@@ -57,6 +62,7 @@ class Runner:
         self._executor = executor
         self._informers = {source.kind: _informer(context, source) for source in controller.sources}
         self._fences: dict[str, _Fence] = {}
+        self._resting: dict[str, float] = {}  # until when, of keys whose last plan took long
         self._worker = Worker(f"controller-{self.name}", self.step, stop)
         for source in controller.sources:
             self._informers[source.kind].subscribe(_adder(source, self.queue))
@@ -83,9 +89,13 @@ class Runner:
         if not self._seen(key):
             self.queue.add_after(key, LOOK_AGAIN_SECONDS)
             return
+        if self._rests(key):
+            return
         written = Written(component=_COMPONENTS.get(self.name) or f"{self.name}-controller")
         try:
+            began = self._clock.monotonic()
             plan = self._controller.plan(key)
+            self._rest(key, began)
             self._executor.run(plan.actions, written)
         except ApiError as error:
             self._failed(key, error)
@@ -101,6 +111,20 @@ class Runner:
         if plan.again_after is not None:
             self.queue.add_after(key, plan.again_after)
         self._say(key, plan.said)
+
+    def _rests(self, key: str) -> bool:
+        until, now = self._resting.get(key), self._clock.monotonic()
+        if until is None or until <= now:
+            self._resting.pop(key, None)
+            return False
+        self.queue.add_after(key, until - now)
+        return True
+
+    def _rest(self, key: str, began: float) -> None:
+        """After a plan: what it took is known."""
+        ended = self._clock.monotonic()
+        if ended - began >= LONG_SECONDS:
+            self._resting[key] = ended + REST * (ended - began)
 
     def _fence(self, key: str, written: Written) -> None:
         """Remember what must be seen first. Keys of what is gone never come back: their fences go when they

@@ -47,4 +47,7 @@ def remove_condition(conditions: Sequence[Obj], type: str) -> list[Obj]:
 
 
 def _find(conditions: Sequence[Obj], type: str) -> Obj | None:
-    return next((condition for condition in conditions if condition.get("type") == type), None)
+    for condition in conditions:  # a loop: this is asked of each pod, again and again
+        if condition.get("type") == type:
+            return condition
+    return None

@@ -82,6 +82,8 @@ def available_in(pod: Obj, min_ready_seconds: int, now: datetime) -> float | Non
 
 
 def soonest_available(found: Iterable[Obj], min_ready_seconds: int, now: datetime) -> float | None:
+    if not min_ready_seconds:
+        return None
     waits = (available_in(pod, min_ready_seconds, now) for pod in found)
     return min((seconds for seconds in waits if seconds is not None), default=None)
 

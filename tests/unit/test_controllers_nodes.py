@@ -279,7 +279,7 @@ def test_when_all_are_lost_no_pod_is_moved(world: World) -> None:
     [(0, 1, False), (1, 1, True), (1, 2, False), (2, 3, False), (3, 5, True), (3, 6, False), (5, 9, True)],
 )
 def test_how_many_are_too_many(lost: int, of: int, expected: bool) -> None:
-    assert disrupted(["Unknown"] * lost + ["True"] * (of - lost)) is expected
+    assert disrupted(lost, of) is expected
 
 
 def test_a_node_that_never_spoke_is_given_more_time() -> None:
@@ -347,3 +347,25 @@ def test_only_so_many_ended_pods_are_kept() -> None:
     world.settle()
     assert world.names(PODS) == ["p2", "p3"]
     world.close()
+
+
+def test_all_nodes_are_looked_at_only_when_what_is_believed_of_them_changes() -> None:
+    world = World([NodeLifecycle])
+    changed = NodeLifecycle(world.context).sources[0].changed
+    names = [f"n{number}" for number in range(5)]
+
+    def said(name: str, status: str) -> Obj:
+        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+
+    def turned(name: str, before: str, after: str) -> set[str]:
+        return set(changed(said(name, before), said(name, after)))
+
+    for name in names:
+        changed(None, world.api.create(NODES, said(name, "True")))
+    world.observe()
+    world.close()
+    assert [turned(name, "True", "Unknown") for name in ("n0", "n1")] == [{"n0"}, {"n1"}]
+    assert turned("n2", "True", "Unknown") == set(names), "more than half are lost"
+    assert turned("n3", "True", "Unknown") == {"n3"}
+    assert turned("n3", "Unknown", "True") == {"n3"}
+    assert turned("n2", "Unknown", "True") == set(names)

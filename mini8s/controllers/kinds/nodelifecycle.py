@@ -72,6 +72,8 @@ class NodeLifecycle:
         self._pods = context.cache(PODS, {"node": by_node})
         self._leases = context.cache(LEASES)
         self._last: dict[str, float] = {}  # when each node was last heard of, on our clock
+        self._lost: set[str] = set()  # nodes that aren't Ready, kept by the one thread that hears of nodes
+        self._count = 0  # of all nodes
         self.sources = (
             Source(NODES, self._node_changed),
             Source(LEASES, self._lease_changed),
@@ -92,19 +94,26 @@ class NodeLifecycle:
             self._clock.monotonic() - self._last.setdefault(key, self._clock.monotonic()),
             settings.node_grace_seconds if heard else settings.node_startup_grace_seconds,
             heard,
-            disrupted([(conditions.get(one, "Ready") or {}).get("status") for one in self._nodes.list()]),
+            disrupted(len(self._lost), self._count),
         )
         return plan(facts, self._clock.now())
 
     def _node_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
-        """A node that is lost or returns may change what is believed of all others."""
+        """A node that is lost or returns may change what is believed of all others. Only then are they looked
+        at: of thousands that come at once, each would else have all others looked at."""
         one = new or old
         if one is None:
             return ()
         before, after = (conditions.get(obj or {}, "Ready") or {} for obj in (old, new))
         if old is None or before.get("lastHeartbeatTime") != after.get("lastHeartbeatTime"):
             self._last[meta.name(one)] = self._clock.monotonic()
-        if before.get("status") != after.get("status"):
+        believed = disrupted(len(self._lost), self._count)
+        self._count += (old is None) - (new is None)
+        if new is None or after.get("status") == "True":
+            self._lost.discard(meta.name(one))
+        else:
+            self._lost.add(meta.name(one))
+        if believed != disrupted(len(self._lost), self._count):
             return {meta.name(one), *map(meta.name, self._nodes.list())}
         return (meta.name(one),)
 
@@ -124,11 +133,10 @@ def plan(facts: Facts, now: datetime) -> Plan:
     return Plan(tuple(actions), again, _sentence(facts))
 
 
-def disrupted(ready: Sequence[str | None]) -> bool:
-    lost = sum(status != "True" for status in ready)
-    if lost == len(ready):
+def disrupted(lost: int, count: int) -> bool:
+    if lost == count:
         return True
-    return lost > _FEW_LOST and lost / len(ready) >= _MOST_LOST
+    return lost > _FEW_LOST and lost / count >= _MOST_LOST
 
 
 def _marked(facts: Facts, now: datetime) -> Iterable[Action]:

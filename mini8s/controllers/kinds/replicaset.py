@@ -27,7 +27,8 @@ REPLICA_FAILURE = "ReplicaFailure"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`on_node`: active pods of this ReplicaSet and of those with the same controller, by node."""
+    """`on_node`: active pods of this ReplicaSet and of those with the same controller, by node; counted when
+    there are too many."""
 
     replica_set: Obj
     claims: Claims
@@ -59,7 +60,8 @@ class ReplicaSets:
         claims = claim(replica_set, self._pods, self.selector(replica_set))
         if claims.adopted:
             confirm(self._context.api, self.kind, replica_set)
-        facts = Facts(replica_set, claims, self._on_node(replica_set), self.kind)
+        many = len(claims.mine) > replica_set["spec"].get("replicas", 1)
+        facts = Facts(replica_set, claims, self._on_node(replica_set) if many else {}, self.kind)
         return plan(facts, self._context.clock.now(), burst=self._context.settings.burst_replicas)
 
     def _keys(self, pod: Obj) -> Iterable[str]:
