@@ -14,7 +14,7 @@ from mini8s.api.answer import Answer, json_answer
 from mini8s.api.authn import bearer
 from mini8s.api.body import Body
 from mini8s.api.connection import ENVIRON_KEY, Connection
-from mini8s.objects.errors import BadRequest, Unauthorized
+from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import dns_subdomain
 
@@ -26,11 +26,11 @@ Sign = Callable[[str, str], Obj]  # node name, signing request as PEM -> the ans
 
 
 class Joining:
-    """`admits` tells whether a presented token is the cluster's."""
+    """`check_token` raises Unauthorized for a token that lets nobody in."""
 
-    def __init__(self, ca_pem: bytes, admits: Callable[[str], bool], sign: Sign) -> None:
+    def __init__(self, ca_pem: bytes, check_token: Callable[[str], None], sign: Sign) -> None:
         self._ca_pem = ca_pem
-        self._admits = admits
+        self._check_token = check_token
         self._sign = sign
 
     def ca(self) -> Answer:
@@ -38,8 +38,8 @@ class Joining:
 
     def certificate(self, environ: Mapping[str, Any]) -> Answer:
         said, _ = Body(environ).value()
-        if not (_renews(environ, said) or self._admits(bearer(environ))):
-            raise Unauthorized("the join token is not this cluster's")
+        if not _renews(environ, said):
+            self._check_token(bearer(environ))
         node, request = _field(said, "node"), _field(said, "csr")
         wrong = dns_subdomain(node)
         if wrong:

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from mini8s.app import host
+from mini8s.app import clock_floor, host
 from mini8s.app.layout import agent_files, write_private
 from mini8s.app.renewal import Renewal
 from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
@@ -26,6 +26,7 @@ def run(settings: AgentSettings) -> int:
 
         return hollow.run(settings)
     host.require_root("mini8s agent")
+    clock_floor.keep(Path(settings.data_dir), time.time(), clock_floor.set_system_clock)
     settings = complete(settings)
     host.require_docker(settings.docker_host)
     with host.lock(agent_files(settings.data_dir).root / "lock"):

@@ -18,6 +18,7 @@ from mini8s.api.authn import authenticator
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.app import first_objects, hub
+from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
 from mini8s.app.host import HostError
 from mini8s.app.layout import ServerFiles, server_files
@@ -27,13 +28,12 @@ from mini8s.app.signing import token_signer
 from mini8s.app.snapshots import note
 from mini8s.app.snapshots.base import SnapshotError
 from mini8s.app.supervisor import FATAL, Ready
-from mini8s.app.token import parse
 from mini8s.app.wsgi import CannotListen, TlsFiles, serve
 from mini8s.config import ServerSettings
 from mini8s.objects.errors import ApiError, BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
-from mini8s.registry.base import Context, User
+from mini8s.registry.base import Context, Registry, User
 from mini8s.registry.machine import Machine
 from mini8s.registry.token_requests import Issuer
 from mini8s.store.base import Corrupt, Damaged, Locked, Store, Unavailable
@@ -121,7 +121,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         registry,
         authenticate=authenticator(accounts),
         accounts=accounts,
-        joining=_joining(settings, files),
+        joining=_joining(settings, files, registry),
         ready={"store": lambda: store.trouble},
         stats=lambda: store.stats() | note.figures(files),
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
@@ -181,23 +181,22 @@ def forget_old_events(registry: Machine) -> None:
         log.warning("old events stay for now: %s", error)
 
 
-def _joining(settings: ServerSettings, files: ServerFiles) -> Joining:
-    """Tokens are judged by the file as it is now, so that a new one counts at once."""
+def _joining(settings: ServerSettings, files: ServerFiles, registry: Registry) -> Joining:
     ca = files.ca.read_bytes()
-
-    def admits(presented: str) -> bool:
-        return parse(files.node_token.read_text()).admits(presented)
+    here = "" if settings.disable_agent else settings.node_name
+    admitting = Admitting(registry, _context, files.node_token, here)
 
     def sign(node_name: str, request: str) -> Obj:
-        certificate = _sign(settings, node_name, request)
-        log.info("node %s joined", node_name)
-        return Cluster.of(settings).to_json() | {"certificate": certificate, "ca": ca.decode()}
+        signed = _sign(settings, node_name, request)
+        admitting.check_key(node_name, signed["key"])
+        log.info("node %s has a new certificate", node_name)
+        return Cluster.of(settings).to_json() | {"certificate": signed["certificate"], "ca": ca.decode()}
 
-    return Joining(ca, admits, sign)
+    return Joining(ca, admitting.check_token, sign)
 
 
-def _sign(settings: ServerSettings, node_name: str, request: str) -> str:
-    """The certificate, from a short-lived process. Raises BadRequest."""
+def _sign(settings: ServerSettings, node_name: str, request: str) -> Obj:
+    """The certificate and the id of its key, from a short-lived process. Raises BadRequest."""
     done = subprocess.run(
         [
             sys.executable,
@@ -214,4 +213,5 @@ def _sign(settings: ServerSettings, node_name: str, request: str) -> str:
     )
     if done.returncode:
         raise BadRequest(done.stderr.decode().strip() or "the request could not be signed")
-    return done.stdout.decode()
+    signed: Obj = decode_json(done.stdout)
+    return signed

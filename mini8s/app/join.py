@@ -115,7 +115,10 @@ def _check_ca(ca: bytes, token: Token, server_url: str) -> None:
     if not token.ca:
         log.warning("the token carries no CA hash: trusting the server at %s unseen", server_url)
     elif tls.fingerprint(ca) != token.ca:
-        raise JoinRefused(f"{server_url} is not the server this token is for: its CA has another hash")
+        raise JoinRefused(
+            f"{server_url} is not the server you think it is: its CA is not the one that the token names "
+            "(nothing secret was sent to it)"
+        )
 
 
 def _ask_certificate(
@@ -131,7 +134,7 @@ def _ask_certificate(
     except ValueError:
         said = {}
     if status == http.client.UNAUTHORIZED:
-        raise JoinRefused("the server does not accept this token")
+        raise JoinRefused(said.get("message", "the server does not accept this token"))
     if status >= 500:
         raise ServerAway(said.get("message", f"the server answered {status}"))
     if status != http.client.OK:

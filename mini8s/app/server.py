@@ -6,11 +6,12 @@ import functools
 import importlib
 import json
 import os
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from mini8s.app import host
+from mini8s.app import clock_floor, host
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import agent_files, server_files, write_private
 from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
@@ -38,6 +39,7 @@ SHARED = (
 def run(settings: ServerSettings) -> int:
     """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
     host.require_root("mini8s server")
+    clock_floor.keep(Path(settings.data_dir), time.time(), clock_floor.set_system_clock)
     settings = complete(settings)
     ranges = {"--cluster-cidr": settings.cluster_cidr, "--service-cidr": settings.service_cidr}
     host.require_apart(ranges, host.ROUTES.read_text())

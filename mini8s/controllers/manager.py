@@ -32,6 +32,7 @@ from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.servicelb.controller import ServiceLoadBalancers
 from mini8s.controllers.kinds.statefulset.controller import StatefulSets
 from mini8s.controllers.kinds.tainteviction import TaintEviction
+from mini8s.controllers.kinds.tokencleaner import TokenCleaner
 from mini8s.controllers.kinds.tokensecrets import TokenSecrets
 from mini8s.controllers.kinds.ttl import TtlAfterFinished
 from mini8s.controllers.kinds.volumes.binder import ClaimBinder
@@ -66,6 +67,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Namespaces,
     ServiceAccounts,
     TokenSecrets,
+    TokenCleaner,
     RootCaPublisher,
     ClusterRoleAggregation,
     EphemeralVolumes,

@@ -195,6 +195,14 @@ NO_DOCKER = (
     "no Docker engine answers at unix:///no/where.sock (No such file or directory): "
     "is Docker installed and running?"
 )
+FOREIGN_CA = (
+    "https://10.99.0.11:6443 is not the server you think it is: its CA is not the one that the token names "
+    "(nothing secret was sent to it)"
+)
+OTHER_KEY = (
+    "a host with another key has joined as h2: if this one takes its place, run `mini8s node replace h2` on "
+    "the server and join again; else give it another --node-name"
+)
 REFUSALS = {
     "no server": ([], "no server to join: give --server https://HOST:6443"),
     "an odd server": (["--server=http://h1"], "--server 'http://h1' is not of the form https://HOST:PORT"),
@@ -204,10 +212,12 @@ REFUSALS = {
         [SERVER, "--token=K10abc"],
         "the token is not of the form K10<sha256 of the CA>::<name>:<secret>",
     ),
-    "another CA": (
-        [SERVER, f"--token={FOREIGN}"],
-        "https://10.99.0.11:6443 is not the server this token is for: its CA has another hash",
+    "another CA": ([SERVER, f"--token={FOREIGN}"], FOREIGN_CA),
+    "a token that is not there": (
+        [SERVER, "--token=abcdef.0123456789abcdef"],
+        "the server does not know this token: it has ended, was deleted, or is another cluster's",
     ),
+    "the name of another host": ([SERVER, f"--token={SECRET}", "--node-name=h2"], OTHER_KEY),
     "no token file": (
         [SERVER, "--token-file=/no/where"],
         "the token file /no/where can't be read: No such file or directory",
@@ -225,6 +235,38 @@ def test_an_agent_that_cannot_be_says_why(
 ) -> None:
     cluster, environment = elsewhere
     assert refused(cluster.hosts[2], "agent", *flags, env=environment) == sentence
+
+
+JOIN = """
+import sys
+from mini8s.app.join import JoinRefused, join
+from mini8s.app.layout import agent_files
+try:
+    join(agent_files(sys.argv[1]), "https://10.99.0.11:6443", sys.argv[2], "h9")
+except JoinRefused as error:
+    print(error)
+"""
+
+
+def test_a_token_that_ends_and_a_host_that_takes_anothers_place(pair: Cluster, tmp_path: Path) -> None:
+    server, data = pair.hosts[1], f"--data-dir={pair.hosts[1].data}"
+
+    def join(host: str) -> str:
+        return pair.hosts[2].run(sys.executable, "-c", JOIN, str(tmp_path / host), token)
+
+    token = server.run(MINI8S, "token", "create", "--ttl=5m", "--description=a test", data).strip()
+    name = token.rpartition("::")[2].partition(".")[0]
+    listed = server.run(MINI8S, "token", "list", data).splitlines()
+    assert [line.split()[0] for line in listed] == ["TOKEN", name]
+    assert "no host has joined as h9" in refused(server, "node", "replace", "h9", data)
+    assert join("old") == ""
+    assert join("old") == ""
+    assert join("new").strip() == OTHER_KEY.replace("h2", "h9")
+    server.run(MINI8S, "node", "replace", "h9", data)
+    assert join("new") == ""
+    assert "a host with another key" in join("old")
+    server.run(MINI8S, "token", "delete", token, data)
+    assert "the server does not know this token" in join("new")
 
 
 def test_one_agent_a_data_folder(pair: Cluster) -> None:

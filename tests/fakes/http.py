@@ -16,7 +16,7 @@ from mini8s.api.authn import authenticator
 from mini8s.api.connection import ENVIRON_KEY, Peer
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
-from mini8s.objects.errors import Forbidden
+from mini8s.objects.errors import Forbidden, Unauthorized
 from mini8s.registry.machine import Machine
 from mini8s.store.base import Row
 from mini8s.util.clock import FakeClock
@@ -94,7 +94,7 @@ class FakeServer:
             self.machine,
             authenticate=authenticator(accounts),
             accounts=accounts,
-            joining=Joining(b"CA\n", lambda token: token == "secret", _sign),
+            joining=Joining(b"CA\n", _check_token, _sign),
             ready={"store": lambda: ""},
             stats=lambda: {"keys": 1.0},
             server_address="192.0.2.1:6443",
@@ -138,6 +138,11 @@ class FakeServer:
 
         found = b"".join(self.api(environ, start_response))
         return Heard(answered[0], answered[1], found)
+
+
+def _check_token(token: str) -> None:
+    if token != "secret":
+        raise Unauthorized("the server does not accept this token")
 
 
 def _sign(node: str, request: str) -> dict[str, str]:

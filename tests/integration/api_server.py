@@ -92,9 +92,15 @@ def run(folder: Path, port: int) -> int:
 
 def _joining(folder: Path) -> Joining:
     from mini8s.api.join import Joining
+    from mini8s.objects.errors import Unauthorized
 
     ca = (folder / "ca.crt").read_bytes()
-    return Joining(ca, lambda token: token == "secret", lambda node, csr: {"node": node, "csr": csr})
+
+    def check_token(token: str) -> None:
+        if token != "secret":
+            raise Unauthorized("the server does not accept this token")
+
+    return Joining(ca, check_token, lambda node, csr: {"node": node, "csr": csr})
 
 
 if __name__ == "__main__":
