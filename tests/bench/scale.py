@@ -37,7 +37,7 @@ def run(cluster: Cluster) -> Iterator[Figure]:
     host = cluster.hosts[1]
     rest = Rest(Endpoint(unix_socket=str(host.data / "server" / "api.sock")), user_agent="bench")
     yield from _idle(cluster, server.process.pid, min(IDLE_NODES, NODES))
-    nodes = Nodes(cluster, NODES)
+    nodes = Nodes(cluster, NODES)  # the first thousand of them are known
     try:
         yield from nodes.registered()
         pids = {**processes.roles(server.process.pid, ROLES), "nodes": nodes.pid}
