@@ -4,6 +4,10 @@ The parent stays small and single-threaded, so that it can fork: children share 
 hand-over of settings. It reacts to signals only through a pipe, and a child can't outlive it: the kernel
 kills the children of a parent that dies (prctl(2), PR_SET_PDEATHSIG), so that the next start finds no
 leftovers. Everything a child does must stand such an end anyway.
+
+A child that is ready beats through its pipe from a thread of its own (in the api a greenlet, so that a loop
+that is held up is noticed). One that is silent for too long hangs: it is killed, and starts again. systemd's
+watchdog (sd_notify(3)) is told only while nobody hangs.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import os
 import selectors
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +33,8 @@ log = logging.getLogger(__name__)
 
 FATAL = 78  # EX_CONFIG of sysexits(3): a child that ends so has said why, and another try is pointless
 STOP_SECONDS = 4.5  # what each of two waves of children may take: operators are promised 10 s in all
+BEAT_SECONDS = 10.0
+HANGS_SECONDS = 60.0  # a board that swaps may not come round for half as long
 STEADY_SECONDS = 60.0  # a child that lived as long starts again without a pause
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
@@ -45,6 +52,7 @@ class Child:
     pid: int = 0
     ready_fd: int = -1
     ready: bool = False
+    beat: float = 0.0  # when it was last heard
     started: float = 0.0
     again_at: float = 0.0
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, most=30.0))
@@ -72,6 +80,7 @@ class Supervisor:
         settle()  # the collector shall not touch, and so copy, pages that children share
         while not self._stopping:
             self._start_due(time.monotonic())
+            self._end_hanging(time.monotonic())
             self._announce()
             self._take(self._pause(time.monotonic()))
         self._end_all()
@@ -104,7 +113,7 @@ class Supervisor:
         if pid == 0:
             _become(child, parent, write, lambda: self._pass_gate(child))
         os.close(write)
-        child.pid, child.started, child.ready_fd = pid, now, read
+        child.pid, child.started, child.ready_fd, child.beat = pid, now, read, 0.0
         self._selector.register(read, selectors.EVENT_READ, child)
         log.debug("started %s, pid %d", child.name, pid)
 
@@ -119,19 +128,29 @@ class Supervisor:
     def _take_ready(self, child: Child) -> None:
         if child.ready_fd < 0:
             return  # its end came in the same moment, and was taken first
-        if os.read(child.ready_fd, 1):
+        if not os.read(child.ready_fd, 64):
+            self._forget_pipe(child)  # it ends
+            return
+        if not child.beat:
             child.ready = True
             log.info("%s is ready after %.1f s", child.name, time.monotonic() - child.started)
             if child is self._children[0] and self._gate_key >= 0:
                 os.close(self._gate_key)
                 self._gate_key = -1
-        self._forget_pipe(child)
+        child.beat = time.monotonic()
 
     def _forget_pipe(self, child: Child) -> None:
         if child.ready_fd >= 0:
             self._selector.unregister(child.ready_fd)
             os.close(child.ready_fd)
             child.ready_fd = -1
+
+    def _end_hanging(self, now: float) -> None:
+        for child in self._children:
+            if child.pid and child.beat and now - child.beat > HANGS_SECONDS:
+                log.error("%s was silent for %.0f s and is killed", child.name, now - child.beat)
+                os.kill(child.pid, signal.SIGKILL)
+                child.beat = 0.0
 
     def _announce(self) -> None:
         if not self._announced and all(child.ready for child in self._children):
@@ -171,6 +190,7 @@ class Supervisor:
         due = [child.again_at - now for child in self._children if not child.pid]
         watchdog = int(os.environ.get("WATCHDOG_USEC", "0")) / 2e6
         due += [watchdog] if watchdog and self._announced else []
+        due += [child.beat + HANGS_SECONDS - now for child in self._children if child.pid and child.beat]
         return max(0.0, min(due)) if due else None
 
     def _end_all(self) -> None:
@@ -231,7 +251,13 @@ def _name(name: str) -> None:
 
 def _say_ready(fd: int) -> None:
     os.write(fd, b"r")
-    os.close(fd)
+    threading.Thread(target=_beat, args=(fd,), name="beat", daemon=True).start()
+
+
+def _beat(fd: int) -> None:
+    while True:
+        time.sleep(BEAT_SECONDS)
+        os.write(fd, b"b")
 
 
 def _exit_code(pid: int) -> int | None:

@@ -36,6 +36,8 @@ COMMANDS = {
     "snapshot": "Save, list, restore and delete snapshots of the server.",
     "upgrade": "Upgrade hosts one by one.",
     "kubeconfig": "Print the administrator's kubeconfig.",
+    "unit": "Print the systemd unit of the server or the agent.",
+    "reset": "Take away all that mini8s made on this host.",
 }
 
 

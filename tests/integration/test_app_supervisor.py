@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mini8s.app.supervisor import Child, Supervisor
 PROGRAM = """
 import os, signal, sys, time, logging
 from pathlib import Path
+from mini8s.app import supervisor
 from mini8s.app.supervisor import FATAL, Child, Supervisor
 logging.basicConfig(level="INFO")
 folder = Path(sys.argv[1])
@@ -58,12 +60,16 @@ def after_slow(ready):
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
-    def go(children: str) -> subprocess.Popen[bytes]:
-        program = textwrap.dedent(PROGRAM) + f"sys.exit(Supervisor([{children}]).run())\n"
-        started.append(subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]))
+    def go(
+        children: str, environment: Mapping[str, str] | None = None, **constants: float
+    ) -> subprocess.Popen[bytes]:
+        changed = "".join(f"supervisor.{name} = {value}\n" for name, value in constants.items())
+        program = textwrap.dedent(PROGRAM) + changed + f"sys.exit(Supervisor([{children}]).run())\n"
+        command = [sys.executable, "-c", program, str(tmp_path)]
+        started.append(subprocess.Popen(command, env={**os.environ, **(environment or {})}))
         return started[-1]
 
     yield go
@@ -97,15 +103,37 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_a_child_that_dies_is_started_again(start: Callable[[str], object], tmp_path: Path) -> None:
+def test_a_child_that_dies_is_started_again(start: Callable[..., object], tmp_path: Path) -> None:
     start('Child("a", steady("a"))')
     os.kill(pids(tmp_path, "a", 1)[0], signal.SIGKILL)
     first, second = pids(tmp_path, "a", 2)
     assert first != second
 
 
+def test_a_child_that_hangs_is_killed_and_started_again(start: Callable[..., object], tmp_path: Path) -> None:
+    start('Child("a", steady("a")), Child("b", steady("b"))', BEAT_SECONDS=0.05, HANGS_SECONDS=1.0)
+    os.kill(pids(tmp_path, "a", 1)[0], signal.SIGSTOP)
+    first, second = pids(tmp_path, "a", 2)
+    assert gone(first)
+    assert first != second
+    assert len(pids(tmp_path, "b", 1)) == 1
+
+
+def test_systemd_hears_of_readiness_and_then_regularly_that_nobody_hangs(
+    start: Callable[..., object], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        start(
+            'Child("a", steady("a"))', {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}
+        )
+        assert systemd.recv(100) == b"READY=1\nSTATUS=running: a"
+        assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+
+
 def test_sigterm_ends_parent_and_children(
-    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     parent = start('Child("a", steady("a")), Child("b", steady("b"))')
     children = pids(tmp_path, "a", 1) + pids(tmp_path, "b", 1)
@@ -115,7 +143,7 @@ def test_sigterm_ends_parent_and_children(
 
 
 def test_a_child_that_ignores_sigterm_is_killed_in_time(
-    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     parent = start('Child("s", stubborn)')
     child = pids(tmp_path, "stubborn", 1)[0]
@@ -125,7 +153,7 @@ def test_a_child_that_ignores_sigterm_is_killed_in_time(
 
 
 def test_no_child_outlives_a_parent_that_is_killed(
-    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     parent = start('Child("a", steady("a"))')
     child = pids(tmp_path, "a", 1)[0]
@@ -135,21 +163,19 @@ def test_no_child_outlives_a_parent_that_is_killed(
 
 
 def test_a_child_that_says_it_cant_be_ends_everything(
-    start: Callable[[str], subprocess.Popen[bytes]], tmp_path: Path
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     parent = start('Child("a", steady("a")), Child("f", fatal)')
     assert parent.wait(10) == 1
     assert gone(pids(tmp_path, "a", 1)[0])
 
 
-def test_the_others_wait_for_the_first_to_be_ready(start: Callable[[str], object], tmp_path: Path) -> None:
+def test_the_others_wait_for_the_first_to_be_ready(start: Callable[..., object], tmp_path: Path) -> None:
     start('Child("slow", slow), Child("after", after_slow)')
     assert len(pids(tmp_path, "after", 1)) == 1
 
 
-def test_the_others_import_while_the_first_still_starts(
-    start: Callable[[str], object], tmp_path: Path
-) -> None:
+def test_the_others_import_while_the_first_still_starts(start: Callable[..., object], tmp_path: Path) -> None:
     (tmp_path / "world.py").write_text(
         "import sys\nfrom pathlib import Path\nassert not (Path(sys.argv[1]) / 'slow').exists()\n"
     )
