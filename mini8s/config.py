@@ -31,7 +31,10 @@ class NodeSettings:
 
     data_dir: str = setting("/var/lib/mini8s", "Folder of all state.")
     node_name: str = setting("", "Name of this node; the host's name when empty.")
-    node_ip: str = setting("", "IPv4 address of this node for others; that of the default route when empty.")
+    node_ip: str = setting(
+        "",
+        "IPv4 address of this node for others; that of the default route when empty, also when it changes.",
+    )
     node_label: tuple[str, ...] = setting((), "Label to register the node with, KEY=VALUE.", many=True)
     node_taint: tuple[str, ...] = setting((), "Taint to register the node with, KEY=VALUE:EFFECT.", many=True)
     docker_host: str = setting("unix:///var/run/docker.sock", "Address of the Docker engine.")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mini8s.app import clock_floor, host
-from mini8s.app.layout import agent_files, write_private
+from mini8s.app.layout import agent_files
 from mini8s.app.renewal import Renewal
 from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
 from mini8s.config import AgentSettings
@@ -31,7 +31,7 @@ def run(settings: AgentSettings) -> int:
     host.require_docker(settings.docker_host)
     with host.lock(agent_files(settings.data_dir).root / "lock"):
         with in_child(functools.partial(join, settings)):
-            write_private(agent_files(settings.data_dir).node_ip, settings.node_ip.encode())
+            host.note_node_ip(settings)
         return Supervisor([Child("agent", functools.partial(_node, settings))]).run()
 
 
@@ -39,10 +39,10 @@ def complete(settings: AgentSettings) -> AgentSettings:
     """The settings with what this host says about itself filled in. Raises HostError."""
     if not settings.server:
         raise host.HostError("no server to join: give --server https://HOST:6443")
+    host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip)  # to be refused early
     return replace(
         settings,
         node_name=host.node_name(settings.node_name),
-        node_ip=host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip),
         token=settings.token or host.read_token(settings.token_file),
         data_dir=str(Path(settings.data_dir).absolute()),
     )

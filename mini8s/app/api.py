@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import gevent
@@ -17,7 +18,7 @@ from mini8s.api.app import create_app
 from mini8s.api.authn import authenticator
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
-from mini8s.app import first_objects, hub
+from mini8s.app import first_objects, host, hub
 from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
 from mini8s.app.host import HostError
@@ -114,6 +115,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         keys=decode_json(files.token_keys.read_bytes()),
         now=SystemClock().now,
     )
+    settings = replace(settings, advertise_address=host.advertised(settings))
     first_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
     first_objects.ensure(registry, _context, settings, first_ip)
     housekeeping = [gevent.spawn(_expire, registry), gevent.spawn(_renew, Renewal("server", settings))]

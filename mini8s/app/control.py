@@ -34,6 +34,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     socket = str(files.socket)
     rest = Rest(Endpoint(unix_socket=socket), user_agent=f"mini8s-control/{VERSION}")
     informers = Informers(rest, stop)
+    own_node = "" if settings.disable_agent else settings.node_name
     manager = Manager(
         rest,
         informers,
@@ -46,7 +47,8 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             local_zone=local_zone(),
             service_load_balancers="servicelb" not in settings.disable,
             api_port=settings.https_listen_port,
-            server_node="" if settings.disable_agent else settings.node_name,
+            server_node=own_node,
+            api_node="" if settings.advertise_address else own_node,
         ),
     )
     scheduler = Scheduler(

@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from mini8s.agent.network import default_route
+from mini8s.app.layout import agent_files, write_private
+from mini8s.config import NodeSettings, ServerSettings
+
 ROUTES = Path("/proc/net/route")
 _BY_GATEWAY = 2  # RTF_GATEWAY
 _OWN_LINKS = ("m8p", "mini8s")
@@ -58,16 +62,26 @@ def node_ip(wanted: str, note: Path) -> str:
     route, else what `note` says it was at the last start: a host whose cable is pulled may have none now."""
     if wanted:
         return address(wanted, "--node-ip")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(("198.51.100.1", 9))  # TEST-NET-2 (RFC 5737); a UDP connect only asks for the route
-        except OSError:
-            if note.exists():
-                return note.read_text()
-            raise HostError(
-                "this host has no default route to take its address from: give --node-ip"
-            ) from None
-        return str(sock.getsockname()[0])
+    found = default_route.address()
+    if not found and not note.exists():
+        raise HostError("this host has no default route to take its address from: give --node-ip")
+    return found or note.read_text()
+
+
+def note_node_ip(settings: NodeSettings) -> None:
+    """Say where the children find the node's address, and the next start. Raises HostError."""
+    note = agent_files(settings.data_dir).node_ip
+    write_private(note, node_ip(settings.node_ip, note).encode())
+
+
+def noted(settings: NodeSettings) -> str:
+    """The node's address, which may have changed since the start unless it was given."""
+    return settings.node_ip or agent_files(settings.data_dir).node_ip.read_text()
+
+
+def advertised(settings: ServerSettings) -> str:
+    """The API's address for others: the node's unless one was given."""
+    return settings.advertise_address or noted(settings)
 
 
 def require_apart(ranges: Mapping[str, str], routes: str) -> None:

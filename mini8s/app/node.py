@@ -7,8 +7,10 @@ heard before. Nothing here decides anything. At the end the pods, the VIPs and t
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +23,7 @@ from mini8s.agent.kubelet.settings import KubeletSettings, parse
 from mini8s.agent.network import ruleset
 from mini8s.agent.network.base import PodNetwork
 from mini8s.agent.network.outlook import Outlook
+from mini8s.agent.network.own_address import OwnAddress
 from mini8s.agent.network.runner import Network
 from mini8s.agent.policy.guard import Guarded
 from mini8s.agent.policy.layout import SHAPE as POLICIES
@@ -33,7 +36,7 @@ from mini8s.agent.state.sources import Drawer
 from mini8s.agent.tunnel import Tunnel
 from mini8s.app import default_certificate, registration, registry_settings
 from mini8s.app.cluster import Cluster
-from mini8s.app.layout import AgentFiles, agent_files
+from mini8s.app.layout import AgentFiles, agent_files, write_private
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
 from mini8s.app.renewal import Renewal
 from mini8s.app.supervisor import Ready
@@ -44,6 +47,8 @@ from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, NodeSettings
 from mini8s.util.clock import SystemClock
 from mini8s.util.workers import Stop, Worker
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1  # how often a start looks whether the node is registered
 
@@ -65,18 +70,24 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal 
     state.load()
     informers = Informers(rest, stop, state)
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
-    network = _network(settings, cluster, informers, stop)
+    address = OwnAddress(
+        settings.node_ip, files.node_ip.read_text(), stop, note=partial(_note, files.node_ip)
+    )
+    network = _network(settings, cluster, informers, address, stop)
     policies = _policies(settings, cluster, rest, informers, network, stop)
     guarded = Guarded(network, policies) if policies else network
     tokens = state.drawer("tokens")
     dns = _dns(cluster, informers, stop)
     ingress = _ingress(settings, files, rest, informers, stop)
     counted = (dns.metrics, ingress.metrics)
-    kubelet = _kubelet(settings, cluster, rest, informers, network, guarded, tokens, stop, counted)
+    kubelet = _kubelet(settings, cluster, rest, informers, network, guarded, address, tokens, stop, counted)
+    address.on_change(network.look_again)
+    address.on_move(network.look_again)
+    address.on_move(kubelet.moved)
     outlook = Outlook(informers=informers, node_name=settings.node_name, heard=kubelet.heard, stop=stop)
     proxy = _proxy(settings, cluster, informers, outlook, stop)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms: list[Room] = [state, network, proxy, dns, ingress, kubelet, outlook, tunnel]
+    rooms: list[Room] = [state, address, network, proxy, dns, ingress, kubelet, outlook, tunnel]
     if policies:
         rooms.insert(2, policies)
     for room in rooms:
@@ -93,11 +104,20 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal 
     return 0
 
 
-def _network(settings: NodeSettings, cluster: Cluster, informers: Informers, stop: Stop) -> Network:
+def _note(path: Path, address: str) -> None:
+    try:
+        write_private(path, address.encode())
+    except OSError as error:
+        log.warning("%s can't be written, and only a start without a network misses it: %s", path, error)
+
+
+def _network(
+    settings: NodeSettings, cluster: Cluster, informers: Informers, address: OwnAddress, stop: Stop
+) -> Network:
     return Network(
         informers=informers,
         node_name=settings.node_name,
-        node_ip=settings.node_ip,
+        node_ip=address,
         backend=settings.network_backend,
         cluster_cidr=cluster.cluster_cidr,
         service_cidr=cluster.service_cidr,
@@ -171,6 +191,7 @@ def _kubelet(
     informers: Informers,
     network: Network,
     guarded: PodNetwork,
+    address: OwnAddress,
     tokens: Drawer,
     stop: Stop,
     metrics: Sequence[Callable[[], str]],
@@ -180,7 +201,7 @@ def _kubelet(
     registry_settings.introduce(registries, engine)
     node = NodeSetup(
         name=settings.node_name,
-        ip=settings.node_ip,
+        ip=address,
         data_dir=Path(settings.data_dir),
         cluster_dns=cluster.dns,
         cluster_domain=cluster.domain,

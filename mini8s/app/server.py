@@ -53,12 +53,12 @@ def run(settings: ServerSettings) -> int:
 
 def complete(settings: ServerSettings) -> ServerSettings:
     """The settings with what this host says about itself filled in."""
-    node_ip = host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip)
+    host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip)  # to be refused early
+    if settings.advertise_address:
+        host.address(settings.advertise_address, "--advertise-address")
     return replace(
         settings,
         node_name=host.node_name(settings.node_name),
-        node_ip=node_ip,
-        advertise_address=host.address(settings.advertise_address or node_ip, "--advertise-address"),
         token=settings.token or host.read_token(settings.token_file),
         data_dir=str(Path(settings.data_dir).absolute()),
     )
@@ -71,6 +71,7 @@ def begin(settings: ServerSettings) -> None:
     os.umask(0o077)
     try:
         safety.prepare(settings, SystemClock().now())
+        host.note_node_ip(settings)
     except OSError as error:
         raise host.unwritable(error, Path(settings.data_dir)) from error
     prepare(settings)
@@ -82,15 +83,15 @@ def prepare(settings: ServerSettings) -> float:
     from mini8s.app import bootstrap  # only in the short-lived child: cryptography stays out of the parent
 
     os.umask(0o077)
-    addresses = (settings.advertise_address, settings.node_ip, *settings.tls_san)
+    address = host.advertised(settings)
     plan = bootstrap.Plan(
         names=bootstrap.serving_names(
             node_name=settings.node_name,
-            addresses=addresses,
+            addresses=(address, host.noted(settings), *settings.tls_san),
             service_cidr=settings.service_cidr,
             domain=settings.cluster_domain,
         ),
-        server=f"https://{settings.advertise_address}:{settings.https_listen_port}",
+        server=f"https://{address}:{settings.https_listen_port}",
         token=settings.token,
         node_name="" if settings.disable_agent else settings.node_name,
         kubeconfig=Path(settings.write_kubeconfig),
@@ -101,7 +102,6 @@ def prepare(settings: ServerSettings) -> float:
     try:
         due = bootstrap.prepare_server(server_files(settings.data_dir), agent, plan, now)
         if not settings.disable_agent:
-            write_private(agent.node_ip, settings.node_ip.encode())
             write_private(agent.cluster, json.dumps(Cluster.of(settings).to_json()).encode())
     except OSError as error:
         raise host.unwritable(error, Path(settings.data_dir)) from error

@@ -10,6 +10,7 @@ from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
 from mini8s.controllers.executor import Executor
+from mini8s.controllers.kinds.api_address import ApiAddress
 from mini8s.controllers.kinds.autoscaler.controller import Autoscalers
 from mini8s.controllers.kinds.clusterroles import ClusterRoleAggregation
 from mini8s.controllers.kinds.controlplane import ControlPlane
@@ -59,6 +60,7 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Autoscalers,
     EndpointSlices,
     Endpoints,
+    ApiAddress,
     ServiceLoadBalancers,
     NodeLifecycle,
     ControlPlane,

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from e2e import endurance
-from hosts import Host, Hosts
+from hosts import Host, Hosts, network
 from hosts.cluster import Cluster
+from hosts.place import GATEWAY
 
 GRACE_SECONDS = 22  # the server's patience with a silent node here: two heartbeats
 NODE_PORT = 30080
+NODE_IP = "--node-ip="  # whatever the default route has, also while it changes
 MANIFEST = f"""
 apiVersion: apps/v1
 kind: Deployment
@@ -51,9 +53,9 @@ spec:
 def pair(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
     """A server on h1 and an agent on h2, both Ready, with four pods behind a Service."""
     with Cluster(hosts.up(2), image_archives) as cluster:
-        cluster.server(1, f"--node-monitor-grace-period={GRACE_SECONDS}")
+        cluster.server(1, NODE_IP, f"--node-monitor-grace-period={GRACE_SECONDS}")
         cluster.wait_ready("h1")
-        cluster.agent(2)
+        cluster.agent(2, NODE_IP)
         cluster.wait_ready("h1", "h2")
         cluster.kubectl("apply", "--filename=-", stdin=MANIFEST)
         cluster.kubectl("rollout", "status", "deployment/pair", "--timeout=90s", timeout=100)
@@ -248,6 +250,64 @@ def test_network_policies_hold_on_every_host(pair: Cluster) -> None:
     finally:
         pair.kubectl("delete", "networkpolicy", "rules", "--ignore-not-found")
     both(True)
+
+
+def test_hosts_whose_addresses_change_go_on(pair: Cluster) -> None:
+    """An agent's host in its network and to another one, then the server's; back again. No pod restarts, and
+    pods, the VIP and the API's own Service are reached from everywhere each time."""
+    containers = {number: host.docker("ps", "--quiet") for number, host in pair.hosts.items()}
+    network.ip("-n", pair.hosts[1].place.switch, "addr", "add", "10.99.1.1/24", "dev", "br0")
+    moves = (
+        (2, "0.12", "0.72"),
+        (2, "0.72", "1.72"),
+        (2, "1.72", "0.12"),
+        (1, "0.11", "0.71"),
+        (1, "0.71", "0.11"),
+    )
+    for number, old, new in moves:
+        host = pair.hosts[number]
+        host.run("ip", "addr", "del", f"10.99.{old}/24", "dev", "eth0")
+        host.run("ip", "addr", "add", f"10.99.{new}/24", "dev", "eth0")
+        host.run("ip", "route", "add", "default", "via", GATEWAY.replace(".0.", f".{new[0]}."))
+        if number == 2:
+            pair.wait_for(
+                "the node to say so", lambda new=new: announced(pair, "h2") == f"10.99.{new}", seconds=10
+            )
+            pair.wait_for("a way to the pods", lambda: meet(pair), seconds=10)
+        else:
+            pair.wait_for(
+                "the API to be there", lambda new=new: api_address(pair) == f"10.99.{new}", seconds=10
+            )
+            pair.wait_for(
+                "the API behind its Service", lambda: pair.curl("-k", "https://10.43.0.1/version"), seconds=10
+            )
+    pair.wait_for("everybody to meet again", lambda: meet(pair), seconds=20)
+    assert {number: host.docker("ps", "--quiet") for number, host in pair.hosts.items()} == containers
+    said = pods(pair, "h2")[0]["status"]
+    assert (said["hostIP"], said["containerStatuses"][0]["restartCount"]) == ("10.99.0.12", 0)
+
+
+def announced(cluster: Cluster, node: str) -> str:
+    addresses = cluster.get("node", node)["status"]["addresses"]
+    return str(next(one["address"] for one in addresses if one["type"] == "InternalIP"))
+
+
+def api_address(cluster: Cluster) -> str:
+    """By root's own door: kubectl is told the address that the server had at its start."""
+    said = json.loads(cluster.api("/api/v1/namespaces/default/endpoints/kubernetes"))
+    return str(said["subsets"][0]["addresses"][0]["ip"])
+
+
+def meet(cluster: Cluster) -> bool:
+    """Whether the pods of each host answer those of the other, and the VIP both hosts."""
+    address = vip(cluster)
+    here, there = pods(cluster, "h1")[0], pods(cluster, "h2")[0]
+    for near, far in ((here, there), (there, here)):
+        for target, port in ((far["status"]["podIP"], 8080), (address, 80)):
+            request = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 1 nc {target} {port} || true"
+            if "200" not in inside(cluster, near, request):
+                return False
+    return all(cluster.curl(f"http://{address}/", on=number, timeout=1) for number in (1, 2))
 
 
 def test_a_killed_container_is_restarted_with_back_off(pair: Cluster) -> None:

@@ -97,7 +97,7 @@ class NodeAgent:
             events=self.events,
             clock=self.clock,
             time=time,
-            host_ip="10.99.0.11",
+            host_address=lambda: "10.99.0.11",
             allocatable={"cpu": "2", "memory": "4Gi"},
             data_dir=self.folder,
         )

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.network import netns
+from mini8s.agent.network.own_address import OwnAddress
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
 from mini8s.objects.kinds import NODES
@@ -106,10 +107,11 @@ class SmallHost(Place):
         self.do(self._build)
 
     def _build(self) -> None:
+        self.own_address = OwnAddress("", self.address, self.stop, note=lambda _: None)
         self.network = Network(
             informers=self.informers,  # type: ignore[arg-type]
             node_name=self.name,
-            node_ip=self.address,
+            node_ip=self.own_address,
             backend=self.backend,
             cluster_cidr=CLUSTER,
             service_cidr=SERVICES,
@@ -133,7 +135,8 @@ class SmallHost(Place):
             stop=self.stop,
             upstreams=lambda: [(OUTSIDE, 53)],
         )
-        for room in (self.network, self.proxy, self.dns):
+        self.own_address.on_change(self.network.look_again)
+        for room in self._rooms:
             room.start()
         eventually(lambda: self.network.ready and self.proxy.metrics()["replaced"] and self.dns.zone.synced)
 
@@ -143,8 +146,12 @@ class SmallHost(Place):
         self.stop = Stop()
         self.do(self._build)
 
+    @property
+    def _rooms(self) -> tuple[OwnAddress, Network, Proxy, DnsServer]:
+        return self.own_address, self.network, self.proxy, self.dns
+
     def end(self) -> None:
-        for room in (self.network, self.proxy, self.dns):
+        for room in self._rooms:
             room.stop()
 
     def pod(self, name: str, port: int = 8080, size: int = 0) -> Pod:

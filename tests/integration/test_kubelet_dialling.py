@@ -47,7 +47,7 @@ def connected(port: int, *, secure: bool = False) -> Iterator[socket.socket]:
     """The server's end of a connection to the pod."""
     ours, theirs = socket.socketpair()
     ours.settimeout(10)
-    agreed = Dials(pod_of, LOOPBACK).pod("default", "web", str(port), secure=secure)
+    agreed = Dials(pod_of, lambda: LOOPBACK).pod("default", "web", str(port), secure=secure)
     assert agreed.head == HEAD
     client = Duct(theirs, b"begun ")
     thread = threading.Thread(target=agreed.run, args=(client,))
@@ -135,5 +135,5 @@ def test_tls_is_not_verified(tmp_path: Path) -> None:
 )
 def test_refusals(name: str, port: str, message: str) -> None:
     with pytest.raises(ApiError) as refused:
-        Dials(pod_of, LOOPBACK).pod("default", name, port, secure=False)
+        Dials(pod_of, lambda: LOOPBACK).pod("default", name, port, secure=False)
     assert refused.value.message == message

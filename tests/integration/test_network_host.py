@@ -10,7 +10,7 @@ from mini8s.agent.network import cleanup, echo, forwarding
 from mini8s.agent.network.base import NetworkError
 from mini8s.objects.kinds import NODES
 from tests.fakes.network_objects import node
-from tests.integration.small_hosts import SmallHost, eventually, small_hosts
+from tests.integration.small_hosts import Pod, SmallHost, eventually, small_hosts
 
 
 @pytest.fixture(params=["host-gw", "vxlan"])
@@ -77,6 +77,39 @@ def test_a_host_that_moves_is_followed() -> None:
         host.informers.put(NODES, node("h2", "10.99.0.55", "10.42.2.0/24"))
         eventually(lambda: "mini8s.vx" not in host.sh("ip", "-br", "link"))
         assert "10.42.2.0/24 via 10.99.0.55" in host.sh("ip", "route")
+
+
+def test_a_host_whose_own_address_changes_goes_on() -> None:
+    """In the same network, whose routes the kernel takes away with the address, and in another one."""
+    with small_hosts(2) as (one, two):
+        pods = [one.pod("a"), two.pod("b")]
+        outside = one.outside
+        outside.sh("ip", "addr", "add", "10.99.1.1/24", "dev", "eth0")
+        outside.sh("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for old, new, gateway in (
+            ("0.12", "0.55", "0.99"),
+            ("0.55", "1.12", "1.1"),
+            ("1.12", "0.12", "0.99"),
+        ):
+            two.sh("ip", "addr", "del", f"10.99.{old}/24", "dev", "eth0")
+            two.sh("ip", "addr", "add", f"10.99.{new}/24", "dev", "eth0")
+            two.sh("ip", "route", "add", "default", "via", f"10.99.{gateway}")
+            eventually(lambda new=new: two.own_address() == f"10.99.{new}")  # type: ignore[misc]
+            two.informers.put(NODES, node("h2", two.own_address(), "10.42.2.0/24"))
+            for near, far in (pods, pods[::-1]):
+                eventually(lambda near=near, far=far: reaches(near, far))  # type: ignore[misc]
+        assert "mini8s.vx" not in two.sh("ip", "-br", "link")
+        one.sh("ip", "link", "set", "eth0", "down")  # which the kernel takes the routes away for
+        one.sh("ip", "link", "set", "eth0", "up")
+        one.sh("ip", "route", "add", "default", "via", "10.99.0.99")
+        eventually(lambda: reaches(pods[0], pods[1]))
+
+
+def reaches(near: Pod, far: Pod) -> bool:
+    try:
+        return near.tcp(far.address, 8080, timeout=0.3) == (far.uid.removeprefix("uid-"), near.address)
+    except OSError:
+        return False
 
 
 def test_a_node_on_another_link_is_told_and_harms_nobody() -> None:
@@ -154,7 +187,7 @@ def test_a_node_without_a_range_says_what_it_waits_for() -> None:
         network = type(host.network)(
             informers=host.informers,  # type: ignore[arg-type]
             node_name="unknown",
-            node_ip="10.99.0.50",
+            node_ip=lambda: "10.99.0.50",
             backend="host-gw",
             cluster_cidr="10.42.0.0/16",
             service_cidr="10.43.0.0/16",

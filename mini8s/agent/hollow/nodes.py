@@ -13,6 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -119,7 +120,7 @@ class HollowNodes:
                 api=api,
                 runtime=HollowEngine(),
                 name=name,
-                ip=ip,
+                ip=partial(str, ip),
                 labels=labels,
                 taints=taints,
                 data_dir=Path("/nonexistent"),

@@ -65,9 +65,13 @@ class Executor:
     events: EventSink
     clock: Clock
     time: SteadyTime
-    host_ip: str
+    host_address: Callable[[], str]
     allocatable: Mapping[str, str]
     data_dir: Path
+
+    @property
+    def host_ip(self) -> str:
+        return self.host_address()
 
     def perform(self, task: Task, action: Action) -> None:
         """Raises EngineDown; every other failure ends here."""

@@ -52,10 +52,11 @@ from mini8s.util.workers import Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSetup:
-    """What the kubelet is told of its node. `labels` and `taints` are what it registers with."""
+    """What the kubelet is told of its node. `ip` may answer otherwise later; `labels` and `taints` are
+    what it registers with."""
 
     name: str
-    ip: str
+    ip: Callable[[], str]
     data_dir: Path
     cluster_dns: str
     cluster_domain: str
@@ -256,7 +257,7 @@ class Parts:
             events=doors.recorder,
             clock=doors.clock,
             time=self._time,
-            host_ip=self._node.ip,
+            host_address=self._node.ip,
             allocatable=self.heartbeat.allocatable,
             data_dir=self._node.data_dir,
         )

@@ -60,6 +60,12 @@ class Kubelet:
         """When the server last took this node's sign of life, monotonic; None for not yet."""
         return self._parts.heartbeat.renewed
 
+    def moved(self) -> None:
+        """The node's address is another: it and all its pods have something new to say."""
+        self._parts.heartbeat.wake()
+        for uid in list(self._parts.worker.memories):
+            self._parts.queue.add(uid)
+
     def start(self) -> None:
         """Return at once; pods are touched only when it is known which ones the server wants."""
         parts = self._parts

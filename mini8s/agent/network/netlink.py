@@ -18,16 +18,17 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from mini8s.agent.network import netns, sysctl
 from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.changes import PROTOCOL as _PROTOCOL
 from mini8s.agent.network.plan import TUNNEL, TUNNEL_PORT, Entry, Forward, Neighbour, Route
 
 LINK_PREFIX = "m8p"
 GATEWAY = "169.254.1.1"  # of every pod; never put on the host, where masquerade would take it for a source
 GATEWAY_MAC = "ee:ee:ee:ee:ee:ee"
 _ALIAS = "mini8s pod "
-_PROTOCOL = 108  # of our routes; numbers from 5 up are free to use
 _LINK_SCOPE, _HOST_SCOPE = 253, 254
 _LABEL = "lo:mini8s"  # of addresses that this host answers on
 _PERMANENT, _SELF, _ONLINK = 0x80, 0x02, 4
+_RUNNING = 0x40  # IFF_RUNNING: it is up, and a cable is plugged in
 _VXLAN_ID = 8
 VXLAN_OVERHEAD = 50
 
@@ -149,6 +150,15 @@ class Kernel:
                 return _text(link, "IFLA_IFNAME"), int(link.get_attr("IFLA_MTU"))
         raise NetworkError(f"no link of this host has the address {address}")
 
+    def has_address(self, address: str) -> bool:
+        """Whether a link that is up has this address."""
+        with _using() as ipr:
+            for found in ipr.get_addr(family=2, address=address):
+                with _unless(errno.ENODEV):
+                    if ipr.get_links(found["index"])[0]["flags"] & _RUNNING:
+                        return True
+        return False
+
     def ways(self, addresses: Iterable[str]) -> dict[str, bool]:
         """Whether each of these hosts is on a link of this host, so that no gateway leads there; without
         those to which there is no way at all."""
@@ -164,7 +174,8 @@ class Kernel:
         with _using() as ipr:
             for index in ipr.link_lookup(ifname=TUNNEL):
                 if _is_tunnel(ipr.get_links(index)[0], mac, local, mtu):
-                    ipr.addr("replace", index=index, address=address, prefixlen=32)
+                    with _unless(errno.EEXIST):
+                        ipr.addr("add", index=index, address=address, prefixlen=32)
                     return
                 ipr.link("del", index=index)
             ipr.link(
@@ -185,7 +196,8 @@ class Kernel:
     def add_local_address(self, address: str) -> None:
         """An address that this host answers on. Scope host: the kernel must never choose it as a source."""
         with _using() as ipr:
-            ipr.addr("replace", index=1, address=address, prefixlen=32, scope=_HOST_SCOPE, label=_LABEL)
+            with _unless(errno.EEXIST):  # to replace it would be a change of addresses, which wakes us
+                ipr.addr("add", index=1, address=address, prefixlen=32, scope=_HOST_SCOPE, label=_LABEL)
             ipr.link("set", index=1, state="up")
 
     def remove_ours(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from mini8s.agent.network import forwarding, masquerade, path, plan, ruleset, sysctl
 from mini8s.agent.network.base import NetworkError
@@ -37,7 +37,7 @@ class Network:
         *,
         informers: Informers,
         node_name: str,
-        node_ip: str,
+        node_ip: Callable[[], str],
         backend: str,
         cluster_cidr: str,
         service_cidr: str,
@@ -69,6 +69,10 @@ class Network:
     def ready(self) -> bool:
         """Whether pods can be attached: the node's Ready condition depends on it."""
         return self._pods is not None
+
+    def look_again(self) -> None:
+        """The host's addresses or routes were changed, by which some of ours may have gone."""
+        self._wake.set()
 
     def start(self) -> None:
         self._nodes.subscribe(self._node_changed)
@@ -110,7 +114,7 @@ class Network:
         if own is None or not own.pod_cidr:
             self._said.say("waiting for the server to give this node a range of pod addresses")
             return
-        own = plan.Node(own.name, self._address, own.pod_cidr)
+        own = plan.Node(own.name, self._address(), own.pod_cidr)
         others = plan.others(nodes, own)
         ways = self._kernel.ways(one.address for one in others)
         far = plan.tunnelled(others, self._backend, {address for address, near in ways.items() if near})

@@ -54,7 +54,7 @@ class Heartbeat:
         api: Api,
         runtime: Engine,
         name: str,
-        ip: str,
+        ip: Callable[[], str],
         labels: Mapping[str, str],
         taints: Sequence[Obj],
         data_dir: Path,
@@ -187,7 +187,7 @@ class Heartbeat:
         trouble, images = self._ask_engine()
         return node.NodeFacts(
             name=self._name,
-            ip=self._ip,
+            ip=self._ip(),
             host=self._host,
             settings=self._settings,
             pressures=self._pressures(),

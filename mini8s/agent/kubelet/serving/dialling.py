@@ -24,7 +24,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 class Dials:
     """Raises ApiError."""
 
-    def __init__(self, pod_of: Callable[[str, str], Obj | None], node_ip: str) -> None:
+    def __init__(self, pod_of: Callable[[str, str], Obj | None], node_ip: Callable[[], str]) -> None:
         self._pod_of = pod_of
         self._node_ip = node_ip
 
@@ -35,7 +35,7 @@ class Dials:
         return _agreed((pod.get("status") or {}).get("podIP") or "", port, secure=secure)
 
     def node(self, port: str, *, secure: bool) -> Agreed:
-        return _agreed(self._node_ip, port, secure=secure)
+        return _agreed(self._node_ip(), port, secure=secure)
 
 
 def _agreed(address: str, port: str, *, secure: bool) -> Agreed:
