@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from mini8s.app.deploying.runner import Deploying
 from mini8s.app.layout import server_files
 from mini8s.app.local_time import local_zone
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
@@ -67,6 +68,8 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     scheduler.start()
     if settings.snapshot_schedule:
         Worker("snapshots", _snapshots(settings, rest).step, stop).start()
+    deploying = Deploying(rest, files.manifests, _recorder(rest, settings, "manifests"))
+    Worker("manifests", deploying.step, stop).start()
     settle()
     ready()
     stop.wait()

@@ -19,6 +19,8 @@ from traffic import traffic
 ROOT = Path(__file__).parents[2]
 EARLIER = "11c4287"  # before anything of this was there; a clone without history upgrades to itself
 
+DEPLOYED = "{apiVersion: v1, kind: ConfigMap, metadata: {name: deployed}}"
+
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
@@ -67,6 +69,15 @@ def revision(cluster: Cluster) -> int:
     return int(json.loads(cluster.api("/api/v1/pods"))["metadata"]["resourceVersion"])
 
 
+def deployed(cluster: Cluster, number: int) -> Path:
+    return cluster.hosts[number].data / "server" / "manifests" / "deployed.yaml"
+
+
+def config_maps(cluster: Cluster) -> set[str]:
+    listed = json.loads(cluster.api("/api/v1/namespaces/default/configmaps"))["items"]
+    return {one["metadata"]["name"] for one in listed}
+
+
 def restart(cluster: Cluster, number: int) -> None:
     """Stop an agent and start it again, until it has taken over what runs."""
     cluster.programs[number].stop()
@@ -97,7 +108,11 @@ def test_upgraded_host_by_host_while_requests_run(shop: Cluster) -> None:
 
 
 def test_the_servers_host_is_lost_and_restored_elsewhere(shop: Cluster) -> None:
-    """The agent gets the new address, its pods run on, and it does what the restored server says."""
+    """The agent gets the new address, its pods run on, and it does what the restored server says. What the
+    folder of manifests has put there is known to the restored server, too."""
+    deployed(shop, 1).parent.mkdir(exist_ok=True)
+    deployed(shop, 1).write_text(DEPLOYED)
+    shop.wait_for("what was laid into the folder", lambda: "deployed" in config_maps(shop))
     took = re.search(r"took (\S+)", shop.hosts[1].run(MINI8S, "snapshot", "save"))
     assert took is not None
     snapshot = shop.hosts[3].folder / "snapshot.tar.gz"
@@ -113,6 +128,8 @@ def test_the_servers_host_is_lost_and_restored_elsewhere(shop: Cluster) -> None:
         shop.kubectl("rollout", "status", "deployment/hello", "--timeout=30s", timeout=40)
     assert seen.failures == []
     assert revision(shop) > lost + 1_000_000_000
+    deployed(shop, 3).unlink()
+    shop.wait_for("it to leave with its file", lambda: "deployed" not in config_maps(shop))
     after = pods(shop)
     assert {name: after[name] for name in before} == before
     assert {node for node, _ in after.values()} == {"h1", "h2"}

@@ -97,6 +97,7 @@ class Cluster:
                 stderr=output,
                 start_new_session=True,
                 env=self.environment,
+                cwd="/",  # as a service's; `python -m` would look for mini8s here first
             )
         self.programs[number] = Program(host, process, log)
         return self.programs[number]
