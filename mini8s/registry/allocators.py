@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from mini8s.objects import meta
 from mini8s.objects.errors import Cause
 from mini8s.objects.kinds import NODES, SERVICES, Kind, Obj
-from mini8s.registry import problems, refusals
+from mini8s.registry import families, problems, refusals
 from mini8s.registry.pools import Claim, Pool, Turn
 from mini8s.store.base import Store
 from mini8s.wire.codec import decode_json
@@ -77,6 +77,7 @@ class ServiceAllocator:
 
     def __init__(self, *, service_cidr: str, node_port_range: str, cluster_dns: str) -> None:
         self._network = ipaddress.IPv4Network(service_cidr)
+        self._families = (f"IPv{self._network.version}",)
         self._dns = cluster_dns
         hosts = max(0, self._network.num_addresses - 2)
         self._next_ip = Turn(hosts, min(max(16, hosts // 16), 256), lambda n: str(self._network[n + 1]))
@@ -99,6 +100,10 @@ class ServiceAllocator:
             yield f"port {check}"
 
     def assign(self, pool: Pool, claim: Claim, obj: Obj) -> None:
+        if obj["spec"].get("type") != "ExternalName":
+            causes = list(families.settle(obj["spec"], self._families))
+            if causes:
+                raise refusals.invalid(SERVICES, meta.name(obj), causes)
         self._assign_ip(pool, claim, obj)
         if obj["spec"].get("type") in {"NodePort", "LoadBalancer"}:
             self._assign_ports(pool, claim, obj)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mini8s.objects.errors import ApiError, Invalid
 from mini8s.objects.kinds import NAMESPACES, NODES, SERVICES, Obj
+from mini8s.registry import families
 from mini8s.registry.pools import Claim, Pool, Turn
 from mini8s.store.base import Durability, Encode, Row, Unavailable
 
@@ -67,6 +68,44 @@ def test_headless_and_external(cluster: Cluster) -> None:
     assert cluster.create(SERVICES, service(clusterIP="None"))["spec"]["clusterIPs"] == ["None"]
     named = cluster.create(SERVICES, service("b", type="ExternalName", externalName="example.com"))
     assert "clusterIP" not in named["spec"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "policy", "wanted"),
+    [
+        ({}, "SingleStack", ["IPv4"]),
+        ({"ipFamilyPolicy": "PreferDualStack"}, "PreferDualStack", ["IPv4"]),
+        ({"clusterIP": "None", "selector": {"a": "b"}}, "SingleStack", ["IPv4"]),
+        ({"clusterIP": "None"}, "RequireDualStack", ["IPv4", "IPv6"]),
+        ({"clusterIP": "None", "ipFamilies": ["IPv6"]}, "RequireDualStack", ["IPv6", "IPv4"]),
+        ({"clusterIP": "None", "ipFamilyPolicy": "SingleStack"}, "SingleStack", ["IPv4"]),
+    ],
+)
+def test_families(cluster: Cluster, asked: Obj, policy: str, wanted: list[str]) -> None:
+    """As the cluster of one family has it; who makes endpoints by hand may have any."""
+    spec = cluster.create(SERVICES, service(**{"selector": None, **asked}))["spec"]
+    assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == (policy, wanted)
+    spec = cluster.update(SERVICES, service(**{"selector": None, **asked}))["spec"]
+    assert (spec["ipFamilyPolicy"], spec["ipFamilies"]) == (policy, wanted)
+
+
+def test_the_second_family_is_given_up(cluster: Cluster) -> None:
+    cluster.create(SERVICES, service(clusterIP="None"))
+    single = service(clusterIP="None", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4", "IPv6"])
+    assert cluster.update(SERVICES, single)["spec"]["ipFamilies"] == ["IPv4"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ({"ipFamilyPolicy": "RequireDualStack"}, ["IPv4", "IPv6"]),
+        ({"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6"]}, ["IPv6", "IPv4"]),
+        ({"ipFamilies": ["IPv6"]}, ["IPv6"]),
+    ],
+)
+def test_families_of_a_cluster_of_two(asked: Obj, wanted: list[str]) -> None:
+    assert not list(families.settle(asked, ("IPv4", "IPv6")))
+    assert asked["ipFamilies"] == wanted
 
 
 def test_an_update_without_an_address_keeps_it(cluster: Cluster) -> None:

@@ -267,6 +267,12 @@ SERVICE = [
     (service(clusterIP="None", type="NodePort"), "may not be set to 'None' for NodePort services"),
     (service(clusterIPs=["10.43.0.2"], clusterIP="10.43.0.3"), "first value must match `clusterIP`"),
     (service(ipFamilies=["IPv6"]), 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this'),
+    (service(ipFamilies=["IPv9"]), 'spec.ipFamilies[0]: Unsupported value: "IPv9": supported values: "IPv4"'),
+    (service(ipFamilies=["IPv4", "IPv4"]), 'spec.ipFamilies[1]: Duplicate value: "IPv4"'),
+    (service(ipFamilies=["IPv4", "IPv6"]), "when multiple IP families are specified"),
+    (service(ipFamilyPolicy="Both"), 'spec.ipFamilyPolicy: Unsupported value: "Both": supported values: "Pr'),
+    (service(ipFamilyPolicy="RequireDualStack"), "this cluster is not configured for dual-stack services"),
+    (service(type="ExternalName", ipFamilies=["IPv4"]), "spec.ipFamilies: Forbidden: may not be set when"),
     (service(type="ExternalName"), "spec.externalName: Required value"),
     (
         service(loadBalancerSourceRanges=["10.0.0.0/8"]),

@@ -6,7 +6,7 @@ from typing import Any
 
 from mini8s.objects import names
 from mini8s.objects.kinds import SERVICES, Obj
-from mini8s.registry import columns
+from mini8s.registry import columns, families
 from mini8s.registry.columns import AGE, NAME, NONE, column, spec, status
 from mini8s.registry.rules import services
 from mini8s.registry.strategy import STATUS, Strategy, Update, keep_status, selectable
@@ -30,6 +30,8 @@ def _keep(new: Obj, old: Obj) -> None:
         spec.pop("clusterIPs", None)  # whoever changed the one says the same of the other
     if spec.get("type") == "ExternalName":
         _drop_what_stayed(spec, was, _ADDRESS)
+    else:
+        families.keep(spec, was)
     _keep_node_ports(spec, was)
     _complete(new)
 
@@ -72,7 +74,7 @@ def _identity(port: Obj) -> tuple[str, int]:
 
 
 def _complete(new: Obj) -> None:
-    """The fields that say the same thing twice, and the one IP family that this cluster has."""
+    """The fields that say the same thing twice."""
     spec = new.setdefault("spec", {})
     if spec.get("type") == "ExternalName":
         return
@@ -80,9 +82,6 @@ def _complete(new: Obj) -> None:
         spec["clusterIPs"] = [spec["clusterIP"]]
     elif spec.get("clusterIPs") and not spec.get("clusterIP"):
         spec["clusterIP"] = spec["clusterIPs"][0]
-    spec.setdefault("ipFamilies", ["IPv4"])
-    if spec.get("ipFamilyPolicy") in {None, "", "PreferDualStack"}:
-        spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
 def _external_ip(service: Obj) -> str:

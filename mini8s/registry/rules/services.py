@@ -6,6 +6,7 @@ import ipaddress
 
 from mini8s.objects import names
 from mini8s.objects.kinds import Obj
+from mini8s.registry import families
 from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, named, required
 from mini8s.registry.rules import metadata, values
 
@@ -110,6 +111,9 @@ def _cluster_ips(spec: Obj) -> Causes:
     if spec.get("type") == "ExternalName":
         if first or listed:
             yield forbidden("spec.clusterIPs", "may not be set when `type` is 'ExternalName'")
+        for part in ("ipFamilies", "ipFamilyPolicy"):
+            if spec.get(part):
+                yield forbidden(f"spec.{part}", "may not be set when `type` is 'ExternalName'")
         return
     if listed and listed[0] != first:
         yield invalid("spec.clusterIPs", listed, "first value must match `clusterIP`")
@@ -121,9 +125,7 @@ def _cluster_ips(spec: Obj) -> Causes:
     if first == "None" and spec.get("type") in _WITH_NODE_PORTS:
         why = f"may not be set to 'None' for {spec['type']} services"
         yield invalid("spec.clusterIPs[0]", "None", why)
-    for index, family in enumerate(spec.get("ipFamilies") or ()):
-        if family != "IPv4":
-            yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+    yield from families.check(spec)
 
 
 def _external(spec: Obj) -> Causes:
