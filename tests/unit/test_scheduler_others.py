@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mini8s.objects.kinds import Obj
@@ -188,6 +188,7 @@ PODS = st.builds(
 )
 
 
+@settings(max_examples=1000)
 @given(
     zones=st.lists(st.sampled_from(["", "1", "2"]), min_size=4, max_size=4),
     there=st.lists(PODS, max_size=6),
