@@ -114,6 +114,9 @@ class ServerSettings(NodeSettings):
         10, "Minutes of history a watch or a paged list may go back; etcd's users keep 5."
     )
     compact_revisions: int = setting(20_000, "Revisions kept besides; about 40 MB of log with 2 KB objects.")
+    encrypt_also: tuple[str, ...] = setting(
+        (), "Kind whose objects are encrypted on the disk as Secrets are, as configmaps.", many=True
+    )
     ephemeral_flush_seconds: int = setting(
         300, "Longest that events and heartbeats wait for the disk, so that it can sleep."
     )

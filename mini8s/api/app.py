@@ -40,6 +40,7 @@ from mini8s.api.service_accounts import ServiceAccounts, judging
 from mini8s.api.streams import Streams
 from mini8s.api.target import Target, parse
 from mini8s.api.tunnel import Tunnels
+from mini8s.api.upkeep import Upkeep
 from mini8s.api.verbs import Verbs
 from mini8s.api.watch import Watching
 from mini8s.objects.errors import (
@@ -176,6 +177,7 @@ def create_app(
     authenticate: Authenticate,
     accounts: ServiceAccounts | None = None,
     joining: Joining | None = None,
+    upkeep: Upkeep | None = None,
     ready: Mapping[str, Check] | None = None,
     stats: Stats = dict,
     server_address: str = "",
@@ -216,6 +218,7 @@ def create_app(
         ready=live | dict(ready or {}),
         server_address=server_address,
         accounts=accounts,
+        upkeep=upkeep,
     )
     return Api(rooms, authenticate, allowed, pump)
 

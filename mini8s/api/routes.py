@@ -19,6 +19,7 @@ from mini8s.api.resources import Resources
 from mini8s.api.service_accounts import CONFIGURATION_PATH, KEYS_PATH, ServiceAccounts
 from mini8s.api.target import Target
 from mini8s.api.tunnel import PROTOCOL, Tunnels
+from mini8s.api.upkeep import ROTATE_PATH, Upkeep
 from mini8s.config import KUBERNETES_VERSION
 from mini8s.objects.errors import BadRequest, Forbidden, NotFound
 from mini8s.objects.kinds import KINDS, Kind
@@ -45,6 +46,7 @@ class Rooms:
     ready: Mapping[str, health.Check]
     server_address: str
     accounts: ServiceAccounts | None
+    upkeep: Upkeep | None = None
 
 
 def build(rooms: Rooms) -> Flask:
@@ -178,6 +180,8 @@ def _health_view(endpoint: str, checks: Mapping[str, health.Check]) -> View:
 def _add_nodes(add: Callable[..., None], rooms: Rooms) -> None:
     add(TUNNEL_PATH, lambda: rooms.tunnels.control(_node(), connection_of(request.environ)))
     add(f"{TUNNEL_PATH}/<key>", lambda key: _accept(rooms.tunnels, key), "POST")
+    if rooms.upkeep is not None:
+        add(ROTATE_PATH, rooms.upkeep.rotated, "POST")
     joining = rooms.joining
     if joining is not None:
         add(CA_PATH, joining.ca)

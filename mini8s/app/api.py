@@ -18,6 +18,7 @@ from mini8s.api.app import create_app
 from mini8s.api.authn import authenticator
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
+from mini8s.api.upkeep import Upkeep
 from mini8s.app import first_objects, host, hub
 from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
@@ -25,6 +26,7 @@ from mini8s.app.host import HostError
 from mini8s.app.layout import ServerFiles, server_files
 from mini8s.app.process import limit_arenas, settle
 from mini8s.app.renewal import Renewal
+from mini8s.app.sealing import Sealer, UnknownKind, sealed_prefixes
 from mini8s.app.signing import token_signer
 from mini8s.app.snapshots import note
 from mini8s.app.snapshots.base import SnapshotError
@@ -37,8 +39,8 @@ from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
 from mini8s.registry.base import Context, Registry, User
 from mini8s.registry.machine import Machine
 from mini8s.registry.token_requests import Issuer
-from mini8s.store.base import Corrupt, Damaged, Locked, Store, Unavailable
-from mini8s.store.sqlite import open_store
+from mini8s.store.base import Corrupt, Damaged, Locked, Unavailable, Unreadable
+from mini8s.store.sqlite import SqliteStore, open_store
 from mini8s.util.clock import SystemClock
 from mini8s.wire.codec import decode_json
 
@@ -59,20 +61,22 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     files = server_files(settings.data_dir)
     files.database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        sealer = Sealer(files.secret_keys, sealed_prefixes(settings.encrypt_also))
         store = open_store(
             str(files.database),
             loop=hub.GeventLoop(),
             compact_minutes=settings.compact_minutes,
             compact_revisions=settings.compact_revisions,
             ephemeral_flush_seconds=settings.ephemeral_flush_seconds,
+            sealer=sealer,
         )
     except Damaged as error:
         return _repair(settings, files, error)
-    except (Corrupt, Locked, Unavailable) as error:
+    except (Corrupt, Locked, Unavailable, Unreadable, UnknownKind) as error:
         log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a defect
         return FATAL
     try:
-        _serve(settings, files, store, ready)
+        _serve(settings, files, store, sealer, ready)
     except CannotListen as error:
         log.error("%s", error)  # noqa: TRY400
         return FATAL
@@ -93,7 +97,9 @@ def _repair(settings: ServerSettings, files: ServerFiles, damage: Damaged) -> in
     return AGAIN
 
 
-def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Ready) -> None:
+def _serve(
+    settings: ServerSettings, files: ServerFiles, store: SqliteStore, sealer: Sealer, ready: Ready
+) -> None:
     signer = token_signer(settings.data_dir)
     name = f"https://kubernetes.default.svc.{settings.cluster_domain}"
     issuer = Issuer(name, audiences=(name,), sign=signer.sign, prepare=signer.prepare)
@@ -124,6 +130,7 @@ def _serve(settings: ServerSettings, files: ServerFiles, store: Store, ready: Re
         authenticate=authenticator(accounts),
         accounts=accounts,
         joining=_joining(settings, files, registry),
+        upkeep=Upkeep(partial(_rotate, store, sealer)),
         ready={"store": lambda: store.trouble},
         stats=lambda: store.stats() | note.figures(files),
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
@@ -162,6 +169,15 @@ def _uids() -> Iterator[str]:
 
 def _suffix() -> str:
     return "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(SUFFIX_LENGTH))
+
+
+def _rotate(store: SqliteStore, sealer: Sealer) -> int:
+    """A new key for all that is encrypted; the old ones go when nothing is under them any more. A start in
+    between finishes it. How many stored values were rewritten."""
+    sealer.renew()
+    done = store.reseal()
+    log.info("%d stored values are under a new key", done)
+    return done
 
 
 def _expire(registry: Machine) -> None:

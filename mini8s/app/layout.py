@@ -61,6 +61,11 @@ class ServerFiles:
         return self.root / "cred" / "admin.kubeconfig"
 
     @property
+    def secret_keys(self) -> Path:
+        """The keys under which Secrets lie in the database, which can't be read without them."""
+        return self.root / "cred" / "encryption.json"
+
+    @property
     def node_token(self) -> Path:
         return self.root / "node-token"
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "certificate": "Tell how long certificates last.",
     "snapshot": "Save, list, restore and delete snapshots of the server.",
     "upgrade": "Upgrade hosts one by one.",
+    "secrets": "Change the key under which Secrets lie on the disk.",
     "kubeconfig": "Print the administrator's kubeconfig.",
     "unit": "Print the systemd unit of the server or the agent.",
     "reset": "Take away all that mini8s made on this host.",

@@ -112,6 +112,54 @@ class Unavailable(StoreError):
     on."""
 
 
+class Unreadable(StoreError):
+    """What is stored is encrypted under a key that is not here, or is damaged. Nothing was changed."""
+
+
+class Sealer(Protocol):
+    """Encrypts values on their way to the disk: those whose keys begin with one of `prefixes`. Memory, and so
+    whoever reads or watches, has them plain. Called by native threads too."""
+
+    @property
+    def prefixes(self) -> Sequence[str]: ...
+
+    def seal(self, key: str, value: bytes) -> bytes:
+        """What goes to the disk; a value of no such key as it is."""
+
+    def open(self, key: str, stored: bytes) -> bytes:
+        """The value, of what was never sealed too. Raises Unreadable."""
+
+    def stale(self, stored: bytes) -> bool:
+        """Whether what is stored should be sealed anew."""
+
+    def ready(self) -> None:
+        """Everything that is stored could be opened: from now on values are sealed."""
+
+    def settled(self) -> None:
+        """Everything that is stored is under the newest key."""
+
+
+class Unsealed:
+    """Everything as it is."""
+
+    prefixes: Sequence[str] = ()
+
+    def seal(self, key: str, value: bytes) -> bytes:  # noqa: ARG002
+        return value
+
+    def open(self, key: str, stored: bytes) -> bytes:  # noqa: ARG002
+        return stored
+
+    def stale(self, stored: bytes) -> bool:  # noqa: ARG002
+        return False
+
+    def ready(self) -> None:
+        """Nothing to do."""
+
+    def settled(self) -> None:
+        """Nothing to do."""
+
+
 class Subscription(Protocol):
     """A watch. After `close` its callback is not called again."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import kubectls
 import pytest
-from hosts.cluster import Cluster
+from hosts.cluster import MINI8S, Cluster
 from kubectls import Kubectl
 from space import Space, container, pod, space
 
@@ -130,3 +130,15 @@ def test_a_pod_may_what_its_accounts_roles_say(here: Space) -> None:
     assert here.kubectl("auth", "can-i", "get", "pods", "--subresource=log", account).strip() == "yes"
     here.kubectl("delete", "rolebinding", "viewer")
     assert asked(here, token, path)[0] == 403
+
+
+def test_nothing_on_the_servers_disk_shows_a_secret(here: Space) -> None:
+    data = here.cluster.hosts[1].data / "server"
+    word = base64.b64encode(b"sesame-on-the-disk")
+    here.kubectl("create", "secret", "generic", "word", "--from-literal=k=sesame-on-the-disk")
+    assert [path for path in data.rglob("*") if path.is_file() and word in path.read_bytes()] == []
+    keys = (data / "cred" / "encryption.json").read_bytes()
+    said = here.cluster.hosts[1].run(MINI8S, "secrets", "rotate", "--data-dir", str(data.parent))
+    assert "under a new key" in said
+    assert (data / "cred" / "encryption.json").read_bytes() != keys
+    assert here.kubectl("get", "secret", "word", "--output=jsonpath={.data.k}").encode() == word

@@ -15,7 +15,7 @@ import apsw
 import pytest
 
 from mini8s.store import recent
-from mini8s.store.base import Change, Compacted, Corrupt, Durability, Locked, Unavailable
+from mini8s.store.base import Change, Compacted, Corrupt, Durability, Locked, Sealer, Unavailable
 from mini8s.store.sqlite import SqliteStore, compaction, open_store, rows, writer
 
 CHILDREN = Path(__file__).with_name("store_children.py")
@@ -86,7 +86,7 @@ def test_a_newer_file_is_refused_in_one_sentence(path: str) -> None:
     db.execute("pragma user_version=7")
     db.close()
     with pytest.raises(
-        Corrupt, match=r"newer mini8s \(schema 7, this one knows up to 1\): install that version"
+        Corrupt, match=r"newer mini8s \(schema 7, this one knows up to 2\): install that version"
     ):
         open_store(path)
     with pytest.raises(Corrupt):  # and the lock was let go
@@ -260,9 +260,9 @@ def test_nobody_sees_a_lasting_change_before_it_is_on_disk(
 ) -> None:
     insert = rows.insert
 
-    def slow_insert(db: apsw.Connection, writes: Sequence[rows.Write]) -> None:
+    def slow_insert(db: apsw.Connection, writes: Sequence[rows.Write], sealer: Sealer) -> None:
         time.sleep(0.05)
-        insert(db, writes)
+        insert(db, writes, sealer)
 
     monkeypatch.setattr(rows, "insert", slow_insert)
     on_disk: list[int] = []

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import apsw
 
 from mini8s.store import keys
-from mini8s.store.base import Change, Compacted, Page, Row
+from mini8s.store.base import Change, Compacted, Page, Row, Sealer
 from mini8s.store.sqlite import rows
 from mini8s.store.sqlite.file import connect_reader, select
 
@@ -33,8 +33,9 @@ _KEYS_AT = """
 
 
 class History:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, sealer: Sealer) -> None:
         self._path = path
+        self._open = sealer.open
 
     def changes(self, prefix: str, since: int, until: int) -> Iterator[list[Change]]:
         """Changes with since < revision <= until, in chunks. Raises Compacted."""
@@ -49,7 +50,7 @@ class History:
         with self._reading(revision) as db:
             found = select(db, _KEYS_AT, bounds)
             shown = found[:limit] if limit else found
-            page = tuple(_row(db, key, newest) for key, newest in shown)
+            page = tuple(self._row(db, key, newest) for key, newest in shown)
         left = len(found) - len(shown)
         return Page(page, revision, found[len(shown)][0] if left else "", left)
 
@@ -61,9 +62,21 @@ class History:
     def _chunk(self, db: apsw.Connection, prefix: str, since: int, until: int) -> list[Change]:
         found = select(db, _CHANGES, (since, until, prefix, keys.end(prefix), CHUNK))
         return [
-            Change(revision, key, value, previous, bool(deleted))
+            Change(
+                revision,
+                key,
+                self._open(key, value),
+                None if previous is None else self._open(key, previous),
+                bool(deleted),
+            )
             for revision, key, value, deleted, previous in found
         ]
+
+    def _row(self, db: apsw.Connection, key: str, revision: int) -> Row:
+        ((created, value),) = select(
+            db, "select created_revision, value from log where revision = ?", (revision,)
+        )
+        return Row(key, self._open(key, value), revision, created)
 
     @contextmanager
     def _reading(self, oldest: int) -> Iterator[apsw.Connection]:
@@ -76,10 +89,3 @@ class History:
             yield db
         finally:
             db.close(True)
-
-
-def _row(db: apsw.Connection, key: str, revision: int) -> Row:
-    ((created, value),) = select(
-        db, "select created_revision, value from log where revision = ?", (revision,)
-    )
-    return Row(key, value, revision, created)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import apsw
 
-from mini8s.store.base import Row, StoreError, Ticket
+from mini8s.store.base import Row, Sealer, StoreError, Ticket
 from mini8s.store.sqlite.file import select
 
 # apsw lets the interpreter lock go at each statement, and a busy program takes milliseconds to give it back:
@@ -69,7 +69,7 @@ def transaction(db: apsw.Connection) -> Iterator[None]:
         raise
 
 
-def insert(db: apsw.Connection, writes: Sequence[Write]) -> None:
+def insert(db: apsw.Connection, writes: Sequence[Write], sealer: Sealer) -> None:
     """At most MOST of them, all or none."""
     if not writes:
         return
@@ -78,7 +78,7 @@ def insert(db: apsw.Connection, writes: Sequence[Write]) -> None:
     for write in writes:
         row = write.row
         values += (row.revision, row.key, int(write.deleted))
-        values += (row.created_revision, write.previous_revision, row.value)
+        values += (row.created_revision, write.previous_revision, sealer.seal(row.key, row.value))
     values += [None] * (6 * (size - len(writes)))
     db.execute(_INSERTS[size], values)
 
@@ -96,15 +96,15 @@ def add_ephemeral(db: apsw.Connection, prefixes: Iterable[str]) -> None:
     db.executemany("insert or ignore into ephemeral values (?)", [(prefix,) for prefix in prefixes])
 
 
-def load(db: apsw.Connection) -> Loaded:
-    """Everything that is current."""
+def load(db: apsw.Connection, sealer: Sealer) -> Loaded:
+    """Everything that is current. Raises Unreadable."""
     rows: list[Row] = []
     tombstones: dict[str, int] = {}
     for key, revision, created, deleted, value in select(db, _NEWEST):
         if deleted:
             tombstones[key] = revision
         else:
-            rows.append(Row(key, value, revision, created))
+            rows.append(Row(key, sealer.open(key, value), revision, created))
     ceiling = get_meta(db, "ceiling", 1)
     ((newest,),) = select(db, "select max(revision) from log")
     return Loaded(

@@ -33,16 +33,19 @@ from mini8s.store.base import (
     Mismatch,
     Page,
     Row,
+    Sealer,
     Subscription,
     Ticket,
     Unavailable,
+    Unsealed,
 )
 from mini8s.store.feed import Feed
 from mini8s.store.loop import ThreadLoop
-from mini8s.store.sqlite import file, rows, snapshot
+from mini8s.store.sqlite import file, resealing, rows, snapshot
 from mini8s.store.sqlite.checkpoint import Checkpointer
 from mini8s.store.sqlite.compaction import Retention
 from mini8s.store.sqlite.history import History
+from mini8s.store.sqlite.resealing import Resealing
 from mini8s.store.sqlite.rows import Loaded, Write
 from mini8s.store.sqlite.writer import Task, Writer
 from mini8s.store.watches import Deliver, Watch, Watches
@@ -59,13 +62,20 @@ def open_store(
     compact_revisions: int = 20_000,
     ephemeral_flush_seconds: float = 300,
     clock: Clock | None = None,
+    sealer: Sealer | None = None,
 ) -> SqliteStore:
     """Open the file, or make it. Without a loop the store runs one on a thread of its own. Raises Locked,
-    Corrupt, Unavailable."""
+    Corrupt, Unavailable, Unreadable."""
+    sealer = sealer or Unsealed()
     lock = file.lock(path)
     try:
         db = file.open_checked(path)
-        loaded = rows.load(db)
+        loaded = rows.load(db, sealer)
+        sealer.ready()
+        sealed = resealing.at_start(db, sealer)
+        if sealed:
+            log.info("%d values that were plain, or under an older key, are encrypted now", sealed)
+        sealer.settled()
         db.execute("pragma shrink_memory")  # what was checked and loaded is not read from here again
     except BaseException:
         lock.release()
@@ -80,6 +90,7 @@ def open_store(
         retention=Retention(seconds=compact_minutes * 60, revisions=compact_revisions),
         flush_seconds=ephemeral_flush_seconds,
         clock=clock or SystemClock(),
+        sealer=sealer,
     )
 
 
@@ -97,13 +108,15 @@ class SqliteStore:
         retention: Retention,
         flush_seconds: float,
         clock: Clock,
+        sealer: Sealer,
     ) -> None:
         self._path = path
         self._loop = loop
         self._ended = ended
         self._clock = clock
         self._retention = retention
-        self._history = History(path)
+        self._sealer = sealer
+        self._history = History(path, sealer)
         self._state = loop.guard()
         self._delivery = threading.RLock()
         self._feed = Feed(
@@ -121,6 +134,7 @@ class SqliteStore:
             db,
             loaded,
             checkpointer,
+            sealer,
             landed=lambda writes: self._post(partial(self._land, writes)),
             finished=lambda task: self._post(partial(self._finish, task)),
             report=self._report,
@@ -254,6 +268,14 @@ class SqliteStore:
             if revision > self._feed.revision:
                 raise FutureRevision(revision, self._feed.revision)
         self._sweep(revision).outcome()
+
+    def reseal(self) -> int:
+        """Bring all that is encrypted under the newest key, while others read and write; how many rows.
+        Raises Unreadable, Unavailable."""
+        work = Resealing(self._sealer)
+        self._submit(partial(self._writer.reseal, work)).outcome()
+        self._sealer.settled()
+        return work.done
 
     def snapshot(self, path: str) -> None:
         if Path(path).exists():

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import apsw
 
 from mini8s.store import keys
-from mini8s.store.base import StoreError, Ticket, Unavailable
+from mini8s.store.base import Sealer, StoreError, Ticket, Unavailable, Unreadable
 from mini8s.store.sqlite import rows
 from mini8s.store.sqlite.checkpoint import Checkpointer
 from mini8s.store.sqlite.compaction import Sweep
+from mini8s.store.sqlite.resealing import Resealing
 from mini8s.store.sqlite.rows import Loaded, Write
 from mini8s.util.clock import Clock
 
@@ -60,6 +61,7 @@ class Writer:
         db: apsw.Connection,
         loaded: Loaded,
         checkpointer: Checkpointer,
+        sealer: Sealer,
         *,
         landed: Callable[[Sequence[Write]], None],
         finished: Callable[[Task], None],
@@ -71,6 +73,7 @@ class Writer:
         self.queue: SimpleQueue[Write | Task] = SimpleQueue()
         self.db = db
         self._checkpointer = checkpointer
+        self._sealer = sealer
         self._landed = landed
         self._finished = finished
         self._report = report
@@ -115,6 +118,12 @@ class Writer:
         """A slice of a compaction; a task. What was put off goes first, or its old rows would be missed."""
         self.flush()
         more = Sweep(upto).step(self.db)
+        self._committed()
+        return more
+
+    def reseal(self, work: Resealing) -> bool:
+        """A slice of it; a task."""
+        more = work.step(self.db)
         self._committed()
         return more
 
@@ -183,11 +192,11 @@ class Writer:
         try:
             if families or ceiling != self._ceiling:
                 with rows.transaction(self.db):
-                    rows.insert(self.db, lasting)
+                    rows.insert(self.db, lasting, self._sealer)
                     rows.add_ephemeral(self.db, families)
                     rows.set_meta(self.db, "ceiling", ceiling)
             else:
-                rows.insert(self.db, lasting)
+                rows.insert(self.db, lasting, self._sealer)
         except Exception as error:  # whatever it was, each of these writers must hear of it
             for write in urgent:
                 write.error = refused(error)
@@ -215,7 +224,7 @@ class Writer:
         waiting = sorted(self._put_off.values(), key=lambda write: write.revision)
         for at in range(0, len(waiting), rows.MOST):
             batch = waiting[at : at + rows.MOST]
-            rows.insert(self.db, batch)
+            rows.insert(self.db, batch, self._sealer)
             for write in batch:
                 del self._put_off[write.row.key]
             self._committed()
@@ -223,6 +232,8 @@ class Writer:
     def _turn(self, task: Task) -> None:
         try:
             again = task.run()
+        except Unreadable as error:
+            task.error, again = error, False
         except Exception as error:
             task.error = refused(error)
             again = False
