@@ -30,6 +30,7 @@ from mini8s.registry.base import NODE_PREFIX, ListOptions, Registry
 from mini8s.wire.codec import decode_json
 
 NODE_LEASES = "kube-node-lease"
+DNS_CUSTOM = ("kube-system", "mini8s-dns-custom")  # what each node's name server reads (`agent.dns.custom`)
 _Rule = Callable[["Asked"], bool]
 
 
@@ -102,9 +103,9 @@ def _reads_secret(asked: Asked) -> bool:
 
 
 def _reads_config(asked: Asked) -> bool:
-    """One that a pod of this node names, or the API's own certificate, which is no secret and the same in
-    every namespace."""
-    if asked.what.name == ROOT_CA:
+    """One that a pod of this node names; the API's own certificate, which is no secret and the same in every
+    namespace; and what an administrator adds to the names that the node answers."""
+    if asked.what.name == ROOT_CA or (asked.what.namespace, asked.what.name) == DNS_CUSTOM:
         return _reads(asked)
     return _reads_one(asked) and asked.named_by_own_pod(pods.config_maps)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fakes.http import FakeServer
 
+from mini8s.agent.dns import custom
 from mini8s.objects import kinds
 from mini8s.objects.kinds import KINDS, Kind
 
@@ -165,6 +166,14 @@ def test_applying_many_at_once_is_no_way_round(api: FakeServer) -> None:
     heard = api.ask("POST", "/apply", body, user="node")
     assert heard.code == 403
     assert b"Forbidden" in heard.body
+
+
+def test_the_name_server_reads_what_an_administrator_adds(api: FakeServer) -> None:
+    """That one alone, by the list that its informer asks for; without it no name would ever be answered."""
+    path = f"/api/v1/namespaces/{custom.NAMESPACE}/configmaps?fieldSelector=metadata.name%3D"
+    assert api.ask("GET", path + custom.NAME, user="node").code == 200
+    assert api.ask("GET", path + "other", user="node").code == 403
+    assert api.ask("GET", f"{path}{custom.NAME}".replace("kube-system", "default"), user="node").code == 403
 
 
 @pytest.mark.parametrize(
