@@ -222,6 +222,42 @@ POLICIES = st.lists(
 ).map(
     lambda found: [{**one, "metadata": {**one["metadata"], "name": f"p{i}"}} for i, one in enumerate(found)]
 )
+# Policies that all speak of the same few pods, addresses and ports, so that what they say meets: holes lie in
+# one another and end between the addresses that are asked for, rules overlap without being the same.
+
+
+def _around(address: str, length: int) -> str:
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+
+
+LENGTH = st.sampled_from([8, 15, 16, 17, 22, 23, 24, 25, 29, 30, 31, 32])
+AROUND = st.builds(_around, st.deferred(lambda: st.sampled_from(ADDRESSES)), LENGTH)
+
+
+def _block(cidr: str, holes: list[str]) -> Obj:
+    """Holes lie within, as the API demands."""
+    whole = ipaddress.ip_network(cidr)
+    inside = [one for one in holes if one != cidr and ipaddress.ip_network(one).subnet_of(whole)]  # type: ignore[arg-type]
+    return {"ipBlock": {"cidr": cidr, "except": inside}}
+
+
+MEETING_PEER = st.one_of(
+    st.builds(_block, st.one_of(st.just("0.0.0.0/0"), AROUND), st.lists(AROUND, max_size=4)),
+    st.builds(lambda one: {"namespaceSelector": {}, "podSelector": one}, SELECTOR),
+)
+MEETING_PORT = st.sampled_from([{"port": 80}, {"port": 85, "endPort": 90}, {"port": "http"}, {"port": 91}])
+MEETING_RULE = st.tuples(st.lists(MEETING_PEER, min_size=1, max_size=2), st.lists(MEETING_PORT, max_size=2))
+
+
+def _meeting(way: str, found: list[Any]) -> Obj:
+    peers = "from" if way == "ingress" else "to"
+    written = [{peers: who, **({"ports": ports} if ports else {})} for who, ports in found]
+    return policy("p", policyTypes=[way.capitalize()], **{way: written})
+
+
+MEETING = st.builds(
+    _meeting, st.sampled_from(["ingress", "egress"]), st.lists(MEETING_RULE, min_size=1, max_size=4)
+)
 PORTS = st.tuples(st.sampled_from(["TCP", "UDP", "SCTP"]), st.sampled_from([53, 80, 85, 90, 91, 99, 8080]))
 ADDRESSES = [one["status"]["podIP"] for one in PODS] + list(OUTSIDE)
 PAIRS = [
@@ -239,6 +275,14 @@ def test_the_kernel_is_told_what_the_documentation_says(policies: list[Obj], por
     for (source, target), (protocol, port) in itertools.product(PAIRS, ports):
         said = passes(book.elements, source, target, protocol.lower(), port)
         assert said == allowed(policies, source, target, protocol, port), (source, target, protocol, port)
+
+
+@given(MEETING)
+def test_rules_that_meet_mean_what_each_of_them_says(one: Obj) -> None:
+    found = elements(one)
+    for (source, target), port in itertools.product(PAIRS, (80, 85, 91, 8080)):
+        said = passes(found, source, target, "tcp", port)
+        assert said == allowed([one], source, target, "TCP", port), (source, target, port)
 
 
 @given(st.lists(POLICIES, min_size=1, max_size=4))

@@ -171,13 +171,15 @@ def _judgements(
     for (first, last), allowed in blocks:
         yield (BLOCKS, (number, f"{_address(first)}-{_address(last)}")), allowed
     begins = [first for (first, _), _ in blocks]
+    named = [rule for rule in rules if _names_within_blocks(rule)] if group.direction == EGRESS else ()
     for kin, addresses in picture.pods.items():
         granted = _granted(group, rules, kin, picture.namespaces)
-        if granted is not None and not granted:
+        if granted is not None and not granted and not named:
             continue
         for address in addresses:
             there = _at(blocks, begins, address)
-            allowed = ports.union((granted, there))
+            more = [ports.resolved(rule.ports, kin[2]) for rule in named if _holds(rule, address)]
+            allowed = ports.union((granted, there, *more))
             if allowed != there:
                 yield (PEERS, (number, address)), allowed
 
@@ -190,6 +192,22 @@ def _blocks(group: _Group, rules: Iterable[Rule]) -> Iterator[tuple[Interval, Al
         for peer in rule.peers or ():
             if isinstance(peer, Block):
                 yield from ((interval, allowed) for interval in peer.intervals)
+
+
+def _names_within_blocks(rule: Rule) -> bool:
+    """A pod gives its ports' names a meaning also to who is allowed its address and not the pod."""
+    blocks = any(isinstance(peer, Block) for peer in rule.peers or ())
+    return blocks and any(port.name for port in rule.ports or ())
+
+
+def _holds(rule: Rule, address: str) -> bool:
+    number = int(ipaddress.IPv4Address(address))
+    return any(
+        first <= number <= last
+        for peer in rule.peers or ()
+        if isinstance(peer, Block)
+        for first, last in peer.intervals
+    )
 
 
 def _granted(group: _Group, rules: Iterable[Rule], kin: Kin, namespaces: Mapping[str, Labels]) -> Allowed:
