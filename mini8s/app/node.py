@@ -89,6 +89,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal 
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
     rooms: list[Room] = [state, address, network, proxy, dns, ingress, kubelet, outlook, tunnel]
     if policies:
+        policies.judge_also(kubelet.static_pods)
         rooms.insert(2, policies)
     for room in rooms:
         room.start()

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from mini8s.agent.network import netns
+from mini8s.agent.network import netns, ruleset
 from mini8s.agent.network.elements import Elements
 from mini8s.agent.network.ruleset import RulesetError
+from mini8s.agent.policy import features as policy_features
 from mini8s.agent.proxy.base import Kernel
 from mini8s.agent.proxy.layout import LEARNED, MAPS, STEP, Needs
 from mini8s.agent.proxy.model import Home, service
@@ -222,6 +223,8 @@ def test_thousands_of_udp_clients_are_forgotten_in_one_go(space: str) -> None:
 
 
 def test_this_kernel_lacks_nothing(space: str) -> None:
+    assert netns.inside(space, lambda: policy_features.missing(ruleset.load)) == ""
+
     def ask() -> tuple[str, str, str]:
         table = Table("10.43.0.0/16", "10.42.0.0/16")
         try:

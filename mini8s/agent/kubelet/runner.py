@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mini8s.agent.kubelet.images.registries import Registries
 from mini8s.agent.kubelet.isolation.policy import Policy
@@ -17,6 +17,7 @@ from mini8s.agent.kubelet.parts import Doors, NodeSetup, Parts
 from mini8s.agent.kubelet.pod_folder import all_uids
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
 from mini8s.agent.runtime.base import EngineDown
+from mini8s.objects.kinds import Obj
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Worker
 
@@ -65,6 +66,11 @@ class Kubelet:
         self._parts.heartbeat.wake()
         for uid in list(self._parts.worker.memories):
             self._parts.queue.add(uid)
+
+    def static_pods(self) -> Iterable[Obj] | None:
+        """Those of the folder, None while it has not been read."""
+        statics = self._parts.sources.statics
+        return statics.all().values() if statics.loaded else None
 
     def start(self) -> None:
         """Return at once; pods are touched only when it is known which ones the server wants."""

@@ -27,5 +27,9 @@ class Kernel(Protocol):
     def highest(self) -> int:
         """The highest number in use, 0 when there is no table."""
 
+    def lacks(self) -> str:
+        """What this kernel lacks of what policies need, as a sentence; empty when nothing. Asked after a
+        refusal: it costs transactions."""
+
     def close(self) -> None:
         """Let go of the kernel; what is programmed stays."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from mini8s.agent.network.base import PodNetwork
@@ -77,16 +77,22 @@ class Policies:
         self._admitted: dict[str, str] = {}  # uid to address, of pods that nobody else knows of yet
         self._book: Book | None = None  # None: what the kernel holds is unknown
         self._present: bool | None = None  # whether the kernel has our table
+        self._statics: Callable[[], Iterable[Obj] | None] = tuple
         self._wake = threading.Event()
         self._checked = 0.0
+        self._backoff = Backoff(first=0.1, most=5.0)
         self._said = OnChange(log)
-        self._worker = Worker("policy", self.step, stop, backoff=Backoff(first=0.1, most=5.0))
+        self._worker = Worker("policy", self.step, stop)
         self._started = False
 
     @property
     def sentence(self) -> str:
         """What it says of itself."""
         return self._said.sentence
+
+    def judge_also(self, statics: Callable[[], Iterable[Obj] | None]) -> None:
+        """This host's static pods, whether the API shows them or not; None while they are not known."""
+        self._statics = statics
 
     def start(self) -> None:
         self._policies.subscribe(self._policy_changed)
@@ -125,7 +131,13 @@ class Policies:
             self._wake.wait(CHECK_SECONDS)
             self._stop.wait(GATHER_SECONDS)
         self._wake.clear()
-        return None if self._try_round() else SYNC_SECONDS / 10
+        try:
+            done = self._try_round()
+        except RulesetError as error:
+            self._said.say(str(error))
+            return self._backoff.failed()
+        self._backoff.succeeded()
+        return None if done else SYNC_SECONDS / 10
 
     def _try_round(self) -> bool:
         """One round, when enough is known for it; whether it was."""
@@ -133,6 +145,9 @@ class Policies:
             informers = (self._policies, self._namespaces, self._own)
             if not self._network.ready or not all(one.synced.is_set() for one in informers):
                 return False  # else pods whose addresses aren't known yet would be open
+            statics = self._statics()
+            if statics is None:
+                return False
             policies = [model.policy(obj) for obj in self._policies.cache.list()]
             if policies:
                 self._all.open()
@@ -141,17 +156,24 @@ class Policies:
             else:
                 self._all.close(forget=True)
             try:
-                self._round(policies)
-            except RulesetError:
+                self._round(policies, statics)
+            except RulesetError as error:
                 self._distrust()
-                raise
+                raise RulesetError(self._reason(error)) from error
         return True
 
-    def _round(self, policies: list[model.Policy]) -> None:
+    def _reason(self, error: RulesetError) -> str:
+        try:
+            lacks = self._kernel.lacks()
+        except RulesetError:
+            lacks = ""
+        return lacks or f"network policies can't be programmed: {error}"
+
+    def _round(self, policies: list[model.Policy], statics: Iterable[Obj]) -> None:
         """A table is there only while a pod of this host is isolated: the others pay nothing for it."""
         self._check()
         book = self._book or Book(self._kernel.highest() + 1)
-        change = book.change(self._picture(policies) if policies else NOTHING)
+        change = book.change(self._picture(policies, statics) if policies else NOTHING)
         if book.elements and self._present:
             if change:
                 self._kernel.change(change)
@@ -174,8 +196,9 @@ class Policies:
     def _distrust(self) -> None:
         self._book = self._present = None
 
-    def _picture(self, policies: list[model.Policy]) -> Picture:
-        local = [pod for pod in map(self._local, self._own.cache.list()) if pod]
+    def _picture(self, policies: list[model.Policy], statics: Iterable[Obj]) -> Picture:
+        own = {_uid(obj): obj for obj in (*self._own.cache.list(), *statics)}
+        local = [pod for uid, obj in own.items() if (pod := self._local(uid, obj))]
         here = {pod.address for pod in local}
         others = (model.pod(obj) for obj in self._all.list())
         pods = local + [pod for pod in others if pod and pod.address not in here]
@@ -184,10 +207,8 @@ class Policies:
         namespaces = {meta.name(obj): model.labels(meta.labels(obj)) for obj in self._namespaces.cache.list()}
         return Picture(policies, namespaces, kin(pods), local)
 
-    def _local(self, obj: Obj) -> model.Pod | None:
-        """A pod of this host, where it is now and not where it is known to be. A mirror says which uid its
-        static pod has here."""
-        uid = meta.annotations(obj).get(MIRROR, meta.uid(obj))
+    def _local(self, uid: str, obj: Obj) -> model.Pod | None:
+        """A pod of this host, where it is now and not where it is known to be."""
         address = self._admitted.get(uid) or self._network.address(uid)
         return model.pod(obj, address) if address else None
 
@@ -202,6 +223,11 @@ class Policies:
         """A pod's status changes all the time; only what it is judged by counts."""
         if (model.pod(old) if old else None) != (model.pod(new) if new else None):
             self._wake.set()
+
+
+def _uid(obj: Obj) -> str:
+    """The uid that a pod has on its host: a mirror says that of its static pod."""
+    return meta.annotations(obj).get(MIRROR, meta.uid(obj))
 
 
 def summary(book: Book, policies: int) -> str:

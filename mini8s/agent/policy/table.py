@@ -5,7 +5,7 @@ from __future__ import annotations
 from mini8s.agent.network import ruleset
 from mini8s.agent.network.elements import Elements
 from mini8s.agent.network.nft import Nft
-from mini8s.agent.policy import skeleton
+from mini8s.agent.policy import features, skeleton
 from mini8s.agent.policy.layout import EGRESS, INGRESS, PEERS, PORTS, SHAPE
 from mini8s.agent.policy.plan import Round
 
@@ -42,6 +42,9 @@ class Table:
             int(data[0]) for name in (INGRESS, EGRESS, PEERS) for data in self._nft.elements(name).values()
         ]
         return max(found + [int(key[0]) for key in self._nft.elements(PORTS)], default=0)
+
+    def lacks(self) -> str:
+        return features.missing(ruleset.load)
 
     def close(self) -> None:
         self._nft.close()

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mini8s.agent.network.ruleset import RulesetError
+from mini8s.agent.network import probe
 
 _TABLE = "mini8s_probe"
 _NAT = "type nat hook prerouting priority dstnat;"
 _DNAT = "meta l4proto tcp dnat ip addr . port to meta mark map @m"
-# name, the kernel's option, and the least text that needs it
-_FEATURES: tuple[tuple[str, str, str], ...] = (
+_FEATURES: tuple[probe.Feature, ...] = (
     ("nf_tables itself", "CONFIG_NF_TABLES_IPV4", ""),
     ("NAT chains", "CONFIG_NFT_NAT", f"chain c {{ {_NAT} }}"),
     ("the expression numgen", "CONFIG_NFT_NUMGEN", "chain c { numgen random mod 2 == 1 accept; }"),
@@ -32,12 +31,5 @@ _FEATURES: tuple[tuple[str, str, str], ...] = (
 
 
 def missing(load: Callable[[str], None]) -> str:
-    """A sentence about what this kernel lacks, empty when it has all that is needed. `load` applies text as
-    one transaction and raises RulesetError; each text takes back what it makes."""
-    for name, option, text in _FEATURES:
-        table = f"table ip {_TABLE}"
-        try:
-            load(f"{table} {{\n{text}\n}}\ndelete {table}\n")
-        except RulesetError as error:
-            return f"this kernel lacks {name} ({option}), without which Services can't work here: {error}"
-    return ""
+    """A sentence about what this kernel lacks, empty when it has all that is needed."""
+    return probe.missing(load, _TABLE, _FEATURES, "Services")

@@ -41,19 +41,28 @@ class Stream(Generic[Item]):
         self._read = read
         self._forget = forget
         self._closed = False
+        self._begun = False
 
     def __iter__(self) -> Iterator[Item]:
+        self._begun = True
         try:
             with translated():
-                yield from self._read(self._stream)
+                yield from self._read(self._stream) if not self._closed else ()
         except Exception:
             if not self._closed:  # a stream that we shut breaks in the reader's hands: that is its end
                 raise
         finally:
-            self._stream._response.close()  # noqa: SLF001 - the SDK leaves it to the garbage collector
-            self._forget(self)
+            self._let_go()
 
     def close(self) -> None:
+        """The reader lets go of what it reads; when there is none, nobody else would."""
         if not self._closed:
             self._closed = True
             self._stream.close()
+            if not self._begun:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """The SDK only shuts the socket; the rest it leaves to the garbage collector."""
+        self._stream._response.close()  # noqa: SLF001 - it has no name for it
+        self._forget(self)
