@@ -146,7 +146,11 @@ class Supervisor:
             child.ready_fd = -1
 
     def _end_hanging(self, now: float) -> None:
+        """Kill who is silent. A parent that comes late to see it was held up itself, and so, maybe, were they
+        (a paused machine, a frozen control group): they get their time again."""
         for child in self._children:
+            if child.beat and now - child.beat > HANGS_SECONDS + BEAT_SECONDS:
+                child.beat = now
             if child.pid and child.beat and now - child.beat > HANGS_SECONDS:
                 log.error("%s was silent for %.0f s and is killed", child.name, now - child.beat)
                 os.kill(child.pid, signal.SIGKILL)

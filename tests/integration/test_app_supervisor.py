@@ -111,12 +111,18 @@ def test_a_child_that_dies_is_started_again(start: Callable[..., object], tmp_pa
 
 
 def test_a_child_that_hangs_is_killed_and_started_again(start: Callable[..., object], tmp_path: Path) -> None:
-    start('Child("a", steady("a")), Child("b", steady("b"))', BEAT_SECONDS=0.05, HANGS_SECONDS=1.0)
+    start('Child("a", steady("a")), Child("b", steady("b"))', BEAT_SECONDS=0.4, HANGS_SECONDS=1.0)
     os.kill(pids(tmp_path, "a", 1)[0], signal.SIGSTOP)
     first, second = pids(tmp_path, "a", 2)
     assert gone(first)
     assert first != second
     assert len(pids(tmp_path, "b", 1)) == 1
+
+
+def test_who_was_held_up_with_its_parent_does_not_hang() -> None:
+    child = Child("a", lambda _ready: 1, ready=True, beat=100.0)
+    Supervisor([child])._end_hanging(100.0 + 3600)
+    assert child.beat == 3700.0
 
 
 def test_systemd_hears_of_readiness_and_then_regularly_that_nobody_hangs(
