@@ -224,7 +224,7 @@ def _plug_behind(router: str, name: str) -> str:
     run("ip", "-n", router, "link", "set", "eth1", "up", "mtu", "1400")
     run("ip", "-n", name, "link", "set", "lo", "up")
     run("ip", "-n", name, "addr", "add", "10.99.1.11/24", "dev", "eth0")
-    run("ip", "-n", name, "link", "set", "eth0", "up")
+    run("ip", "-n", name, "link", "set", "eth0", "up", "mtu", "1400")
     run("ip", "-n", name, "route", "add", "default", "via", "10.99.1.1")
     run("nsenter", f"--net=/run/netns/{router}", "sysctl", "-qw", "net.ipv4.ip_forward=1")
     return "10.99.1.11"

@@ -54,7 +54,9 @@ def test_hosts_on_two_links_have_a_tunnel_and_the_others_routes() -> None:
     """The way between takes smaller packets than either's own link; a large answer comes all the same."""
     with small_hosts(3, apart=True) as (one, two, far):
         pods = [host.pod(host.name, size=100_000) for host in (one, two, far)]
-        eventually(lambda: "mtu 1350" in one.sh("ip", "route"))
+        for host in (one, two):
+            eventually(lambda host=host: "mtu 1350" in host.sh("ip", "route"))  # type: ignore[misc]
+        eventually(lambda: "mtu 1350" in far.sh("ip", "link", "show", "mini8s.vx"))
         routes = one.sh("ip", "route")
         assert "10.42.2.0/24 via 10.99.0.12 dev eth0" in routes
         assert "10.42.3.0/24 via 10.42.3.0 dev mini8s.vx proto 108 onlink mtu 1350" in routes
