@@ -163,14 +163,18 @@ def test_what_never_comes_is_told_once(world: World, spec: Obj, said: str) -> No
     assert (world.names(JOBS), [call for call in world.writes() if "status" in call]) == ([], [])
 
 
-def test_a_job_that_a_person_made_of_it_runs_beside(world: World) -> None:
-    made = start(world, concurrencyPolicy="Forbid")
+@pytest.mark.parametrize("policy", ["Forbid", "Replace"])
+def test_a_job_that_a_person_made_of_it_runs_beside(world: World, policy: str) -> None:
+    made = start(world, concurrencyPolicy=policy)
     manual = job("by-hand")
     manual["metadata"]["ownerReferences"] = [meta.new_controller_ref(made, CRONJOBS)]
     world.api.create(JOBS, manual)
     world.settle()
     assert world.told() == ["UnexpectedJob: Saw a job that the controller did not create or forgot: by-hand"]
     assert status(world) == {}
+    world.step(601)
+    assert world.names(JOBS) == ["by-hand", "c-29453770"]
+    assert [ref["name"] for ref in status(world)["active"]] == ["c-29453770"]
 
 
 def test_what_a_quota_refuses_is_told_and_tried_again(world: World) -> None:

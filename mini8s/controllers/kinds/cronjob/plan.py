@@ -38,7 +38,8 @@ class View:
 
     @property
     def running(self) -> tuple[Obj, ...]:
-        return tuple(job for job in self.jobs if not _ended(job))
+        """Those of the schedule: one that a person made of the template runs beside them."""
+        return tuple(job for job in self.jobs if not _ended(job) and SCHEDULED in meta.annotations(job))
 
     def tell(self, type: str, reason: str, message: str) -> Tell:
         return Tell(self.cron_job, type, reason, message)
@@ -173,7 +174,7 @@ def _seen(view: View) -> tuple[Tell, ...]:
 
 def _status(view: View, step: _Step) -> Obj:
     gone = {action.uid for action in step.actions if isinstance(action, Delete)}
-    active = [_reference(job) for job in view.running if _is_ours(job) and meta.uid(job) not in gone]
+    active = [_reference(job) for job in view.running if meta.uid(job) not in gone]
     good = [job["status"].get("completionTime") for job in view.jobs if _ended(job) == "Complete"]
     last_good = max(filter(None, [*good, view.status.get("lastSuccessfulTime")]), default=None)
     last = format_time(step.ran) if step.ran else view.status.get("lastScheduleTime")
@@ -193,11 +194,6 @@ def _reference(job: Obj) -> Obj:
         "name": meta.name(job),
         "uid": meta.uid(job),
     }
-
-
-def _is_ours(job: Obj) -> bool:
-    """One that a person made of the template runs beside the schedule."""
-    return SCHEDULED in meta.annotations(job)
 
 
 def _history(view: View) -> tuple[Action, ...]:
