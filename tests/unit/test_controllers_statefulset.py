@@ -109,6 +109,17 @@ def test_all_at_once_when_parallel(world: World) -> None:
     assert images(world) == "xxx"
 
 
+@pytest.mark.parametrize(("management", "count"), [(PARALLEL, 500), ({}, 1)])
+def test_of_however_many_no_more_than_a_round_is_begun(world: World, management: Obj, count: int) -> None:
+    """The most that an int32 holds: nothing may be made of each of them."""
+    spec = {"replicas": 2**31 - 1, "volumeClaimTemplates": CLAIMED} | management
+    world.api.create(STATEFULSETS, stateful_set(**spec))  # type: ignore[arg-type]
+    for _ in range(2):  # its revision, then its pods
+        world.observe()
+        world.runners[0].step(0)
+    assert len(world.names(PODS)) == len(world.names(PERSISTENTVOLUMECLAIMS)) == count
+
+
 def test_scales_down_one_at_a_time_from_the_top(world: World) -> None:
     started(world)
     change(world, replicas=1)
@@ -244,6 +255,20 @@ def test_a_broken_update_waits_for_the_pod_to_be_deleted_by_hand(world: World) -
     world.api.delete(PODS, NAMESPACE, "web-2", grace_seconds=0)
     run(world)
     assert images(world) == "333"
+
+
+def test_an_update_is_not_over_while_there_are_pods_beyond(world: World) -> None:
+    started(world)
+    change(world, template=template("web:v2"))
+    world.run_pods(only=meta.deleting)
+    world.settle()
+    world.set_ready("web-1", False)
+    change(world, replicas=1)
+    assert (images(world), status(world)["updatedReplicas"], status(world)["readyReplicas"]) == ("112", 1, 1)
+    assert status(world)["currentRevision"] != status(world)["updateRevision"]
+    run(world)
+    assert images(world) == "2"
+    assert status(world)["currentRevision"] == status(world)["updateRevision"]
 
 
 # ---- revisions

@@ -8,7 +8,7 @@ from mini8s.controllers import history
 from mini8s.controllers.actions import NOTHING, Plan
 from mini8s.controllers.base import Context, Source, by_object, controller_key, own_key
 from mini8s.controllers.claims import INDEXERS, claim, confirm, matching_owners
-from mini8s.controllers.kinds.statefulset import identity, storage
+from mini8s.controllers.kinds.statefulset import identity
 from mini8s.controllers.kinds.statefulset.plan import plan
 from mini8s.controllers.kinds.statefulset.view import View
 from mini8s.objects import meta
@@ -61,11 +61,11 @@ class StatefulSets:
         numbered = {
             number: pod for pod in pods if (number := identity.number_of(owner, meta.name(pod))) is not None
         }
-        space = meta.namespace(owner)
-        names = [
-            name for number in {*identity.numbers(owner), *numbered} for name in storage.names(owner, number)
-        ]
-        found = {name: one for name in names if (one := self._claims.get(space, name))}
+        found = {
+            meta.name(one): one
+            for one in self._claims.list(meta.namespace(owner))
+            if identity.number_of_claim(owner, meta.name(one)) is not None
+        }
         return View(owner, numbered, found, current, update, self._context.clock.now())
 
     def _keys(self, pod: Obj) -> Iterable[str]:
@@ -78,11 +78,5 @@ class StatefulSets:
         if old is None or (new is not None and meta.owners(old) == meta.owners(new)):
             return
         for owner in self._sets.list(meta.namespace(old)):
-            for template in owner["spec"].get("volumeClaimTemplates") or ():
-                prefix = f"{meta.name(template)}-"
-                name = meta.name(old)
-                if (
-                    name.startswith(prefix)
-                    and identity.number_of(owner, name.removeprefix(prefix)) is not None
-                ):
-                    yield meta.key(owner)
+            if identity.number_of_claim(owner, meta.name(old)) is not None:
+                yield meta.key(owner)

@@ -60,5 +60,14 @@ def claim_name(owner: Obj, template: str, number: int) -> str:
     return f"{template}-{name(owner, number)}"
 
 
+def number_of_claim(owner: Obj, name: str) -> int | None:
+    """The number whose claim has this name; None for any other."""
+    for template in owner["spec"].get("volumeClaimTemplates") or ():
+        prefix = f"{meta.name(template)}-"
+        if name.startswith(prefix) and (number := number_of(owner, name.removeprefix(prefix))) is not None:
+            return number
+    return None
+
+
 def _volume(owner: Obj, template: str, number: int) -> Obj:
     return {"name": template, "persistentVolumeClaim": {"claimName": claim_name(owner, template, number)}}

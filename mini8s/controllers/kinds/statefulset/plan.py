@@ -60,10 +60,14 @@ class _Steps:
         return (*claims, *self._patches, *changes, *self._told)
 
     def take(self) -> None:
-        """Each of the numbers, then those beyond, then old revisions; the first that blocks ends it."""
-        view = self._view
-        blocked = [self._replica(number) for number in self._until_blocked()]
-        if any(blocked):
+        """Each of the numbers, then those beyond, then old revisions; the first that blocks ends it, and so
+        does a full round, however many more there shall be."""
+        view, blocked = self._view, False
+        for number in self._until_blocked():
+            blocked = self._replica(number) or blocked
+            if len(self._pods) == self._burst:
+                return
+        if blocked:
             return
         for number in view.condemned:
             self._patches += storage.owned(view.obj, number, view.pods[number], view.claims)
@@ -72,17 +76,17 @@ class _Steps:
         for number in outdated(view):
             self._delete(number)
 
-    def _until_blocked(self) -> list[int]:
+    def _until_blocked(self) -> range:
         """In order, nobody is looked at behind the first that is not available."""
         view = self._view
         if not view.ordered:
-            return list(view.numbers)
+            return view.numbers
         fine = 0
         for number in view.numbers:
             if not view.healthy(view.pods.get(number)):
                 break
             fine += 1
-        return list(view.numbers[: fine + 1])
+        return view.numbers[: fine + 1]
 
     def _replica(self, number: int) -> bool:
         """Bring one to be as it should; whether all after it must wait."""

@@ -30,6 +30,7 @@ def counted(view: View) -> Obj:
 
 
 def _complete(view: View, counts: dict[str, int]) -> bool:
-    """Every pod is of the new revision and ready: what was new is current now."""
+    """Every pod is of the new revision and ready, and none is beyond: what was new is current now."""
     wanted = len(view.numbers)
-    return not view.by_hand and counts["updatedReplicas"] == counts["readyReplicas"] == wanted
+    updated, ready = counts["updatedReplicas"], counts["readyReplicas"]
+    return not view.by_hand and updated == ready == len(view.pods) == wanted
