@@ -86,7 +86,7 @@ def demand(load: Load, target: int, tolerance: Tolerance) -> Demand:
         raise ValueError("no pods returned by selector while calculating replica count")
     groups, values = _grouped(load)
     if not values:
-        raise ValueError("did not receive metrics for any ready pods")
+        raise ValueError("did not receive metrics for targeted pods (pods might be unready)")
     ratio, average, utilization = _ratio(load, values, target)
     known = Demand(load.replicas, average, utilization)
     rebalance = bool(groups.unready) and ratio > 1.0

@@ -98,7 +98,8 @@ def _resource(source: Obj, facts: Facts, tolerance: Tolerance, kind: str) -> Jud
         found = _demand(source, facts, tolerance, container)
     except ValueError as error:
         why = f"failed to get {resource} {word}: {error}"
-        raise NoFigure(reason, why, wrapped=why) from None
+        which = f"{container} container" if container else f"{resource} resource"
+        raise NoFigure(reason, why, wrapped=f"failed to get {which} metric value: {why}") from None
     current: Obj = {"averageValue": quantity.format_decimal_milli(found.average)}
     if found.utilization is not None:
         current["averageUtilization"] = found.utilization
