@@ -34,6 +34,7 @@ LOOK_AGAIN_SECONDS = 0.1  # the news itself wakes the key; this is for news that
 
 # As who a controller speaks in events, where upstream's name is not made of ours.
 _COMPONENTS = {
+    "endpointslice": "endpoint-slice-controller",
     "garbage": "garbage-collector-controller",
     "nodelifecycle": "node-controller",
     "tainteviction": "taint-eviction-controller",
@@ -121,9 +122,10 @@ class Runner:
         return True
 
     def _rest(self, key: str, began: float) -> None:
-        """After a plan: what it took is known."""
+        """After a plan: what it took is known. Keys of what is gone never come back: who has rested goes."""
         ended = self._clock.monotonic()
         if ended - began >= LONG_SECONDS:
+            self._resting = {other: until for other, until in self._resting.items() if until > ended}
             self._resting[key] = ended + REST * (ended - began)
 
     def _fence(self, key: str, written: Written) -> None:

@@ -15,7 +15,7 @@ from mini8s.util.workers import Stop
 
 
 class Slow:
-    """A controller whose plan of `big` takes a second."""
+    """A controller whose plan of a big key takes a second."""
 
     name = "slow"
     sources: tuple[Source, ...] = ()
@@ -26,15 +26,30 @@ class Slow:
 
     def plan(self, key: str) -> Plan:
         self.planned.append(key)
-        self._clock.step(1.0 if key == "big" else 0.0)
+        self._clock.step(1.0 if key.startswith("big") else 0.0)
         return NOTHING
 
 
-def test_a_key_whose_plan_took_long_rests_and_is_not_forgotten() -> None:
-    clock, stop = FakeClock(), Stop()
+def started(clock: FakeClock) -> tuple[Runner, Slow]:
+    stop = Stop()
     api, slow = FakeApi(clock.now), Slow(clock)
     context = Context(api, Informers(api, stop), clock, ControllerSettings())
-    runner = Runner(slow, context, Executor(api, FakeEvents(), threads=1), stop)
+    return Runner(slow, context, Executor(api, FakeEvents(), threads=1), stop), slow
+
+
+def test_of_keys_that_never_come_back_nothing_is_kept() -> None:
+    clock = FakeClock()
+    runner, _ = started(clock)
+    for number in range(20):
+        runner.queue.add(f"big{number}")
+        runner.step(0)
+        clock.step(REST)
+    assert list(runner._resting) == ["big19"]
+
+
+def test_a_key_whose_plan_took_long_rests_and_is_not_forgotten() -> None:
+    clock = FakeClock()
+    runner, slow = started(clock)
 
     def touched(*keys: str) -> list[str]:
         slow.planned.clear()

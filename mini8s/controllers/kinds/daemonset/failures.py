@@ -30,11 +30,11 @@ class Failures:
         return {node: left for node, left in found.items() if left > 0}
 
     def note(self, owner: str, node: str, now: float) -> None:
-        nodes = self._known.setdefault(owner, {})
-        found = nodes.get(node)
-        if found is None or now - found.last > FORGOTTEN_SECONDS:
-            found = nodes[node] = _Failing(Backoff(FIRST_SECONDS, MOST_SECONDS), now, 0.0)
+        nodes = self._known.get(owner, {}).items()
+        kept = {name: one for name, one in nodes if now - one.last <= FORGOTTEN_SECONDS}
+        found = kept.setdefault(node, _Failing(Backoff(FIRST_SECONDS, MOST_SECONDS), now, 0.0))
         found.last, found.wait = now, found.backoff.failed()
+        self._known[owner] = kept
 
     def forget(self, owner: str) -> None:
         self._known.pop(owner, None)
