@@ -103,6 +103,14 @@ def test_a_pod_for_every_node_that_only_that_node_takes(world: World) -> None:
     }  # fmt: skip
 
 
+def test_an_adopted_pod_that_is_not_placed_yet_is_left_to_the_scheduler(world: World) -> None:
+    started(world)
+    world.api.create(PODS, pod("orphan", labels={"app": "web"}))
+    run(world)
+    found = world.get(PODS, "orphan")
+    assert ((meta.controller_ref(found) or {})["kind"], meta.deleting(found)) == ("DaemonSet", False)
+
+
 def test_nodes_come_and_go(world: World) -> None:
     started(world)
     world.api.delete(NODES, "", "n4")
@@ -231,8 +239,10 @@ def test_failures_wait_twice_as_long_each_time_and_are_forgotten() -> None:
         now += waits[-1]
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]
     assert failures.waiting("a", now) == {}
+    failures.note("a", "m", now)
     failures.note("a", "n", now + 1801)
     assert failures.waiting("a", now + 1801) == {"n": 1}
+    assert list(failures._known["a"]) == ["n"], "what is long past is not kept"
     failures.forget("a")
     assert failures.waiting("a", now + 1801) == {}
 

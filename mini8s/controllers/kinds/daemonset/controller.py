@@ -64,8 +64,9 @@ class DaemonSets:
         held = self._failures.waiting(key, tick)
         there: dict[str, list[Obj]] = {}
         for pod in mine:
-            if not (meta.deleting(pod) and pods.is_terminal(pod)):  # its place is free
-                there.setdefault(target(pod), []).append(pod)
+            gone = meta.deleting(pod) and pods.is_terminal(pod)  # its place is free
+            if not gone and (node := target(pod)):
+                there.setdefault(node, []).append(pod)
         fits = {meta.name(node): fit(owner, node) for node in self._nodes.list()}
         view = View(owner, fits, there, update, held, self._context.clock.now())
         made = plan(view, revisions, burst=self._context.settings.burst_replicas)
