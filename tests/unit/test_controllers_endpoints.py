@@ -312,6 +312,7 @@ def test_auto_shares_endpoints_out_by_processors(world: World) -> None:
     [
         ((1, 1, 1), 2, "Insufficient number of endpoints"),
         ((1,), 2, "Nodes only ready in one zone"),
+        ((0, 0), 2, "Insufficient Node information"),
         ((1, 3), 2, "Unable to allocate minimum required endpoints"),
     ],
 )

@@ -49,10 +49,10 @@ def processors(nodes: Iterable[Obj]) -> dict[str, int]:
         labels = meta.labels(node)
         if any(role in labels for role in _CONTROL_PLANE) or not conditions.is_true(node, "Ready"):
             continue
-        cpu = ((node.get("status") or {}).get("allocatable") or {}).get("cpu")
+        cpu = milli(str(((node.get("status") or {}).get("allocatable") or {}).get("cpu") or "0"))
         if not labels.get(ZONE) or not cpu:
             return {}
-        found[labels[ZONE]] = found.get(labels[ZONE], 0) + milli(str(cpu))
+        found[labels[ZONE]] = found.get(labels[ZONE], 0) + cpu
     return found
 
 
