@@ -38,9 +38,12 @@ class World:
         self,
         controllers: Sequence[Callable[[Context], Controller]] = manager.CONTROLLERS,
         settings: ControllerSettings | None = None,
+        *,
+        after: World | None = None,
     ) -> None:
-        self.clock = FakeClock()
-        self.api = FakeApi(self.clock.now, endless=False)
+        """`after`: the controllers start anew; all that they know is what that one has stored."""
+        self.clock = after.clock if after else FakeClock()
+        self.api = after.api if after else FakeApi(self.clock.now, endless=False)
         self.events = FakeEvents()
         self.informers = Informers(self.api, Stop())
         self.settings = settings or ControllerSettings()
@@ -49,7 +52,8 @@ class World:
         self.runners = [
             Runner(make(self.context), self.context, self.executor, Stop()) for make in controllers
         ]
-        self.api.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
+        if not after:
+            self.api.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
 
     def close(self) -> None:
         self.executor.close()

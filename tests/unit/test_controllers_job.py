@@ -178,6 +178,15 @@ def test_suspending_stops_and_resuming_starts_anew(world: World) -> None:
     assert "Failed" in status(world)["conditions"]
 
 
+def test_one_that_is_suspended_when_all_have_succeeded_is_complete(world: World) -> None:
+    start(world, completions=2, parallelism=2)
+    for pod in living(world):
+        end(world, pod)
+    world.api.patch(JOBS, NAMESPACE, "j", {"spec": {"suspend": True}})
+    world.settle()
+    assert (status(world)["succeeded"], status(world)["conditions"]) == (2, COMPLETE)
+
+
 def test_each_index_once(world: World) -> None:
     start(world, completionMode="Indexed", completions=4, parallelism=3)
     found = sorted(living(world), key=at)
@@ -332,6 +341,16 @@ def test_the_leader_s_success_is_enough(world: World) -> None:
     assert condition["message"] == "Matched rules at index 1"
 
 
+def test_a_policy_may_name_more_indexes_than_memory_holds(world: World) -> None:
+    most = 2**31 - 1
+    policy = {"rules": [{"succeededIndexes": f"0,2-{most - 1}", "succeededCount": 2}]}
+    start(world, completionMode="Indexed", completions=most, parallelism=3, successPolicy=policy)
+    for index, met in ((0, False), (1, False), (2, True)):
+        end(world, next(pod for pod in living(world) if at(pod) == index))
+        world.settle()
+        assert ("SuccessCriteriaMet" in status(world)["conditions"]) == met
+
+
 @pytest.mark.parametrize(("policy", "at_once"), [("Failed", 0), ("TerminatingOrFailed", 1)])
 def test_when_a_leaving_pod_is_replaced(world: World, policy: str, at_once: int) -> None:
     start(world, podReplacementPolicy=policy)
@@ -385,10 +404,9 @@ def test_a_controller_that_dies_in_between_counts_no_pod_twice(world: World, cod
         world.api.fail_next("patch", errors.ServiceUnavailable("away"), plural="pods")
     world.settle()
     assert status(world)["uncountedTerminatedPods"] != {}
-    again = World([Jobs])
-    again.api = world.api  # what is stored is all that a new start knows
-    world.step(1)
-    assert (status(world)[count], status(world)["uncountedTerminatedPods"]) == (3, {})
+    again = World([Jobs], after=world)
+    again.settle()
+    assert (status(again)[count], status(again)["uncountedTerminatedPods"]) == (3, {})
     again.close()
 
 
@@ -442,6 +460,14 @@ def test_a_thousand_at_once_come_in_rounds(world: World) -> None:
 @given(st.frozensets(st.integers(0, 30)))
 def test_indexes_are_read_as_they_are_shown(found: indexes.Indexes) -> None:
     assert indexes.parse(indexes.show(found), 31) == found
+
+
+@given(st.frozensets(st.integers(0, 30)), st.frozensets(st.integers(0, 30)), st.integers(1, 31))
+def test_what_lies_in_spans_is_what_they_hold(
+    found: indexes.Indexes, wanted: indexes.Indexes, completions: int
+) -> None:
+    text = indexes.show(wanted)
+    assert indexes.within(found, indexes.spans(text, completions)) == found & indexes.parse(text, completions)
 
 
 @settings(deadline=None, max_examples=60)

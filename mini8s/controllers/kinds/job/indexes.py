@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
@@ -26,7 +27,19 @@ def of_pods(found: Iterable[Obj], completions: int) -> Indexes:
 
 def parse(text: str, completions: int) -> Indexes:
     """Indexes below `completions`: what lies beyond was of a Job that has been made smaller since."""
-    return frozenset(index for part in text.split(",") if part for index in _span(part, completions))
+    return frozenset(index for span in spans(text, completions) for index in span)
+
+
+def spans(text: str, completions: int) -> list[range]:
+    """The same unfolded: two numbers may stand for a thousand million."""
+    return [_span(part, completions) for part in text.split(",") if part]
+
+
+def within(found: Indexes, wanted: Sequence[range]) -> Indexes:
+    """Those of the indexes that lie in one of the rising spans."""
+    begins = [span.start for span in wanted]
+    places = ((index, bisect_right(begins, index) - 1) for index in found)
+    return frozenset(index for index, place in places if place >= 0 and index in wanted[place])
 
 
 def show(indexes: Indexes) -> str:

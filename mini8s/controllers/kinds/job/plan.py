@@ -33,7 +33,7 @@ def plan(view: View, *, burst: int) -> Plan:
     found = tally(view)
     verdict = judge(view, found)
     hands = crew(view, found, verdict, burst=burst)
-    if verdict is None and not view.suspended and _reached(view, found, hands):
+    if verdict is None and _reached(view, found, hands):
         verdict, hands = completed(), Crew(ended=view.active)
     said = report(view, found, verdict, hands)
 

@@ -107,8 +107,8 @@ def _policy(view: View, tally: Tally) -> Verdict | None:
 
 def _met(rule: Obj, completions: int, good: indexes.Indexes) -> bool:
     named, count = rule.get("succeededIndexes"), rule.get("succeededCount")
-    wanted = indexes.parse(named, completions) if named is not None else None
-    of_these = len(good if wanted is None else good & wanted)
+    wanted = indexes.spans(named, completions) if named is not None else None
+    of_these = len(good if wanted is None else indexes.within(good, wanted))
     if count is not None:
         return of_these >= int(count)
-    return wanted is not None and of_these == len(wanted)
+    return wanted is not None and of_these == sum(map(len, wanted))
