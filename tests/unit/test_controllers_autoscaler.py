@@ -342,6 +342,22 @@ def test_a_size_that_is_refused_is_told(world: World) -> None:
     assert told.startswith("FailedRescale: New size: 4; reason: cpu resource utilization")
 
 
+def test_a_size_that_was_refused_counts_against_no_limit(world: World) -> None:
+    start(world, behavior={"scaleUp": {"policies": [FOUR]}})
+    use(world, "90m")
+    for _ in range(3):
+        world.api.fail_next("patch", errors.Forbidden("no"), plural="replicasets")
+    for _ in range(4):
+        world.clock.step(15)
+        world.observe()
+        world.runners[0].step(0)
+    world.settle()
+    assert [said.partition(":")[0] for said in world.told() if "Rescale" in said] == [
+        "FailedRescale", "FailedRescale", "FailedRescale", "SuccessfulRescale",
+    ]  # fmt: skip
+    assert size(world) == 4
+
+
 def test_two_for_one_target_do_nothing(world: World) -> None:
     start(world)
     use(world, "90m")

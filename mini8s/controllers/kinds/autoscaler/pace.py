@@ -36,18 +36,25 @@ _STABLE_DOWN = (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """(second, replicas) that were recommended, and (second, change) that was made: up is positive."""
+    """(second, replicas) that were recommended, and (second, change) that was made: up is positive.
+    `asked_at`: the size at which the last change was asked for, until it is known what became of it."""
 
     recommended: tuple[tuple[float, int], ...] = ()
     changes: tuple[tuple[float, int], ...] = ()
+    asked_at: int | None = None
 
     def recommend(self, at: float, replicas: int) -> History:
         kept = tuple(item for item in self.recommended if item[0] > at - _LONGEST)
         return replace(self, recommended=(*kept, (at, replicas)))
 
-    def change(self, at: float, by: int) -> History:
+    def change(self, at: float, current: int, size: int) -> History:
         kept = tuple(item for item in self.changes if item[0] > at - _LONGEST)
-        return replace(self, changes=(*kept, (at, by)))
+        return replace(self, changes=(*kept, (at, size - current)), asked_at=current)
+
+    def seen(self, current: int) -> History:
+        """What was refused is no change: the size is what it was."""
+        kept = self.changes[:-1] if self.asked_at == current else self.changes
+        return replace(self, changes=kept, asked_at=None)
 
     def grown_in(self, seconds: int, at: float) -> int:
         return sum(by for when, by in self.changes if when > at - seconds)

@@ -93,7 +93,7 @@ def plan(view: View) -> tuple[Plan, History]:
     said.condition(
         ABLE, True, "SucceededGetScale", "the HPA controller was able to get the target's current scale"
     )
-    history = view.history
+    history = view.history.seen(view.current)
     if not history.recommended:
         history = history.recommend(view.at, view.current)
     view = replace(view, history=history)
@@ -194,7 +194,7 @@ def _rescaled(
     status = said.status(view.current, size, statuses, scaled=True)
     actions: tuple[Action, ...] = (scale, *said.events, *_written(view.autoscaler, status))
     sentence = f"from {view.current} to {size} replicas: {why}"
-    return Plan(actions, EVERY_SECONDS, sentence), view.history.change(view.at, size - view.current)
+    return Plan(actions, EVERY_SECONDS, sentence), view.history.change(view.at, view.current, size)
 
 
 def _rest(view: View, said: _Saying, statuses: Sequence[Obj], sentence: str) -> Plan:
