@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
 
-FAIL_JOB, FAIL_INDEX, IGNORE, COUNT = "FailJob", "FailIndex", "Ignore", "Count"
+FAIL_JOB, FAIL_INDEX, IGNORE = "FailJob", "FailIndex", "Ignore"
 
 
 @dataclass(frozen=True, slots=True)
