@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+
 import pytest
 
 from mini8s.agent.network.elements import Timed
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy import features
 from mini8s.agent.proxy.foreign import Chain, drops_forwarding
-from mini8s.agent.proxy.health import Check, answer
+from mini8s.agent.proxy.health import Check, HealthChecks, answer
 from mini8s.agent.proxy.layout import AFFINITY, ENDPOINTS, FRONTS, mark
 from mini8s.agent.proxy.learned import carried
+from mini8s.util.workers import Stop
 
 
 def test_clients_keep_their_endpoint_under_the_new_number() -> None:
@@ -58,3 +62,40 @@ def test_a_health_check_is_answered_in_kube_proxys_words() -> None:
     )
     for check, healthy in ((Check("default", "web", 0), True), (Check("default", "web", 2), False)):
         assert answer(check, healthy=healthy).startswith(b"HTTP/1.1 503 Service Unavailable")
+
+
+@pytest.fixture
+def checks() -> Iterator[tuple[HealthChecks, int]]:
+    """Stopped before it began: the test takes its turns. With it the port of a Service's checks."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    stop = Stop()
+    stop.set()
+    found = HealthChecks(stop, lambda: True)
+    found.set({port: Check("default", "web", 2)})
+    found._listen()
+    yield found, port
+    found.stop()
+
+
+def test_who_asks_in_pieces_is_answered_and_keeps_nobody_busy(checks: tuple[HealthChecks, int]) -> None:
+    found, port = checks
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        found.step()
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        found.step()
+        assert found._selector.select(0) == [], "half a head is no reason for a turn"
+        client.sendall(b"Host: h1\r\n\r\n")
+        found.step()
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_who_says_nothing_is_cut_off(checks: tuple[HealthChecks, int]) -> None:
+    found, port = checks
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        found.step()
+        (asking,) = found._waiting.values()
+        found._cut_off(asking.until)
+        assert found._waiting
+        found._cut_off(asking.until + 1)
+        assert client.recv(1) == b""

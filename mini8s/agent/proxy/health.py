@@ -52,6 +52,15 @@ def answer(check: Check, *, healthy: bool) -> bytes:
     return head % (status, check.endpoints, len(text)) + text
 
 
+@dataclass(slots=True)
+class _Client:
+    """Who asks: at which port, until when it may take, and what it has said so far."""
+
+    port: int
+    until: float
+    head: bytes = b""
+
+
 class HealthChecks:
     """Listens on the ports it is given, from the first one on. `healthy`: whether the proxy programs."""
 
@@ -62,7 +71,7 @@ class HealthChecks:
         self._wanted: dict[int, Check] = {}
         self._listeners: dict[int, socket.socket] = {}
         self._failed: set[int] = set()
-        self._waiting: dict[socket.socket, tuple[int, float]] = {}  # clients: their port, and until when
+        self._waiting: dict[socket.socket, _Client] = {}
         self._worker: Worker | None = None
 
     def set(self, checks: Mapping[int, Check]) -> None:
@@ -129,27 +138,27 @@ class HealthChecks:
                 client.close()
                 return
             client.setblocking(False)
-            self._waiting[client] = (port, time.monotonic() + PATIENCE_SECONDS)
+            self._waiting[client] = _Client(port, time.monotonic() + PATIENCE_SECONDS)
             self._selector.register(client, selectors.EVENT_READ, functools.partial(self._answer, client))
 
     def _answer(self, client: socket.socket) -> None:
         """When the head's end is there; whatever is asked, the answer is the same."""
-        port, _ = self._waiting[client]
+        asking = self._waiting[client]
         try:
-            head = client.recv(_HEAD_BYTES, socket.MSG_PEEK)
-            if head and b"\r\n\r\n" not in head and len(head) < _HEAD_BYTES:
+            data = client.recv(_HEAD_BYTES)  # what stays unread would wake the selector again and again
+            asking.head += data
+            if data and b"\r\n\r\n" not in asking.head and len(asking.head) < _HEAD_BYTES:
                 return
-            client.recv(_HEAD_BYTES)
             with self._lock:
-                check = self._wanted.get(port)
-            if head and check:
+                check = self._wanted.get(asking.port)
+            if data and check:
                 client.send(answer(check, healthy=self._healthy()))
         except OSError as error:
             log.debug("a health check went away: %s", error)
         self._drop(client)
 
     def _cut_off(self, now: float) -> None:
-        for client in [one for one, (_, until) in self._waiting.items() if until < now]:
+        for client in [one for one, asking in self._waiting.items() if asking.until < now]:
             self._drop(client)
 
     def _drop(self, client: socket.socket) -> None:

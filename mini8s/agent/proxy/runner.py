@@ -94,8 +94,9 @@ class Proxy:
         """End the loop; what is programmed stays and goes on working."""
         self._stop.set()
         self._wake.set()
-        self._health.stop()
-        if not self._started or self._worker.join(5.0):
+        ended = not self._started or self._worker.join(5.0)
+        self._health.stop()  # when the loop rings it no more
+        if ended:
             self._kernel.close()
 
     def metrics(self) -> Mapping[str, float]:
