@@ -20,7 +20,7 @@ from mini8s.agent.policy import features as policy_features
 from mini8s.agent.proxy.base import Kernel
 from mini8s.agent.proxy.layout import LEARNED, MAPS, STEP, Needs
 from mini8s.agent.proxy.model import Home, service
-from mini8s.agent.proxy.plan import Book, Round
+from mini8s.agent.proxy.plan import Book, Flow, Round
 from mini8s.agent.proxy.table import Table, remove
 from tests.fakes import network_objects as objects
 from tests.fakes.kernel import FakeKernel
@@ -217,6 +217,8 @@ def test_thousands_of_udp_clients_are_forgotten_in_one_go(space: str) -> None:
         assert (remembered("10.43.0.2"), remembered("10.42.0.2")) == (others, {"10.42.0.2": 500})
         table.forget_others({flow for flow in book.flows if flow.slot != ("10.42.0.2", 53)})
         assert remembered("10.43.0.2") == {"10.42.0.1": others["10.42.0.1"]}
+        table.forget_others({Flow("udp", "10.43.0.2", 53, None)})  # as when nobody serves it any more
+        assert remembered("10.43.0.2") == {}
         table.close()
 
     netns.inside(space, run)

@@ -341,6 +341,17 @@ def test_udp_clients_of_a_gone_endpoint_are_forgotten() -> None:
     assert gone.stale == {Flow("udp", VIP, 53, ("10.42.1.1", 53)), Flow("udp", "", 30053, ("10.42.1.1", 53))}
 
 
+def test_udp_clients_of_a_front_that_nobody_serves_may_be_nowhere() -> None:
+    """What a start forgets: whoever went to an endpoint that left while no agent looked."""
+    book, web = Book(), service("web", VIP, port(53, protocol="UDP", node_port=30053), type="NodePort")
+    nowhere = {Flow("udp", VIP, 53, None), Flow("udp", "", 30053, None)}
+    ports = (port(53, protocol="UDP"),)
+    assert not book.change(facts(web, ports=ports)).stale
+    assert book.flows == nowhere
+    assert book.change(facts(web, endpoint("10.42.1.1"), ports=ports)).stale == nowhere
+    assert {flow.slot for flow in book.flows} == {("10.42.1.1", 53)}
+
+
 def test_affinity_to_a_gone_endpoint_is_unlearned() -> None:
     book, web = Book(), service("web", VIP, port(80), sessionAffinity="ClientIP")
     book.change(facts(web, endpoint("10.42.1.1"), endpoint("10.42.1.2")))

@@ -55,7 +55,8 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Connections without a handshake, of which the kernel remembers where they went: from a front to `slot`,
-    or past it when None. `address` is empty for a node port: every address of this host."""
+    or past it when None, which is all there may be of a front that nobody serves. `address` is empty for a
+    node port: every address of this host."""
 
     protocol: str
     address: str
@@ -307,7 +308,7 @@ class _Draft:
         if port.protocol == "udp":
             address = str(place[1][0]) if len(place[1]) == 3 else ""
             front = int(place[1][-1])
-            self._flows |= {Flow("udp", address, front, slot) for slot in (group.slots if group else ())}
+            self._flows |= {Flow("udp", address, front, slot) for slot in (group.slots if group else (None,))}
 
     def _group(self, key: GroupKey, slots: list[Slot], endpoints: Iterable[Endpoint]) -> Group | None:
         """The group of these slots, with its elements; None when there are no slots."""
@@ -342,7 +343,7 @@ def _compare(delta: Round, old: Programmed, new: Programmed) -> None:
     delta.stale |= old.flows - new.flows
     fronts = {(flow.protocol, flow.address, flow.port) for flow in old.flows}
     for flow in new.flows - old.flows:
-        if (flow.protocol, flow.address, flow.port) not in fronts:
+        if flow.slot and (flow.protocol, flow.address, flow.port) not in fronts:
             delta.stale.add(Flow(flow.protocol, flow.address, flow.port, None))
     for key, group in old.groups.items() if old.sticky else ():
         kept = new.groups.get(key)
