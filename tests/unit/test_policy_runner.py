@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from mini8s.agent.network.base import NetworkError
 from mini8s.agent.network.ruleset import RulesetError
-from mini8s.agent.policy import features
+from mini8s.agent.policy import features, runner
 from mini8s.agent.policy.guard import Guarded
 from mini8s.agent.policy.layout import INGRESS, PEERS
 from mini8s.agent.policy.peers import Peers
@@ -117,6 +119,29 @@ def test_a_pod_waits_while_it_is_not_known_how_to_judge_it(unknown: str) -> None
     assert scene.kernel.calls == []
     with pytest.raises(Unknown):
         scene.policies.admit("web", "10.42.0.2")
+
+
+def test_a_round_that_was_put_off_waits_for_no_change() -> None:
+    """Other hosts' pods are asked for with the first policy; when all have come, nothing else changes."""
+    scene = Scene()
+    scene.informers.put(PODS, pod("web"))
+    address = scene.guarded.attach("web", 7)
+    scene.step()
+    scene.others.synced = False
+    scene.informers.put(NETWORKPOLICIES, deny())
+    assert scene.step() == runner.TRY_SECONDS
+    assert scene.isolated() == set()
+    scene.others.synced = True
+    scene.policies._wake = Impatient()
+    assert scene.policies.step() is None
+    assert scene.isolated() == {address}
+
+
+class Impatient(threading.Event):
+    """Nobody is to wait for it."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        raise AssertionError("waited for a change")
 
 
 def test_a_static_pod_is_judged_before_the_api_shows_it() -> None:

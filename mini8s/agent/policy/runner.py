@@ -32,7 +32,7 @@ from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
-SYNC_SECONDS = 0.5
+TRY_SECONDS = 0.05  # between two looks whether enough is known for a round
 ADMIT_SECONDS = 5.0  # how long a pod waits for policies to be known before its start is tried anew
 CHECK_SECONDS = 20.0  # how soon a table that somebody flushed is made again
 GATHER_SECONDS = 0.02  # what changes together is one round
@@ -78,6 +78,7 @@ class Policies:
         self._book: Book | None = None  # None: what the kernel holds is unknown
         self._present: bool | None = None  # whether the kernel has our table
         self._statics: Callable[[], Iterable[Obj] | None] = tuple
+        self._told = False  # whether the last round was made, and not put off for what was not known
         self._wake = threading.Event()
         self._checked = 0.0
         self._backoff = Backoff(first=0.1, most=5.0)
@@ -116,7 +117,7 @@ class Policies:
         with self._round_lock:
             self._admitted[uid] = address
         while not self._try_round():
-            if self._stop.wait(SYNC_SECONDS / 10) or time.monotonic() > end:
+            if self._stop.wait(TRY_SECONDS) or time.monotonic() > end:
                 raise Unknown("network policies are not known yet")
 
     def forget(self, uid: str) -> None:
@@ -126,18 +127,19 @@ class Policies:
                 self._wake.set()
 
     def step(self) -> float | None:
-        """Wait for changes, then one round."""
-        if self._book is not None:
+        """Wait for changes, then one round. What it lacked comes without a word: no pod says that it was the
+        last."""
+        if self._told and self._book is not None:
             self._wake.wait(CHECK_SECONDS)
             self._stop.wait(GATHER_SECONDS)
         self._wake.clear()
         try:
-            done = self._try_round()
+            self._told = self._try_round()
         except RulesetError as error:
             self._said.say(str(error))
             return self._backoff.failed()
         self._backoff.succeeded()
-        return None if done else SYNC_SECONDS / 10
+        return None if self._told else TRY_SECONDS
 
     def _try_round(self) -> bool:
         """One round, when enough is known for it; whether it was."""
@@ -148,7 +150,7 @@ class Policies:
             statics = self._statics()
             if statics is None:
                 return False
-            policies = [model.policy(obj) for obj in self._policies.cache.list()]
+            policies = self._policies.cache.list()
             if policies:
                 self._all.open()
                 if not self._all.synced:
@@ -156,7 +158,7 @@ class Policies:
             else:
                 self._all.close(forget=True)
             try:
-                self._round(policies, statics)
+                self._round([model.policy(obj) for obj in policies], statics)
             except RulesetError as error:
                 self._distrust()
                 raise RulesetError(self._reason(error)) from error
