@@ -7,6 +7,7 @@ are passed over, or each pod that comes or goes would wake everybody.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -54,8 +55,10 @@ class Changes:
                 counts |= foreign(self._kernel.recv(_MOST_BYTES))
             except BlockingIOError:
                 return counts
-            except OSError:  # ENOBUFS: more than there was room for, so anything may have happened
-                counts = True
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                counts = True  # more than there was room for, so anything may have happened
 
 
 def foreign(data: bytes) -> bool:
