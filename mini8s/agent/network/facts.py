@@ -12,7 +12,7 @@ from typing import Any
 
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
-from mini8s.objects.pods import is_terminal
+from mini8s.objects.pods import is_sidecar, is_terminal
 
 SERVICE_NAME = "kubernetes.io/service-name"  # the label by which a slice says whose it is
 BY_SERVICE = "service"  # the index of slices by the Service they belong to
@@ -21,6 +21,11 @@ BY_SERVICE = "service"  # the index of slices by the Service they belong to
 def items(value: Any) -> list[Obj]:
     """The objects of a list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def listening(spec: Obj) -> list[Obj]:
+    """The containers of a pod that stay, so that somebody may reach their ports."""
+    return items(spec.get("containers")) + list(filter(is_sidecar, items(spec.get("initContainers"))))
 
 
 def pod_addresses(pods: Iterable[Obj]) -> dict[str, str]:

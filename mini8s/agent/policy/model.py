@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mini8s.agent.network.facts import is_ipv4, items
+from mini8s.agent.network.elements import PROTOCOLS
+from mini8s.agent.network.facts import is_ipv4, items, listening
 from mini8s.objects import meta
 from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.labels import Selector, from_label_selector
 from mini8s.objects.pods import is_terminal
 
-PROTOCOLS = ("tcp", "udp", "sctp")
 MOST_PORT = 65535
 EVERYWHERE = (0, (1 << 32) - 1)
 _LEAN_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
@@ -113,10 +113,9 @@ def labels(found: Mapping[str, str]) -> Labels:
 def lean(obj: Obj) -> Obj:
     """What a host keeps of a pod that may be a peer: who it is and where, and the ports that have names."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    sidecars = [one for one in items(spec.get("initContainers")) if one.get("restartPolicy") == "Always"]
     ports = [
         {field: port[field] for field in _PORT_FIELDS if field in port}
-        for container in items(spec.get("containers")) + sidecars
+        for container in listening(spec)
         for port in items(container.get("ports"))
         if port.get("name")
     ]
@@ -132,8 +131,7 @@ def lean(obj: Obj) -> Obj:
 
 
 def _named_ports(spec: Obj) -> Iterator[NamedPort]:
-    sidecars = [one for one in items(spec.get("initContainers")) if one.get("restartPolicy") == "Always"]
-    for container in items(spec.get("containers")) + sidecars:
+    for container in listening(spec):
         for port in items(container.get("ports")):
             number, protocol = port.get("containerPort"), str(port.get("protocol") or "TCP").lower()
             if port.get("name") and isinstance(number, int) and protocol in PROTOCOLS:

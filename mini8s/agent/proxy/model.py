@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mini8s.agent.network.elements import PROTOCOLS
-from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items
+from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items, listening
 from mini8s.agent.proxy.layout import AFFINITY_SECONDS, Slot
 from mini8s.objects import meta
 from mini8s.objects.kinds import Obj
@@ -131,8 +131,7 @@ def pod_service(pod: Obj) -> Service | None:
 def _host_ports(pod: Obj) -> Iterator[tuple[Port, int]]:
     """Each with the container's port. A pod in the host's network has its ports there anyway."""
     spec = pod.get("spec") or {}
-    sidecars = [one for one in items(spec.get("initContainers")) if one.get("restartPolicy") == "Always"]
-    for container in [] if spec.get("hostNetwork") else items(spec.get("containers")) + sidecars:
+    for container in [] if spec.get("hostNetwork") else listening(spec):
         for obj in items(container.get("ports")):
             number, target = obj.get("hostPort"), obj.get("containerPort")
             protocol, host = str(obj.get("protocol") or "TCP").lower(), str(obj.get("hostIP") or "0.0.0.0")
