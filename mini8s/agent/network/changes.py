@@ -10,14 +10,13 @@ from __future__ import annotations
 import errno
 import select
 import socket
-import struct
-from collections.abc import Iterator
 from contextlib import suppress
+
+from mini8s.agent.network.messages import payloads
 
 PROTOCOL = 108  # of our routes; numbers from 5 up are free to use
 _IPV4_ADDRESSES, _IPV4_ROUTES = 0x10, 0x40  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE
 _NEW_ROUTE, _DELETED_ROUTE = 24, 25
-_HEAD = struct.Struct("=IHHII")  # length, type, flags, sequence, port: nlmsghdr
 _ROUTE_PROTOCOL = 5  # where it is in rtmsg
 _MOST_BYTES = 65536
 
@@ -65,15 +64,5 @@ def foreign(data: bytes) -> bool:
     """Whether these messages say more than that our own routes have changed. PURE."""
     return any(
         kind not in {_NEW_ROUTE, _DELETED_ROUTE} or body[_ROUTE_PROTOCOL] != PROTOCOL
-        for kind, body in _messages(data)
+        for kind, body in payloads(data)
     )
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _HEAD.size <= len(data):
-        length, kind, *_ = _HEAD.unpack_from(data, at)
-        if length < _HEAD.size:
-            return
-        yield kind, data[at + _HEAD.size : at + length]
-        at += (length + 3) & ~3

@@ -20,7 +20,6 @@ Elements = Mapping[Place, Values]  # data by place; a set's data is empty
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORT, _HOST, _NETWORK = struct.Struct(">HH"), struct.Struct("=I"), struct.Struct(">I")
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +156,6 @@ def unpack_ranges(fields: tuple[Field, ...], first: bytes, last: bytes) -> Value
         field.span(*ends) if field.span else field.read(ends[0])
         for field, ends in zip(fields, parts, strict=True)
     )
-
-
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Types and contents of the attributes in a piece of a message."""
-    offset = 0
-    while offset + 4 <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        yield kind & 0x3FFF, data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
 
 
 def _text(fields: tuple[Field, ...], values: Values) -> str:

@@ -22,47 +22,46 @@ from mini8s.agent.network.elements import (
     Shape,
     Timed,
     Values,
-    attributes,
     pack,
     pack_last,
     unpack,
     unpack_ranges,
 )
+from mini8s.agent.network.messages import (
+    ACK,
+    ATTRIBUTE,
+    CREATE,
+    DONE,
+    DUMP,
+    ERROR,
+    IPV4,
+    NESTED,
+    NETFILTER,
+    REQUEST,
+    attribute,
+    attributes,
+    code,
+    nested,
+    nfnetlink,
+    payloads,
+)
 from mini8s.agent.network.ruleset import RulesetError
 
-_NETFILTER = 12
 _SUBSYSTEM = 10  # nf_tables' number within nfnetlink
 _BEGIN, _END = 0x10, 0x11
 _GET_CHAIN, _NEW_ELEMENT, _GET_ELEMENTS, _DELETE_ELEMENT = 4, 12, 13, 14
-_REQUEST, _ACK, _DUMP, _CREATE = 1, 4, 0x300, 0x400
-_ERROR, _DONE = 2, 3
-_NESTED = 0x8000
-_IPV4 = 2
 _CHUNK = 60_000  # a nested attribute's length is 16 bits
 _SOL_NETLINK, _CAP_ACK, _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 270, 10, 32, 33
 
 _KEY, _DATA, _TIMEOUT, _LEFT, _KEY_END = 1, 2, 4, 5, 10  # an element's attributes
 _GOTO = -4  # a verdict's code
 
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_GENERIC = struct.Struct(">BBH")  # family, version, resource
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
-_STATUS = struct.Struct("=i")
 _CODE = struct.Struct(">i")
 _MILLISECONDS = struct.Struct(">Q")
-_PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
-
-
-def _attribute(type: int, data: bytes) -> bytes:
-    return _ATTRIBUTE.pack(len(data) + 4, type) + data + _PADDING[len(data) & 3]
-
-
-def _nested(type: int, data: bytes) -> bytes:
-    return _attribute(type | _NESTED, data)
 
 
 def _string(type: int, text: str) -> bytes:
-    return _attribute(type, text.encode() + b"\0")
+    return attribute(type, text.encode() + b"\0")
 
 
 @functools.cache
@@ -71,24 +70,22 @@ def _frame(fields: int, data_fields: int) -> tuple[bytes, bytes]:
     key, data, with_data = 4 * fields, 4 * data_fields, bool(data_fields)
     whole = 12 + key + (8 + data if with_data else 0)
     head = (
-        _ATTRIBUTE.pack(whole, 1 | _NESTED)
-        + _ATTRIBUTE.pack(key + 8, 1 | _NESTED)
-        + _ATTRIBUTE.pack(key + 4, 1)
+        ATTRIBUTE.pack(whole, 1 | NESTED) + ATTRIBUTE.pack(key + 8, 1 | NESTED) + ATTRIBUTE.pack(key + 4, 1)
     )
-    return head, _ATTRIBUTE.pack(data + 8, 2 | _NESTED) + _ATTRIBUTE.pack(data + 4, 1)
+    return head, ATTRIBUTE.pack(data + 8, 2 | NESTED) + ATTRIBUTE.pack(data + 4, 1)
 
 
 def _odd_element(spec: Map, key: Values, data: Values) -> bytes:
     """An element whose parts have no fixed length: a key that is a range, data that is a chain to go to."""
-    body = _nested(_KEY, _attribute(1, pack(spec.key, key)))
+    body = nested(_KEY, attribute(1, pack(spec.key, key)))
     if spec.ranges:
-        body += _nested(_KEY_END, _attribute(1, pack_last(spec.key, key)))
+        body += nested(_KEY_END, attribute(1, pack_last(spec.key, key)))
     if data and not spec.verdict:
-        body += _nested(_DATA, _attribute(1, pack(spec.data, data)))
+        body += nested(_DATA, attribute(1, pack(spec.data, data)))
     elif data:
-        verdict = _attribute(1, _CODE.pack(_GOTO)) + _attribute(2, pack(spec.data, data) + b"\0")
-        body += _nested(_DATA, _nested(2, verdict))
-    return _nested(1, body)
+        verdict = attribute(1, _CODE.pack(_GOTO)) + attribute(2, pack(spec.data, data) + b"\0")
+        body += nested(_DATA, nested(2, verdict))
+    return nested(1, body)
 
 
 class Batch:
@@ -97,7 +94,7 @@ class Batch:
     def __init__(self, shape: Shape) -> None:
         self._table, self._maps = shape.table, shape.maps
         self._parts: list[bytes] = []
-        self._message(_BEGIN, _REQUEST, b"", family=0, resource=_SUBSYSTEM)
+        self._message(_BEGIN, REQUEST, b"", family=0, resource=_SUBSYSTEM)
 
     def clear(self, name: str) -> None:
         """Empty a map."""
@@ -113,19 +110,19 @@ class Batch:
         """Add elements for the time that they have left."""
         spec = self._maps[name]
         written = (
-            _nested(
+            nested(
                 1,
-                _nested(_KEY, _attribute(1, pack(spec.key, one.key)))
-                + _nested(_DATA, _attribute(1, pack(spec.data, one.data)))
-                + _attribute(_TIMEOUT, _MILLISECONDS.pack(one.timeout))
-                + _attribute(_LEFT, _MILLISECONDS.pack(one.left)),
+                nested(_KEY, attribute(1, pack(spec.key, one.key)))
+                + nested(_DATA, attribute(1, pack(spec.data, one.data)))
+                + attribute(_TIMEOUT, _MILLISECONDS.pack(one.timeout))
+                + attribute(_LEFT, _MILLISECONDS.pack(one.left)),
             )
             for one in elements
         )
         self._in_chunks(_NEW_ELEMENT, name, written)
 
     def finish(self) -> bytes:
-        self._message(_END, _REQUEST, b"", family=0, resource=_SUBSYSTEM)
+        self._message(_END, REQUEST, b"", family=0, resource=_SUBSYSTEM)
         return b"".join(self._parts)
 
     def _element(self, name: str, key: Values, data: Values) -> bytes:
@@ -152,13 +149,13 @@ class Batch:
     def _element_message(self, type: int, name: str, elements: list[bytes]) -> None:
         body = _string(1, self._table) + _string(2, name)
         if elements:
-            body += _nested(3, b"".join(elements))
-        flags = _REQUEST | (_CREATE if type == _NEW_ELEMENT else 0)
-        self._message(_SUBSYSTEM << 8 | type, flags, body, family=_IPV4, resource=0)
+            body += nested(3, b"".join(elements))
+        flags = REQUEST | (CREATE if type == _NEW_ELEMENT else 0)
+        self._message(_SUBSYSTEM << 8 | type, flags, body, family=IPV4, resource=0)
 
     def _message(self, type: int, flags: int, body: bytes, *, family: int, resource: int) -> None:
-        header = _HEADER.pack(20 + len(body), type, flags, len(self._parts) + 1, 0)
-        self._parts.append(header + _GENERIC.pack(family, 0, resource) + body)
+        number = len(self._parts) + 1
+        self._parts.append(nfnetlink(type, flags, number, body, family=family, resource=resource))
 
 
 class Nft:
@@ -166,7 +163,7 @@ class Nft:
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETFILTER)
         self._socket.bind((0, 0))
         self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
@@ -231,20 +228,20 @@ class Nft:
 
     def has_chain(self, name: str) -> bool:
         body = _string(1, self._shape.table) + _string(3, name)
-        self._ask(_GET_CHAIN, _REQUEST | _ACK, body)
+        self._ask(_GET_CHAIN, REQUEST | ACK, body)
         for kind, payload in self._messages():
-            if kind == _ERROR:
-                return _errno(payload) == 0
+            if kind == ERROR:
+                return code(payload) == 0
         return True
 
     def chains(self) -> list[tuple[int, dict[int, bytes]]]:
         """Family and attributes of all chains of all tables. (`nft list chains` reads rules as well, and
         stumbles over ours.) All of the answer is read: the next question must not meet the rest of it."""
-        self._ask(_GET_CHAIN, _REQUEST | _DUMP, b"", family=0)
+        self._ask(_GET_CHAIN, REQUEST | DUMP, b"", family=0)
         found = []
         for kind, payload in self._messages():
-            if kind == _ERROR and _errno(payload):
-                raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
+            if kind == ERROR and code(payload):
+                raise RulesetError(f"nf_tables: {os.strerror(code(payload))}")
             found.append((payload[0], dict(attributes(payload[4:]))))
         return found
 
@@ -256,35 +253,32 @@ class Nft:
                 data = self._socket.recv(1 << 17, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
-            failures += [
-                _errno(payload) for kind, payload in _split(data) if kind == _ERROR and _errno(payload)
-            ]
+            failures += [code(payload) for kind, payload in payloads(data) if kind == ERROR and code(payload)]
         if failures:
             names = ", ".join(sorted({errno.errorcode.get(one, str(one)) for one in failures}))
             raise RulesetError(f"nf_tables refused {len(failures)} messages of a transaction: {names}")
 
-    def _ask(self, type: int, flags: int, body: bytes, family: int = _IPV4) -> None:
-        header = _HEADER.pack(20 + len(body), _SUBSYSTEM << 8 | type, flags, 1, 0)
-        self._socket.send(header + _GENERIC.pack(family, 0, 0) + body)
+    def _ask(self, type: int, flags: int, body: bytes, family: int = IPV4) -> None:
+        self._socket.send(nfnetlink(_SUBSYSTEM << 8 | type, flags, 1, body, family=family))
 
     def _dump(self, name: str) -> Iterator[dict[int, bytes]]:
         """The attributes of each element of a map."""
-        self._ask(_GET_ELEMENTS, _REQUEST | _DUMP, _string(1, self._shape.table) + _string(2, name))
+        self._ask(_GET_ELEMENTS, REQUEST | DUMP, _string(1, self._shape.table) + _string(2, name))
         for kind, payload in self._messages():
-            if kind == _ERROR and _errno(payload):
-                raise RulesetError(f"nf_tables: {os.strerror(_errno(payload))}")
-            for attribute, data in attributes(payload[4:]):
-                if attribute == 3:
+            if kind == ERROR and code(payload):
+                raise RulesetError(f"nf_tables: {os.strerror(code(payload))}")
+            for part, data in attributes(payload[4:]):
+                if part == 3:
                     yield from (dict(attributes(element)) for _, element in attributes(data))
 
     def _messages(self) -> Iterator[tuple[int, bytes]]:
         """The messages of one answer, up to the one that ends it."""
         while True:
-            for kind, payload in _split(self._socket.recv(1 << 18)):
-                if kind == _DONE:
+            for kind, payload in payloads(self._socket.recv(1 << 18)):
+                if kind == DONE:
                     return
                 yield kind, payload
-                if kind == _ERROR:
+                if kind == ERROR:
                     return
 
 
@@ -294,18 +288,6 @@ def _fill(batch: Batch, elements: Elements) -> None:
         sorted_out.setdefault(name, []).append((key, data))
     for name, members in sorted_out.items():
         batch.add(name, members)
-
-
-def _errno(payload: bytes) -> int:
-    return -int(_STATUS.unpack_from(payload)[0])
-
-
-def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        yield kind, data[offset + 16 : offset + length]
-        offset += (length + 3) & ~3
 
 
 def _key_and_data(spec: Map, parts: dict[int, bytes]) -> tuple[Values, Values]:

@@ -16,14 +16,26 @@ import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence, Set
 
-from mini8s.agent.network.elements import attributes
+from mini8s.agent.network.messages import (
+    ATTRIBUTE,
+    DONE,
+    DUMP,
+    ERROR,
+    HEADER,
+    NETFILTER,
+    REQUEST,
+    attribute,
+    attributes,
+    code,
+    nested,
+    nfnetlink,
+    payloads,
+    places,
+)
 from mini8s.agent.proxy.plan import Flow
 
 PATIENCE_SECONDS = 5  # with a kernel that says nothing
-_NETFILTER, _SUBSYSTEM, _GET, _DELETE = 12, 1, 1, 2
-_REQUEST, _DUMP = 1, 0x300
-_ERROR, _DONE = 2, 3
-_NESTED, _IPV4 = 0x8000, 2
+_SUBSYSTEM, _GET, _DELETE = 1, 1, 2
 _ORIGINAL, _REPLY, _ZONE, _FILTER = 1, 2, 18, 25  # an entry's attributes, CTA_*
 _IP, _PROTOCOL = 1, 2  # a tuple's
 _BY_TARGET, _BY_PROTOCOL, _BY_PORT = 1 << 1, 1 << 3, 1 << 5  # what the kernel is to compare
@@ -31,10 +43,6 @@ _SO_RCVTIMEO, _SO_RCVBUFFORCE = 20, 33
 _BUFFER = 1 << 18
 _CHUNK = 60_000  # bytes of deletions in one call
 
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_GENERIC = struct.Struct(">BBH")  # family, version, resource
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
-_STATUS = struct.Struct("=i")
 _TUPLE = 52  # bytes of a tuple of IPv4 and ports
 _BODY = 20  # where an entry's attributes begin
 _TARGET, _SOURCE = _BODY + 20, _TUPLE + _BODY + 12  # where the client sent to, and who answers
@@ -51,7 +59,7 @@ class Connections:
     16 ms. One thread at a time."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETFILTER)
         self._socket.bind((0, 0))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVTIMEO, struct.pack("@ll", PATIENCE_SECONDS, 0))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 20)
@@ -84,7 +92,7 @@ class Connections:
         exact = {socket.inet_aton(address) + port.to_bytes(2) for address, port in fronts if address}
         ports = {port.to_bytes(2) for address, port in fronts if not address}
         judged = functools.cache(lambda way: wrong(_meanings(way)))
-        self._socket.send(self._message(_GET, _REQUEST | _DUMP, _wanted(fronts)))
+        self._socket.send(self._message(_GET, REQUEST | DUMP, _wanted(fronts)))
         for data, begin in self._answer():
             target = _place(data, begin + _TARGET)
             ours = target in exact or target[4:] in ports
@@ -97,7 +105,7 @@ class Connections:
         missed = 0
         for first in range(0, len(tuples), size):
             chunk = tuples[first : first + size]
-            self._socket.send(b"".join(self._message(_DELETE, _REQUEST, one) for one in chunk))
+            self._socket.send(b"".join(self._message(_DELETE, REQUEST, one) for one in chunk))
             missed += self._missed()
         return len(tuples) - missed
 
@@ -109,29 +117,28 @@ class Connections:
                 data = self._socket.recv(_BUFFER, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return missed
-            for kind, begin in _messages(data):
-                code = _code(data, begin) if kind == _ERROR else 0
-                if code not in (0, errno.ENOENT):
-                    raise OSError(code, os.strerror(code))
-                missed += bool(code)
+            for kind, payload in payloads(data):
+                said = code(payload) if kind == ERROR else 0
+                if said not in (0, errno.ENOENT):
+                    raise OSError(said, os.strerror(said))
+                missed += bool(said)
 
     def _message(self, type: int, flags: int, body: bytes) -> bytes:
         self._number += 1
-        header = _HEADER.pack(_BODY + len(body), _SUBSYSTEM << 8 | type, flags, self._number & 0xFFFFFFFF, 0)
-        return header + _GENERIC.pack(_IPV4, 0, 0) + body
+        return nfnetlink(_SUBSYSTEM << 8 | type, flags, self._number & 0xFFFFFFFF, body)
 
     def _answer(self) -> Iterator[tuple[bytes, int]]:
         """The entries of a dump: the bytes that hold one, and where it begins."""
         while True:
             data = self._socket.recv(_BUFFER)
-            for kind, begin in _messages(data):
-                if _HEADER.unpack_from(data, begin)[3] != self._number & 0xFFFFFFFF:
+            for kind, begin, end in places(data):
+                if HEADER.unpack_from(data, begin)[3] != self._number & 0xFFFFFFFF:
                     continue
-                if kind == _DONE:
+                if kind == DONE:
                     return
-                if kind == _ERROR:
-                    code = _code(data, begin)
-                    raise OSError(code, os.strerror(code))
+                if kind == ERROR:
+                    said = code(data[begin + HEADER.size : end])
+                    raise OSError(said, os.strerror(said))
                 yield data, begin
 
 
@@ -139,16 +146,16 @@ def _wanted(fronts: Set[tuple[str, int]]) -> bytes:
     """What the kernel is to look for (CTA_FILTER, Linux 5.8). An older one knows no such attribute and tells
     all, so what it tells is judged again."""
     addresses, ports = {address for address, _ in fronts}, {port for _, port in fronts}
-    flags, place, protocol = _BY_PROTOCOL, b"", _attribute(1, bytes([socket.IPPROTO_UDP]))
+    flags, place, protocol = _BY_PROTOCOL, b"", attribute(1, bytes([socket.IPPROTO_UDP]))
     if len(addresses) == 1 and "" not in addresses:
         flags |= _BY_TARGET
-        place = _attribute(_IP | _NESTED, _attribute(2, socket.inet_aton(*addresses)))
+        place = nested(_IP, attribute(2, socket.inet_aton(*addresses)))
     if len(ports) == 1:
         flags |= _BY_PORT
-        protocol += _attribute(3, next(iter(ports)).to_bytes(2))
-    place += _attribute(_PROTOCOL | _NESTED, protocol)
-    flagged = _attribute(1, struct.pack("=I", flags)) + _attribute(2, bytes(4))
-    return _attribute(_ORIGINAL | _NESTED, place) + _attribute(_FILTER | _NESTED, flagged)
+        protocol += attribute(3, next(iter(ports)).to_bytes(2))
+    place += nested(_PROTOCOL, protocol)
+    flagged = attribute(1, struct.pack("=I", flags)) + attribute(2, bytes(4))
+    return nested(_ORIGINAL, place) + nested(_FILTER, flagged)
 
 
 def _meanings(way: bytes) -> Set[Flow]:
@@ -160,8 +167,8 @@ def _meanings(way: bytes) -> Set[Flow]:
 
 def _is_plain(data: bytes, begin: int) -> bool:
     """Whether it is IPv4 UDP of no zone; others are nobody's of ours, and their places aren't these."""
-    parts = dict(attributes(data[begin + _BODY : begin + _HEADER.unpack_from(data, begin)[0]]))
-    fits = all(len(parts.get(one, b"")) == _TUPLE - _ATTRIBUTE.size for one in (_ORIGINAL, _REPLY))
+    parts = dict(attributes(data[begin + _BODY : begin + HEADER.unpack_from(data, begin)[0]]))
+    fits = all(len(parts.get(one, b"")) == _TUPLE - ATTRIBUTE.size for one in (_ORIGINAL, _REPLY))
     return fits and _ZONE not in parts and parts[_ORIGINAL][_NUMBER] == socket.IPPROTO_UDP
 
 
@@ -172,20 +179,3 @@ def _place(data: bytes, at: int) -> bytes:
 
 def _read(place: bytes) -> tuple[str, int]:
     return socket.inet_ntoa(place[:4]), int.from_bytes(place[4:])
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int]]:
-    """The type of each message, and where it begins."""
-    begin = 0
-    while begin + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, begin)
-        yield kind, begin
-        begin += (length + 3) & ~3
-
-
-def _code(data: bytes, begin: int) -> int:
-    return -int(_STATUS.unpack_from(data, begin + _HEADER.size)[0])
-
-
-def _attribute(type: int, data: bytes) -> bytes:
-    return _ATTRIBUTE.pack(len(data) + 4, type) + data + bytes(-len(data) & 3)

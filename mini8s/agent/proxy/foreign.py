@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mini8s.agent.network.elements import attributes
+from mini8s.agent.network.messages import attributes
 
 _IPTABLES = ("ip", "filter", "FORWARD")
 _OURS = "mini8s_"
