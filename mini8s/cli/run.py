@@ -26,7 +26,7 @@ from mini8s.objects.kinds import DEPLOYMENTS, SERVICES, Kind, Obj
 
 WELL_KNOWN = {"http": 80, "https": 443, "dns": 53, "mqtt": 1883, "postgres": 5432, "redis": 6379}
 POLL_SECONDS = 0.5
-STILL_SECONDS = 20.0  # without a step forward, before it is said why
+STILL_SECONDS = 15.0  # without a step forward, before it is said why; it may still come
 
 
 @click.command("run", context_settings={"allow_interspersed_args": True})
@@ -164,7 +164,7 @@ def _follow(rest: Rest, wanted: Wanted, timeout: float) -> None:
 def _steps(rest: Rest, namespace: str, name: str, timeout: float) -> Iterator[int]:
     """How many are available, each time that there are more or fewer."""
     begun = moved = time.monotonic()
-    last = -1
+    last, told = -1, False
     while True:
         found = rest.get(DEPLOYMENTS, namespace, name)
         available = (found.get("status") or {}).get("availableReplicas", 0)
@@ -174,12 +174,15 @@ def _steps(rest: Rest, namespace: str, name: str, timeout: float) -> Iterator[in
             raise CommandError(_reason(rest, found)) from None
         now = time.monotonic()
         if available != last:
-            last, moved = available, now
+            last, moved, told = available, now, False
             yield available
         if done:
             return
-        if now - begun > timeout or now - moved > STILL_SECONDS:
+        if now - begun > timeout:
             raise CommandError(_reason(rest, found))
+        if now - moved > STILL_SECONDS and not told:
+            told = True
+            click.echo(_reason(rest, found), err=True)
         time.sleep(POLL_SECONDS)
 
 

@@ -11,7 +11,7 @@ from mini8s.scheduler.terms import constraints, rules
 
 _TOLD = (
     "nodeName", "nodeSelector", "affinity", "tolerations", "topologySpreadConstraints", "priority",
-    "overhead", "resources", "hostNetwork", "schedulerName",
+    "overhead", "resources", "hostNetwork", "schedulerName", "preemptionPolicy",
 )  # fmt: skip
 _APART = frozenset({"cpu", "memory", "pods"})  # resources with a field of their own
 

@@ -49,7 +49,9 @@ class Intake:
             self._word.popleft()()
 
     def assume(self, pod: PodFacts, node: str) -> None:
-        """Count the pod against the node before anybody else knows."""
+        """Count the pod against the node before anybody else knows. The informer's word of it will be no
+        news."""
+        self._queue.changed(Change.OTHERS)
         self._assumed.add(pod.uid)
         self.board.put(replace(pod, node_name=node, claims=(), nominated=""))
 
@@ -79,7 +81,9 @@ class Intake:
             self._left(pod)
         elif pods.node_name(pod):
             self._arrived(pod_facts(pod))
-        elif not meta.deleting(pod) and not pod["spec"].get("schedulingGates"):
+        elif meta.deleting(pod):
+            self._settled(meta.key(pod), meta.uid(pod))
+        elif not pod["spec"].get("schedulingGates"):
             self._waits(pod_facts(pod))
 
     def _waits(self, pod: PodFacts) -> None:

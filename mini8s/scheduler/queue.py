@@ -37,7 +37,7 @@ class _Waiting:
     since: int
     seen: int = 0  # how many changes there had been when it was last taken, so before it was decided on
     due: float = 0.0
-    retry_on_change: float | None = None  # when it may be tried if such a change comes; None: it is active
+    retry: float = 0.0  # when it may be tried if a change of `cures` comes
     cures: Change = ANY
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_BACKOFF, MOST_BACKOFF))
 
@@ -48,6 +48,7 @@ class Queue:
     def __init__(self) -> None:
         self._changed = threading.Condition()  # guards the table; notified when something may have become due
         self._waiting: dict[str, _Waiting] = {}
+        self._resting: dict[str, _Waiting] = {}  # those of them that wait for a change
         self._arrivals = 0
         self._changes = 0
         self._last = dict.fromkeys(ANY, 0)  # the number of the last change of each kind
@@ -61,9 +62,11 @@ class Queue:
                 same = replace(known.pod, nominated=pod.nominated) == pod
                 known.pod = pod
                 if not same:
-                    known.due, known.retry_on_change = 0.0, None
+                    known.due = 0.0
+                    self._resting.pop(pod.key, None)
             else:
                 self._arrivals += 1
+                self._resting.pop(pod.key, None)
                 self._waiting[pod.key] = _Waiting(pod, self._arrivals)
             self._changed.notify()
 
@@ -71,6 +74,7 @@ class Queue:
         """The pod has a node, or is gone."""
         with self._changed:
             self._waiting.pop(key, None)
+            self._resting.pop(key, None)
 
     def changed(self, change: Change) -> None:
         """The cluster is not what it was: whom that may help is tried after its back-off."""
@@ -78,9 +82,8 @@ class Queue:
             self._changes += 1
             for kind in change:
                 self._last[kind] = self._changes
-            for waiting in self._waiting.values():
-                if waiting.retry_on_change is not None and waiting.cures & change:
-                    waiting.due, waiting.retry_on_change = waiting.retry_on_change, None
+            for waiting in [one for one in self._resting.values() if one.cures & change]:
+                self._wake(waiting)
             self._changed.notify()
 
     def stir(self) -> None:
@@ -98,9 +101,7 @@ class Queue:
                 return
             due = now + waiting.backoff.failed()
             waits = cures is not None and not self._missed(waiting, cures)
-            waiting.cures = cures or ANY
-            waiting.due = now + UNSCHEDULABLE_SECONDS if waits else due
-            waiting.retry_on_change = due if waits else None
+            self._put_off(waiting, due, cures if waits else None, now)
 
     def rest(self, key: str, now: float) -> None:
         """Put off a pod that has its node and waits for its volumes: until there is a change (unless there
@@ -108,10 +109,7 @@ class Queue:
         with self._changed:
             waiting = self._waiting.get(key)
             if waiting is not None:
-                missed = self._missed(waiting, ANY)
-                waiting.cures = ANY
-                waiting.due = now if missed else now + UNSCHEDULABLE_SECONDS
-                waiting.retry_on_change = None if missed else now
+                self._put_off(waiting, now, None if self._missed(waiting, ANY) else ANY, now)
 
     def due(self, now: float, most: int) -> Sequence[PodFacts]:
         """The pods to be tried now, best first. They stay until `forget` or `failed`."""
@@ -121,6 +119,7 @@ class Queue:
             del found[most:]
             for waiting in found:
                 waiting.seen = self._changes
+                self._resting.pop(waiting.pod.key, None)
         return [item.pod for item in found]
 
     def wait(self, now: float, longest: float) -> None:
@@ -134,6 +133,18 @@ class Queue:
     def __len__(self) -> int:
         with self._changed:
             return len(self._waiting)
+
+    def _put_off(self, waiting: _Waiting, due: float, cures: Change | None, now: float) -> None:
+        """Until it is due, or with `cures` until such a change, and then not before it is due."""
+        if cures is None:
+            waiting.due = due
+            return
+        waiting.due, waiting.retry, waiting.cures = now + UNSCHEDULABLE_SECONDS, due, cures
+        self._resting[waiting.pod.key] = waiting
+
+    def _wake(self, waiting: _Waiting) -> None:
+        waiting.due = waiting.retry
+        del self._resting[waiting.pod.key]
 
     def _missed(self, waiting: _Waiting, cures: Change) -> bool:
         return any(self._last[kind] > waiting.seen for kind in cures)

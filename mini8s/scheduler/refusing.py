@@ -29,10 +29,12 @@ class Refusing:
         self._api, self._events, self._clock, self._board = api, events, clock, board
         self._pods = informers.of(kinds.PODS)
         self._budgets = informers.of(kinds.DISRUPTIONBUDGETS)
+        self._looked_at = -1  # the board's moves until then
+        self._unhelpful: dict[str, Unhelpful] = {}  # by what pods are, since nothing moved
 
     def refuse(self, pod: PodFacts, refused: Refused, profile: Profile) -> Refused:
         """Make room if others have to give way, and say so; what was said."""
-        outcome = preempt(pod, self._board, profile, self._spare()) if refused.reasons else None
+        outcome = self._room(pod, profile) if refused.reasons else None
         if isinstance(outcome, Unhelpful):
             refused = replace(refused, preemption=str(outcome))
         node = outcome.node if isinstance(outcome, Victims) else ""
@@ -43,6 +45,20 @@ class Refusing:
             for victim in outcome.pods:
                 self._remove(victim, pod, outcome.node)
         return refused
+
+    def _room(self, pod: PodFacts, profile: Profile) -> Victims | Unhelpful | None:
+        """Who has to give way. That nobody can is found once for all pods that are alike."""
+        if self._looked_at != self._board.at:
+            self._looked_at = self._board.at
+            self._unhelpful.clear()
+        own = pod.claims or pod.nominated
+        alike = "" if own else repr((pod.scheduler, pod.shape, sorted(pod.labels.items())))
+        if alike in self._unhelpful:
+            return self._unhelpful[alike]
+        outcome = preempt(pod, self._board, profile, self._spare())
+        if alike and isinstance(outcome, Unhelpful):
+            self._unhelpful[alike] = outcome
+        return outcome
 
     def _tell(self, pod: PodFacts, refused: Refused, nominated: str) -> None:
         current = self._pods.cache.get(pod.namespace, pod.name)

@@ -210,6 +210,47 @@ def test_a_pod_that_minds_others_is_tried_again_when_one_comes(world: World) -> 
     assert world.where("web") == "a"
 
 
+def test_who_waits_for_company_is_told_of_who_was_placed_here(world: World) -> None:
+    """Of a pod that this scheduler placed, the informer has no news to tell."""
+    world.node("a", cpu="4")
+    node = world.api.get(kinds.NODES, "", "a")
+    world.api.update(kinds.NODES, node | {"metadata": node["metadata"] | {"labels": {"host": "a"}}})
+    term = {"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "host"}
+    world.pod("web", affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}})
+    world.cycle()
+    assert world.where("web") == ""
+    world.clock.step(5.0)
+    container = {"name": "c", "image": "i"}
+    metadata = {"namespace": "default", "name": "db", "labels": {"app": "db"}}
+    world.api.create(kinds.PODS, {"metadata": metadata, "spec": {"containers": [container]}})
+    world.cycle()
+    world.cycle()
+    assert (world.where("db"), world.where("web")) == ("a", "a")
+
+
+def test_what_was_found_for_one_pod_holds_only_for_those_alike(world: World) -> None:
+    """Nothing moves between the two decisions of the second cycle."""
+    world.node("a")
+    world.pod("low", priority=1)
+    world.cycle()
+    world.pod("stray", priority=10, nodeSelector={"x": "y"})
+    world.pod("high", priority=5)
+    world.cycle()
+    assert "deletionTimestamp" in world.api.get(kinds.PODS, "default", "low")["metadata"]
+
+
+def test_a_pod_that_is_being_deleted_is_not_placed(world: World) -> None:
+    world.pod("web")
+    world.cycle()
+    world.api.patch(kinds.PODS, "default", "web", {"metadata": {"finalizers": ["x.io/y"]}})
+    world.api.delete(kinds.PODS, "default", "web", grace_seconds=0)
+    world.cycle()
+    world.node("a")
+    world.clock.step(20.0)
+    world.cycle()
+    assert world.where("web") == ""
+
+
 def test_a_pod_of_higher_priority_makes_another_give_way(world: World) -> None:
     world.node("a")
     world.pod("low", priority=1)
