@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -151,11 +152,14 @@ def test_what_is_just_being_written_waits(engine: Engine) -> None:
     assert now(engine, tail=0) == ""
 
 
-def test_old_files_are_not_opened_for_what_is_new(engine: Engine) -> None:
-    engine.write("1\n")
+def test_old_files_are_not_read_for_what_is_new(engine: Engine) -> None:
+    """A file is as old as its last byte, whatever its entries say."""
+    engine.write("1\n", "2\n")
     engine.rotate()
-    engine.write("2\n", "3\n")
-    assert now(engine, Choice(since=unix(3))) == "3\n"
+    engine.write("3\n")
+    assert now(engine, Choice(since=unix(2))) == "2\n3\n"
+    os.utime(engine.path.with_name(f"{engine.path.name}.1"), (0, 0))
+    assert now(engine, Choice(since=unix(2))) == "3\n"
 
 
 def test_an_entry_longer_than_a_piece(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,14 +291,19 @@ def test_what_was_said_before_the_end_is_heard(engine: Engine, follow: Callable[
 def test_an_engine_that_does_not_answer_has_ended_nothing(
     engine: Engine, follow: Callable[..., Follower]
 ) -> None:
+    asked = threading.Semaphore(0)
+
     def down() -> bool:
+        asked.release()
         raise EngineDown("no answer")
 
     engine.write("1\n")
     one = follow()
     one.expect("1\n")
     one.answer = down
-    engine.change()
+    for _ in range(2):  # who takes it for ended asks no more
+        engine.change()
+        assert asked.acquire(timeout=SECONDS)
     engine.write("2\n")
     one.expect("1\n2\n")
     one.log.close()
@@ -323,6 +332,18 @@ def test_who_leaves_early_leaves_nothing_open(engine: Engine) -> None:
     assert list(pieces) == []
     assert gone == [log]
     assert not _open_files(engine.path.parent)
+
+
+@pytest.mark.parametrize("runs", [None, lambda: True])
+def test_a_log_that_nobody_reads_is_let_go_when_it_is_closed(
+    engine: Engine, runs: Callable[[], bool] | None
+) -> None:
+    engine.write("1\n")
+    gone: list[FileLog] = []
+    log = FileLog(engine.path, ALL, None, runs, gone.append)
+    log.close()
+    assert gone == [log]
+    assert list(log) == []
 
 
 def test_a_log_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ STATE = "config.v2.json"  # beside the log: written when a container's state has
 
 
 class FileLog:
-    """Fulfils LogStream. `runs` asks the engine whether the container still does; `forget` is called once,
+    """Fulfils LogStream. `runs` asks the engine whether the container still does; `forget` is called
     at the end. Nothing is open before the first piece is asked for."""
 
     def __init__(
@@ -32,12 +32,13 @@ class FileLog:
         self._path, self._choice, self._tail = path, choice, tail
         self._runs = runs
         self._forget = forget
-        self._closed = False
+        self._begun = self._closed = False
         self._watch: Watch | None = None
         self._lock = threading.Lock()  # guards _watch: who closes may not wake what is closed already
 
     def __iter__(self) -> Iterator[bytes]:
         """Raises EngineError."""
+        self._begun = True
         try:
             yield from self._all() if self._runs is None else self._followed(self._runs)
         except OSError as error:
@@ -46,7 +47,10 @@ class FileLog:
             self._forget(self)
 
     def close(self) -> None:
+        """The reader lets go of what it reads; when there is none, nobody else would."""
         self._closed = True
+        if not self._begun:
+            self._forget(self)
         with self._lock:
             if self._watch is not None:
                 self._watch.wake()
