@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from urllib.parse import quote, urlsplit
 
 from mini8s.agent.kubelet.serving.streams import read_head
@@ -78,17 +78,16 @@ class Tunnel:
 
     def step(self) -> float:
         """Hold the long request until it ends; the pause before the next."""
-        connection = self._connection(SILENT_SECONDS)
-        self._open = connection
         try:
-            self._listen(connection)
+            with closing(self._connection(SILENT_SECONDS)) as connection:
+                self._open = connection
+                self._listen(connection)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if self._stop:
                 return 0.0
             self._said.say(f"tunnel: {error or type(error).__name__}")
         finally:
             self._open = None
-            connection.close()
         return self._backoff.failed()
 
     def _listen(self, connection: http.client.HTTPConnection) -> None:

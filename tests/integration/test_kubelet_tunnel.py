@@ -99,3 +99,15 @@ def test_a_stream_that_is_refused_harms_nobody(server: Server, stop: Stop) -> No
         again, head = server.accept()
         again.close()
         assert b"/v1-mini8s/tunnel/2 " in head
+
+
+def test_a_certificate_that_cannot_be_read_is_waited_for(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint = Endpoint(url=server.url.replace("http:", "https:"), ca_file="/no/where")
+    tunnel = Tunnel(endpoint, "n1", lambda sock, _: sock.close(), Stop())
+    with caplog.at_level("INFO"):
+        assert tunnel.step() > 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "tunnel: [Errno 2] No such file or directory"
+    ]
