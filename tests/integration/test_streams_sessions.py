@@ -192,6 +192,7 @@ def test_an_engine_that_refuses_is_quoted() -> None:
 def test_many_pieces_leave_in_their_order_however_little_is_taken_at_a_time() -> None:
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    theirs.settimeout(10)
     duct = Duct(ours)
     pieces = [bytes((number % 251,)) * (number * 37 % 9000) for number in range(300)]
     for piece in pieces:
