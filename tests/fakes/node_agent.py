@@ -18,7 +18,6 @@ from mini8s.agent.kubelet.isolation.cgroup_tree import CgroupTree
 from mini8s.agent.kubelet.isolation.isolation import Isolation
 from mini8s.agent.kubelet.isolation.policy import Policy
 from mini8s.agent.kubelet.lookup import Lookup
-from mini8s.agent.kubelet.node.fence import Standing
 from mini8s.agent.kubelet.pod_worker import PodWorker
 from mini8s.agent.kubelet.probes.hooks import Hooks
 from mini8s.agent.kubelet.probes.prober import Prober
@@ -62,7 +61,8 @@ class NodeAgent:
         self.api = FakeApi(now=self.clock.now)
         self.runtime = FakeRuntime(self.clock.now, local={IMAGE})
         self.network, self.events = FakeNetwork(), FakeEvents()
-        self.standing: Callable[[Obj], Standing] = lambda _pod: Standing.FREE
+        self.lost: Callable[[Obj], bool] = lambda _pod: False
+        self.may_begin: Callable[[Obj], bool] = lambda _pod: True
         self.start()
 
     def start(self) -> None:
@@ -112,7 +112,8 @@ class NodeAgent:
             self.tokens,
             self.statuses,
             self.wanted,
-            standing=self.standing,
+            lost=self.lost,
+            may_begin=self.may_begin,
         )
 
     def disk(self, volume: Obj) -> Path:

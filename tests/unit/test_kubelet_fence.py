@@ -9,11 +9,11 @@ from fakes.api import FakeApi, FakeEvents
 from fakes.node_agent import NodeAgent, container, pod
 from fakes.runtime import FakeRuntime
 
-from mini8s.agent.kubelet.node.fence import Fence, Standing
+from mini8s.agent.kubelet.node.fence import Fence
 from mini8s.agent.kubelet.node.heartbeat import Heartbeat
 from mini8s.agent.kubelet.settings import BadArgument, parse
 from mini8s.objects import conditions
-from mini8s.objects.errors import ServiceUnavailable
+from mini8s.objects.errors import ApiError, Conflict, ServiceUnavailable
 from mini8s.objects.kinds import LEASES, PODS, Obj
 from mini8s.util.clock import FakeClock
 
@@ -28,8 +28,8 @@ class Host:
 
     def start(self) -> None:
         """A new agent, which knows nothing of earlier renewals."""
-        self.fence = Fence(40, self._pods, self.woken.append, self.agent.clock.monotonic)
-        self.agent.standing = self.fence.standing
+        self.fence = Fence(40, self.agent.api, self._pods, self.woken.append, self.agent.clock.monotonic)
+        self.agent.lost, self.agent.may_begin = self.fence.lost, self.fence.may_begin
         self.agent.start()
 
     def _pods(self) -> list[Obj]:
@@ -103,6 +103,22 @@ def test_a_host_that_starts_alone_begins_none(host: Host) -> None:
     assert phase(host) == "Running"
 
 
+def test_what_the_server_wants_no_more_is_not_begun_from_an_old_picture(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = host.agent.create(fenced())
+    known = host.agent.wanted(uid)
+    monkeypatch.setattr(host.agent, "wanted", lambda _uid: known)
+    host.start()
+    host.agent.api.delete(PODS, "default", "web", grace_seconds=0)
+    host.renew()
+    host.pass_time(1, uid)
+    assert host.agent.runtime.count("create_sandbox") == 0
+    host.agent.api.create(PODS, fenced())
+    host.pass_time(1, uid)
+    assert host.agent.runtime.count("create_sandbox") == 0, "the next one of its name is another"
+
+
 def test_an_agent_that_starts_again_lets_it_run_while_it_asks_and_no_longer(host: Host) -> None:
     host.renew()
     uid = host.agent.create(fenced())
@@ -123,20 +139,20 @@ def test_the_loop_wakes_when_it_may_be_over(host: Host) -> None:
     assert host.fence.step() == 1
     host.agent.clock.step(25)
     assert host.fence.step() == 10
-    assert host.fence.standing(fenced()) is Standing.LOST
+    assert host.fence.lost(fenced())
 
 
 class SlowApi(FakeApi):
     """Takes its time with a lease, or fails after it has taken it."""
 
     clock: FakeClock
-    fails = False
+    raises: ApiError | None = None
 
     def update(self, *args: object, **more: object) -> Obj:
         answer: Obj = super().update(*args, **more)  # type: ignore[arg-type]
         self.clock.step(7)
-        if self.fails:
-            raise ServiceUnavailable("no answer")
+        if self.raises:
+            raise self.raises
         return answer
 
 
@@ -144,7 +160,7 @@ def test_a_renewal_counts_from_before_it_was_asked_for(tmp_path: Path) -> None:
     clock = FakeClock()
     api = SlowApi(now=clock.now)
     api.clock = clock
-    fence = Fence(40, list, lambda _uid: None, clock.monotonic)
+    fence = Fence(40, api, list, lambda _uid: None, clock.monotonic)
     heart = Heartbeat(
         api=api, runtime=FakeRuntime(clock.now), name="n1", ip=lambda: "10.99.0.11", labels={}, taints=[],
         data_dir=tmp_path, clock=clock, engine_trouble=lambda: "", network_trouble=lambda: "",
@@ -154,9 +170,13 @@ def test_a_renewal_counts_from_before_it_was_asked_for(tmp_path: Path) -> None:
     heart.renew()
     heart.renew()
     assert fence.step() == 33
-    api.fails = True
+    api.raises = ServiceUnavailable("no answer")
     heart.renew()
     assert fence.step() == 26, "a renewal without an answer is none"
+    api.raises, said = Conflict("another was first"), heart.renewed
+    heart.renew()
+    assert fence.step() < 26, "one that another came before is none"
+    assert heart.renewed == said
 
 
 def test_a_shorter_lease_is_renewed_more_often(tmp_path: Path) -> None:

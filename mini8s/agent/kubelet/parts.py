@@ -115,7 +115,7 @@ class Parts:
         self.images = self._make_images(registries)
         self.image_folder = ImageFolder(node.data_dir, doors.runtime, self.images.arrived)
         self.prober = Prober(doors.runtime, doors.recorder, doors.clock, self.wakes.probed)
-        self.fence = Fence(settings.lease_seconds, self.pods.cache.list, self.queue.add)
+        self.fence = Fence(settings.lease_seconds, doors.rest, self.pods.cache.list, self.queue.add)
         self.heartbeat = self._make_heartbeat()
         self.worker = self._make_worker()
         self.upkeep = self._make_upkeep()
@@ -168,7 +168,8 @@ class Parts:
             self.sources.shown_by,
             self._refusal,
             self.pods.cache.list,
-            self.fence.standing,
+            self.fence.lost,
+            self.fence.may_begin,
         )
 
     def _make_streams(self) -> Streams:

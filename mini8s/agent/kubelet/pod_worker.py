@@ -16,7 +16,7 @@ from mini8s.agent.kubelet.executor import Executor, Task
 from mini8s.agent.kubelet.images.images import Images, field_path
 from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.memory import Memory
-from mini8s.agent.kubelet.node.fence import LOST, Standing
+from mini8s.agent.kubelet.node.fence import LOST
 from mini8s.agent.kubelet.plan import plan
 from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.probes.prober import Prober
@@ -34,7 +34,7 @@ from mini8s.objects.time import parse_time
 log = logging.getLogger(__name__)
 
 RESIZE_SECONDS = 10.0  # how often it is looked whether others have gone, for a pod that waits for that
-FENCED_SECONDS = 1.0  # how often it is looked whether this host is known to be there again
+FENCED_SECONDS = 1.0  # how often it is looked whether a pod may begin on a host that was taken for lost
 MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look is a second later
 
 
@@ -42,7 +42,7 @@ MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look i
 class PodWorker:
     """`wanted` is the pod that is to run under a uid, or None; `shown_by` is the object whose status tells of
     it, None while there is none. `refusal` says why a pod is not even begun; `others` are all pods of the
-    node; `standing` is whether a pod may run while this host may be taken for lost."""
+    node. `lost` and `may_begin`: whether a pod ends, or is begun, on a host that may be taken for lost."""
 
     executor: Executor
     images: Images
@@ -54,7 +54,8 @@ class PodWorker:
     shown_by: Callable[[Obj], Obj | None] = lambda pod: pod
     refusal: Callable[[Obj], Doom | None] = lambda _pod: None
     others: Callable[[], Iterable[Obj]] = tuple
-    standing: Callable[[Obj], Standing] = lambda _pod: Standing.FREE
+    lost: Callable[[Obj], bool] = lambda _pod: False
+    may_begin: Callable[[Obj], bool] = lambda _pod: True
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def sync(self, uid: str) -> float | None:
@@ -138,7 +139,7 @@ class PodWorker:
         pod = task.pod
         if pod is None or running.sandbox or task.memory.doom or meta.deleting(pod) or is_terminal(pod):
             return False
-        return self.standing(pod) is not Standing.FREE
+        return not self.may_begin(pod)
 
     def _look(self, task: Task) -> RunningPod:
         running = self.executor.runtime.pod(task.uid) or _nothing(task)
@@ -175,7 +176,7 @@ class PodWorker:
         if deadline.left(pod, memory.began, time.now()) == 0:
             memory.doom = deadline.EXCEEDED
             self.executor.events.event(pod, "Normal", memory.doom.reason, memory.doom.message)
-        elif running.sandbox and self.standing(pod) is Standing.LOST:
+        elif running.sandbox and self.lost(pod):
             memory.doom = LOST
             self.executor.events.event(pod, "Warning", LOST.reason, LOST.message)
         elif not running.sandboxes and (refused := self.executor.isolation.rejects(pod)):

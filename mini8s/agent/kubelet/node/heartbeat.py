@@ -131,13 +131,15 @@ class Heartbeat:
             return self._renewal.failed()
         asked = self._fence.ticks() if self._fence else 0.0
         try:
-            held = self._lease.hold()
+            held, why = self._lease.hold(), "somebody else writes it"
         except ApiError as error:
-            log.debug("the lease of %s is not renewed: %s", self._name, error)  # the status says it louder
+            held, why = False, str(error)
+        if not held:
+            log.debug("the lease of %s is not renewed: %s", self._name, why)  # the status says it louder
             return self._renewal.failed()
         self._renewal.succeeded()
         self.renewed = self._clock.monotonic()
-        if self._fence and held:
+        if self._fence:
             self._fence.renewed(asked)
         return min(EVERY_SECONDS, self._settings.lease_seconds / 4)
 
