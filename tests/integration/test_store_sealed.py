@@ -11,6 +11,8 @@ import pytest
 from mini8s.app.sealing import Sealer
 from mini8s.store.base import Row, Unreadable
 from mini8s.store.sqlite import SqliteStore, open_store
+from mini8s.store.sqlite.file import open_checked
+from mini8s.store.sqlite.resealing import Resealing
 
 SECRET, OTHER = "/secrets/default/a", "/configmaps/default/a"
 WORD = b"sesame-open"
@@ -81,6 +83,24 @@ def test_what_an_older_mini8s_left_plain_is_sealed_at_the_next_start(folder: Pat
     assert traces(folder) == []
     assert WORD in found(sealed, f"{SECRET}b")
     sealed.close()
+    assert traces(folder) == []
+
+
+def test_a_start_that_is_killed_before_the_file_is_written_anew_leaves_that_to_the_next(folder: Path) -> None:
+    plain = opened(folder, sealed=False)
+    for number in range(300):
+        put(plain, f"{SECRET}{number}", WORD * 20)
+    plain.close()
+    sealer = Sealer(folder / "keys.json", ["/secrets/"])
+    sealer.ready()
+    db = open_checked(str(folder / "db" / "state.db"))
+    work = Resealing(sealer)
+    while work.step(db):
+        pass
+    db.close()
+    assert work.done == 300
+    assert traces(folder)  # in what the rows no longer use
+    opened(folder).close()
     assert traces(folder) == []
 
 

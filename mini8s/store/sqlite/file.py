@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +78,25 @@ def lock(path: str) -> FileLock:
 
 def open_checked(path: str) -> apsw.Connection:
     """The writer's connection to a whole file of the newest schema. Raises Corrupt, Unavailable."""
-    try:
+    with telling(path):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         db = _open(path)
         check_origin(db, path)
         _set_up(db)
         check_integrity(db, path)
         _migrate(db)
+    return db
+
+
+@contextmanager
+def telling(path: str) -> Iterator[None]:
+    """SQLite's errors in the store's words. Raises Damaged, Unavailable."""
+    try:
+        yield
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise Damaged(f"{path} is damaged: {error}") from error
     except (apsw.Error, OSError) as error:
-        raise Unavailable(f"{path} cannot be opened: {error}") from error
-    return db
+        raise Unavailable(f"{path} can't be used: {error}") from error
 
 
 def select(db: apsw.Connection, query: str, bindings: Sequence[int | str] = ()) -> list[tuple[Any, ...]]:

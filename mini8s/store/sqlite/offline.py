@@ -15,7 +15,7 @@ from pathlib import Path
 
 import apsw
 
-from mini8s.store.base import Damaged, Unavailable
+from mini8s.store.base import Unavailable
 from mini8s.store.sqlite import file, rows, snapshot
 from mini8s.store.sqlite.schema import MIGRATIONS
 
@@ -34,7 +34,7 @@ def copy(source: str, target: str) -> None:
     """Write a copy of a store, whole or not at all. Raises Damaged, Unavailable."""
     if not Path(source).exists():
         raise Unavailable(f"{source} does not exist")
-    with _telling(source):
+    with file.telling(source):
         snapshot.copy(source, target)
 
 
@@ -62,7 +62,7 @@ def begin_above(path: str, revision: int) -> None:
 
 @contextmanager
 def _opened(path: str) -> Iterator[apsw.Connection]:
-    with _telling(path):
+    with file.telling(path):
         db = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             db.set_busy_timeout(file.BUSY_MS)
@@ -70,13 +70,3 @@ def _opened(path: str) -> Iterator[apsw.Connection]:
             yield db
         finally:
             db.close(True)
-
-
-@contextmanager
-def _telling(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise Damaged(f"{path} is damaged: {error}") from error
-    except (apsw.Error, OSError) as error:
-        raise Unavailable(f"{path} can't be used: {error}") from error

@@ -70,9 +70,10 @@ def open_store(
     lock = file.lock(path)
     try:
         db = file.open_checked(path)
-        loaded = rows.load(db, sealer)
-        sealer.ready()
-        sealed = resealing.at_start(db, sealer)
+        with file.telling(path):
+            loaded = rows.load(db, sealer)
+            sealer.ready()
+            sealed = resealing.at_start(db, sealer)
         if sealed:
             log.info("%d values that were plain, or under an older key, are encrypted now", sealed)
         sealer.settled()
