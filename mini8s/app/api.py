@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import gevent
 
@@ -19,27 +20,27 @@ from mini8s.api.authn import authenticator
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.api.upkeep import Upkeep
-from mini8s.app import first_objects, host, hub
+from mini8s.app import first_objects, host, hub, sealing
 from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
 from mini8s.app.host import HostError
 from mini8s.app.layout import ServerFiles, server_files
 from mini8s.app.process import limit_arenas, settle
 from mini8s.app.renewal import Renewal
-from mini8s.app.sealing import Sealer, UnknownKind, sealed_prefixes
+from mini8s.app.sealing import KeysHeld, Sealer, UnknownKind, sealed_prefixes
 from mini8s.app.signing import token_signer
 from mini8s.app.snapshots import note
 from mini8s.app.snapshots.base import SnapshotError
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.wsgi import CannotListen, TlsFiles, serve
 from mini8s.config import ServerSettings
-from mini8s.objects.errors import ApiError, BadRequest
+from mini8s.objects.errors import ApiError, BadRequest, Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
 from mini8s.registry.base import Context, Registry, User
 from mini8s.registry.machine import Machine
 from mini8s.registry.token_requests import Issuer
-from mini8s.store.base import Corrupt, Damaged, Locked, Unavailable, Unreadable
+from mini8s.store.base import Corrupt, Damaged, Locked, StoreError, Unavailable, Unreadable
 from mini8s.store.sqlite import SqliteStore, open_store
 from mini8s.util.clock import SystemClock
 from mini8s.wire.codec import decode_json
@@ -61,15 +62,16 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     files = server_files(settings.data_dir)
     files.database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        sealer = Sealer(files.secret_keys, sealed_prefixes(settings.encrypt_also))
-        store = open_store(
-            str(files.database),
-            loop=hub.GeventLoop(),
-            compact_minutes=settings.compact_minutes,
-            compact_revisions=settings.compact_revisions,
-            ephemeral_flush_seconds=settings.ephemeral_flush_seconds,
-            sealer=sealer,
-        )
+        with sealing.changing(files.secret_keys, wait=True):
+            sealer = Sealer(files.secret_keys, sealed_prefixes(settings.encrypt_also))
+            store = open_store(
+                str(files.database),
+                loop=hub.GeventLoop(),
+                compact_minutes=settings.compact_minutes,
+                compact_revisions=settings.compact_revisions,
+                ephemeral_flush_seconds=settings.ephemeral_flush_seconds,
+                sealer=sealer,
+            )
     except Damaged as error:
         return _repair(settings, files, error)
     except (Corrupt, Locked, Unavailable, Unreadable, UnknownKind) as error:
@@ -130,7 +132,7 @@ def _serve(
         authenticate=authenticator(accounts),
         accounts=accounts,
         joining=_joining(settings, files, registry),
-        upkeep=Upkeep(partial(_rotate, store, sealer)),
+        upkeep=Upkeep(partial(rotate, store, sealer, files.secret_keys)),
         ready={"store": lambda: store.trouble},
         stats=lambda: store.stats() | note.figures(files),
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
@@ -171,11 +173,17 @@ def _suffix() -> str:
     return "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(SUFFIX_LENGTH))
 
 
-def _rotate(store: SqliteStore, sealer: Sealer) -> int:
+def rotate(store: SqliteStore, sealer: Sealer, keys: Path) -> int:
     """A new key for all that is encrypted; the old ones go when nothing is under them any more. A start in
-    between finishes it. How many stored values were rewritten."""
-    sealer.renew()
-    done = store.reseal()
+    between finishes it. How many stored values were rewritten. Raises Conflict, ServiceUnavailable."""
+    try:
+        with sealing.changing(keys, wait=False):
+            sealer.renew()
+            done = store.reseal()
+    except KeysHeld as error:
+        raise Conflict("a snapshot is being taken: try again when it is done") from error
+    except (StoreError, OSError) as error:
+        raise ServiceUnavailable(f"the old keys stay until all is under a new one: {error}") from error
     log.info("%d stored values are under a new key", done)
     return done
 

@@ -4,15 +4,20 @@ is root's alone.
 A sealed value says which key it is under, so that keys can change while old values are still there. The first
 key of the file seals, all of them open. A value is bound to its store key and can't be put under another. The
 file is written when everything stored could be opened: a start with the wrong file changes nothing.
+
+Who copies the database and the keys, one after the other and from another process, holds the keys still
+meanwhile: a copy whose keys are newer than its values could not be read.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +41,10 @@ class DataKey:
         return cls(os.urandom(_ID_BYTES), os.urandom(KEY_BYTES))
 
 
+class KeysHeld(Exception):
+    """Somebody copies the keys, or changes them."""
+
+
 class UnknownKind(Exception):
     """A kind to be encrypted that there is not."""
 
@@ -49,6 +58,38 @@ def sealed_prefixes(also: Sequence[str]) -> list[str]:
             raise UnknownKind(f"--encrypt-also {word}: there is no such kind")
         found.append(kind)
     return [kind.prefix() for kind in found]
+
+
+@contextmanager
+def still(path: Path) -> Iterator[None]:
+    """No key goes from the file meanwhile; waits for who is at it."""
+    with _folder_held(path, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def changing(path: Path, *, wait: bool) -> Iterator[None]:
+    """Around everything that may drop a key. Who serves others meanwhile must not wait. Raises KeysHeld."""
+    with _folder_held(path, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        yield
+
+
+@contextmanager
+def _folder_held(path: Path, how: int) -> Iterator[None]:
+    """By a lock on its folder, for the file itself is replaced. Without a folder there are no keys yet."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(folder, how)
+        except BlockingIOError as error:
+            raise KeysHeld(f"{path} is being copied or changed") from error
+        yield
+    finally:
+        os.close(folder)
 
 
 class Sealer:

@@ -6,7 +6,9 @@ import os
 import shutil
 import stat
 import subprocess
+import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +16,15 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mini8s.app import safety
+from mini8s.app import safety, sealing
+from mini8s.app.api import rotate
 from mini8s.app.host import HostError
 from mini8s.app.layout import AgentFiles, ServerFiles, agent_files, server_files, write_private
+from mini8s.app.sealing import Sealer
 from mini8s.app.snapshots import archive, note, repair, restore, run, take
 from mini8s.app.snapshots.base import BadSnapshot, NotTaken, SnapshotError
 from mini8s.config import ServerSettings
+from mini8s.objects.errors import Conflict
 from mini8s.store.base import Compacted, Damaged
 from mini8s.store.sqlite import offline, open_store
 from mini8s.store.sqlite.schema import MIGRATIONS
@@ -107,6 +112,48 @@ def test_one_is_taken_beside_a_server_that_writes(files: ServerFiles) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sorted(one.name for one in files.snapshots.iterdir()) == [".lock", path.name]
     assert note.last(files) == note.Last(NOW.timestamp(), NOW.timestamp(), path.stat().st_size, path.name)
+
+
+def test_no_key_changes_while_one_is_taken(
+    files: ServerFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealer = Sealer(files.secret_keys, ["/a/"])
+    store = open_store(str(files.database), sealer=sealer)
+    copied, refused = offline.copy, list[str]()
+
+    def copy(source: str, target: str) -> None:
+        """Somebody asks for a new key right after the database was copied."""
+        copied(source, target)
+        with pytest.raises(Conflict) as told:
+            rotate(store, sealer, files.secret_keys)
+        refused.append(str(told.value))
+
+    monkeypatch.setattr(offline, "copy", copy)
+    path = taken(files)
+    assert refused == ["a snapshot is being taken: try again when it is done"]
+    assert rotate(store, sealer, files.secret_keys) == 3
+    store.close()
+    (tmp_path / "out").mkdir()
+    restore.unpack(path, tmp_path / "out", b"")
+    out = ServerFiles(tmp_path / "out")
+    again = open_store(str(out.database), sealer=Sealer(out.secret_keys, ["/a/"]))
+    assert [row.key for row in again.list("/a/").rows] == ["/a/1", "/a/2", "/a/3"]
+    again.close()
+
+
+def test_a_snapshot_waits_for_keys_that_are_being_changed(files: ServerFiles) -> None:
+    write_private(files.secret_keys, b"old")
+    with ThreadPoolExecutor(1) as pool:
+        with sealing.changing(files.secret_keys, wait=True):
+            waiting = pool.submit(taken, files)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            write_private(files.secret_keys, b"new")
+        waiting.result()
+    with tarfile.open(waiting.result()) as tar:
+        found = tar.extractfile("cred/encryption.json")
+        assert found is not None
+        assert found.read() == b"new"
 
 
 def test_a_restored_store_goes_on_above_every_revision_that_was_given(

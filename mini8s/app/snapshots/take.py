@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from mini8s.app import sealing
 from mini8s.app.layout import ServerFiles
 from mini8s.app.snapshots import archive, keep
 from mini8s.app.snapshots.base import (
@@ -119,9 +120,8 @@ def hand_over(path: Path, command: str) -> None:
 
 
 def _gather(files: ServerFiles, wish: Wish, draft: Path, name: str, secret: bytes, now: datetime) -> Manifest:
-    offline.copy(str(files.database), str(draft / "state.db"))
-    sources = dict(_others(files.root)) | {DATABASE: draft / "state.db"}
-    said = offline.facts(str(draft / "state.db"))
+    sources = _copied(files, draft)
+    said = offline.facts(str(sources[DATABASE]))
     identity = files.cluster_id
     manifest = Manifest(
         mini8s=VERSION,
@@ -134,6 +134,19 @@ def _gather(files: ServerFiles, wish: Wish, draft: Path, name: str, secret: byte
     )
     archive.write(draft / name, manifest, sources, secret)
     return manifest
+
+
+def _copied(files: ServerFiles, draft: Path) -> dict[str, Path]:
+    """Copies of everything: what the server rewrites meanwhile can't differ from its hash, nor the keys from
+    those that the database was written with."""
+    made = {DATABASE: draft / "state.db"}
+    with sealing.still(files.secret_keys):
+        offline.copy(str(files.database), str(made[DATABASE]))
+        for name, path in _others(files.root):
+            made[name] = draft / "files" / name
+            made[name].parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, made[name])
+    return made
 
 
 def _others(root: Path) -> Iterator[tuple[str, Path]]:
