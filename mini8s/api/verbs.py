@@ -222,10 +222,11 @@ def _options_body(call: Call) -> Obj | None:
         return None
     if not isinstance(value, dict):
         raise BadRequest("the body of the request must be a DeleteOptions object")
-    if value.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise BadRequest(f"the body of the request must be DeleteOptions, not {value.get('kind')}")
-    if value.get("apiVersion", "v1") not in _OPTIONS_VERSIONS:
-        raise BadRequest(f'no kind "DeleteOptions" is registered for version "{value["apiVersion"]}"')
+    kind, version = value.get("kind") or "DeleteOptions", value.get("apiVersion") or "v1"
+    if kind != "DeleteOptions":
+        raise BadRequest(f"the body of the request must be DeleteOptions, not {kind}")
+    if not isinstance(version, str) or version not in _OPTIONS_VERSIONS:
+        raise BadRequest(f'no kind "DeleteOptions" is registered for version "{version}"')
     return value
 
 
