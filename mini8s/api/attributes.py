@@ -12,7 +12,7 @@ from mini8s.registry.base import User
 AUTHENTICATED = "system:authenticated"
 TUNNEL_PATH = "/v1-mini8s/tunnel"
 PUBLIC = frozenset({"/livez", "/readyz", "/healthz", "/version", "/version/"})  # system:public-info-viewer
-_SELECTING = frozenset({"list", "watch", "deletecollection"})
+_SELECTING = frozenset({"list", "watch"})
 _NAMED = "metadata.name="
 
 
@@ -43,8 +43,8 @@ Authorize = Callable[[User, Attributes], Decision]
 def of_request(
     verb: str, kind: Kind, namespace: str, name: str, subresource: str, field_selector: str
 ) -> Attributes:
-    """As upstream's RequestInfo has it: who selects by name asks for that one, and a namespace lies in
-    itself."""
+    """As upstream's RequestInfo has it: who reads and selects by name asks for that one, and a namespace lies
+    in itself."""
     if not name and field_selector.startswith(_NAMED) and verb in _SELECTING:
         name = field_selector.removeprefix(_NAMED)
         if "," in name or "/" in name:
