@@ -17,10 +17,10 @@ from mini8s.api.connection import ENVIRON_KEY, Connection
 from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import dns_subdomain
+from mini8s.registry.base import User
 
 PATH = "/v1-mini8s/node-certificate"
 CA_PATH = "/cacerts"
-NODE_USER = "system:node:"
 
 Sign = Callable[[str, str], Obj]  # node name, signing request as PEM -> the answer's body
 
@@ -50,8 +50,10 @@ class Joining:
 def _renews(environ: Mapping[str, Any], said: object) -> bool:
     """Whether this node is asking for its own next certificate."""
     connection: Connection | None = environ.get(ENVIRON_KEY)
-    peer = connection.peer.common_name if connection is not None else ""
-    return bool(peer) and isinstance(said, dict) and peer == f"{NODE_USER}{said.get('node')}"
+    if connection is None or not isinstance(said, dict):
+        return False
+    node = User(connection.peer.common_name, connection.peer.organizations).node
+    return bool(node) and node == said.get("node")
 
 
 def _field(said: object, name: str) -> str:

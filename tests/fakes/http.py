@@ -28,6 +28,7 @@ from tests.fakes.store import FakeStore
 PEERS = {
     "admin": Peer("system:admin", ("system:masters",)),
     "node": Peer("system:node:n1", ("system:nodes",)),
+    "pretender": Peer("system:node:n1", ("developers",)),  # a node by its name alone
     "jane": Peer("jane", ("developers",)),
     "root": Peer(uid=0),
     "nobody": Peer(),

@@ -2,7 +2,7 @@
 
     # what this shows
     >>> POST /api/v1/namespaces/default/configmaps?dryRun=All     (each step on a fresh request)
-    As: admin                                                     (admin, node, jane, nobody)
+    As: admin                                                     (`PEERS` of fakes/http.py)
     Content-Type: application/json
 
     {"metadata": {"name": "a"}}
