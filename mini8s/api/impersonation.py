@@ -6,8 +6,9 @@ userextras.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from mini8s.api.attributes import AUTHENTICATED, Attributes, Authorize, require
 from mini8s.api.authn import ANONYMOUS
@@ -29,14 +30,14 @@ def impersonated(environ: Mapping[str, Any], user: User, authorize: Authorize) -
     """Whom the request speaks for. Raises Forbidden when this user may not speak for them."""
     name = environ.get(_USER, "")
     groups, uid = tuple(_listed(environ.get(_GROUP, ""))), environ.get(_UID, "")
-    if not name and not groups and not uid:
+    extra = tuple(_extras(environ))
+    if not name and not groups and not uid and not extra:
         return user
     if not name:
-        raise BadRequest("requested groups or a uid to impersonate without impersonating a user")
-    extra = tuple(_extras(environ))
+        raise BadRequest("requested groups, a uid or extra to impersonate without impersonating a user")
     for what in _wanted(name, groups, uid, extra):
         require(authorize, user, what)
-    return User(name, tuple(dict.fromkeys((*groups, *_implied(name)))), uid, extra)
+    return User(name, (*groups, *_implied(name, groups)), uid, extra)
 
 
 def _wanted(
@@ -59,7 +60,8 @@ def _wanted(
 def _extras(environ: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for header, said in environ.items():
         if header.startswith(_EXTRA):
-            yield header.removeprefix(_EXTRA).lower().replace("_", "-"), tuple(_listed(said))
+            key = header.removeprefix(_EXTRA).lower().replace("_", "-")  # WSGI has the one for the other
+            yield unquote(key), tuple(_listed(said))
 
 
 def _listed(said: str) -> Iterator[str]:
@@ -74,11 +76,12 @@ def _account(name: str) -> tuple[str, str]:
     return (namespace, account) if rest != name and colon and account else ("", "")
 
 
-def _implied(name: str) -> tuple[str, ...]:
-    """The groups that a name alone makes somebody a member of."""
-    if name == ANONYMOUS.name:
-        return ANONYMOUS.groups
+def _implied(name: str, groups: Sequence[str]) -> tuple[str, ...]:
+    """The groups that a name makes somebody a member of besides those that were said."""
+    known = ANONYMOUS.groups if name == ANONYMOUS.name else (AUTHENTICATED,)
+    if {AUTHENTICATED, *ANONYMOUS.groups} & {*groups}:
+        known = ()
     namespace, account = _account(name)
-    if account:
-        return (f"{_ACCOUNT.rstrip(':')}s", f"{_ACCOUNT.rstrip(':')}s:{namespace}", AUTHENTICATED)
-    return (AUTHENTICATED,)
+    if account and not groups:
+        return (f"{_ACCOUNT.rstrip(':')}s", f"{_ACCOUNT.rstrip(':')}s:{namespace}", *known)
+    return known
