@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fakes.http import FakeServer
 
 from mini8s.objects.kinds import CLUSTERROLEBINDINGS, CLUSTERROLES, Kind, Obj
-from mini8s.objects.rbac import AUTOUPDATE, missing, rules_of
+from mini8s.objects.rbac import AUTOUPDATE, Rule, missing, rules_of
 from mini8s.registry.base import Context, DeleteOptions, User
 from mini8s.registry.policy import reconcile, shipped
 from mini8s.util.clock import FakeClock
@@ -60,6 +61,29 @@ def test_a_viewer_sees_no_secrets_and_an_editor_no_roles() -> None:
     view, edit = (rules_of(ROLES[f"system:aggregate-to-{word}"]) for word in ("view", "edit"))
     assert not any(rule.about("", "secrets", "") for rule in view)
     assert not any(rule.about("rbac.authorization.k8s.io", "roles", "") for rule in (*view, *edit))
+
+
+ONE = Rule(("get",), ("",), ("pods",), ("p",))
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "lacking"),
+    [
+        (ONE, ONE, None),
+        (replace(ONE, names=()), ONE, None),
+        (ONE, replace(ONE, names=()), replace(ONE, names=())),  # who has one of them has not all
+        (ONE, replace(ONE, names=("p", "q")), replace(ONE, names=("q",))),
+        (ONE, replace(ONE, verbs=("get", "list", "watch")), replace(ONE, verbs=("list", "watch"))),
+        (replace(ONE, verbs=("*",), groups=("*",), resources=("*",)), ONE, None),
+        (replace(ONE, resources=("*/log",)), replace(ONE, resources=("pods/log",)), None),
+        (replace(ONE, resources=("pods/log",)), ONE, ONE),
+        (replace(ONE, groups=("apps",)), ONE, ONE),
+        (Rule(("get",), urls=("/a/*",)), Rule(("get",), urls=("/a/b", "/b")), Rule(("get",), urls=("/b",))),
+        (Rule(("get",), urls=("/a",)), Rule(("get",), urls=("/a/*",)), Rule(("get",), urls=("/a/*",))),
+    ],
+)
+def test_what_somebody_lacks_of_what_he_gives_away(held: Rule, wanted: Rule, lacking: Rule | None) -> None:
+    assert missing([held], [wanted]) == ([lacking] if lacking else [])
 
 
 def test_a_second_start_changes_nothing(api: FakeServer) -> None:
