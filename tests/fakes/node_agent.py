@@ -61,6 +61,8 @@ class NodeAgent:
         self.api = FakeApi(now=self.clock.now)
         self.runtime = FakeRuntime(self.clock.now, local={IMAGE})
         self.network, self.events = FakeNetwork(), FakeEvents()
+        self.told: Callable[[], bool] = lambda: True
+        self.before: dict[str, Obj] = {}  # by uid, pods of which only this is known
         self.lost: Callable[[Obj], bool] = lambda _pod: False
         self.may_begin: Callable[[Obj], bool] = lambda _pod: True
         self.start()
@@ -112,6 +114,7 @@ class NodeAgent:
             self.tokens,
             self.statuses,
             self.wanted,
+            told=self._is_told,
             lost=self.lost,
             may_begin=self.may_begin,
         )
@@ -123,7 +126,11 @@ class NodeAgent:
         return path
 
     def wanted(self, uid: str) -> Obj | None:
-        return next((one for one in self.api.list(PODS).items if one["metadata"]["uid"] == uid), None)
+        there = (one for one in self.api.list(PODS).items if one["metadata"]["uid"] == uid)
+        return self.before.get(uid) or next(there, None)
+
+    def _is_told(self) -> bool:
+        return self.told()
 
     def _again(self, uid: str) -> None:
         self.worker.retry(uid)

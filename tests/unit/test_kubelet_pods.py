@@ -407,6 +407,25 @@ def test_a_readiness_probe_is_heard_while_the_engine_is_down(agent: NodeAgent) -
     assert condition(agent, "PodReadyToStartContainers")[0] == "True"
 
 
+def test_an_agent_that_was_killed_takes_no_pod_out_of_service(agent: NodeAgent) -> None:
+    """What the next one finds on its disk is from before the pod was ready."""
+    uid = agent.create(pod("web", container("c", readinessProbe={"tcpSocket": {"port": 1}})))
+    before = agent.wanted(uid)
+    assert before
+    agent.prober._count(uid, (agent.runtime.newest("c").id, "readiness"), WELL)
+    agent.sync(uid)
+    said = agent.status()
+    agent.told, agent.before = lambda: False, {uid: before}
+    agent.start()
+    assert agent.sync(uid) is None, "it is looked at again when the server is heard"
+    assert agent.status() == said
+    agent.told = iter([False, True]).__next__
+    assert agent.sync(uid) == 0.0, "the server was heard meanwhile"
+    agent.told, agent.before = lambda: True, {}
+    agent.sync(uid)
+    assert agent.status() == said
+
+
 def test_a_container_restarts_with_the_files_of_a_config_map_that_is_gone(agent: NodeAgent) -> None:
     volumes = [{"name": "v", "configMap": {"name": "map"}}]
     wanted = pod("web", container("c", volumeMounts=[{"name": "v", "mountPath": "/v"}]), volumes=volumes)

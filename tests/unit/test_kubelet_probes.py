@@ -190,6 +190,18 @@ def test_an_agent_that_starts_again_keeps_what_the_status_says() -> None:
         one.prober.close()
 
 
+def test_what_the_server_says_later_counts_until_there_is_an_answer() -> None:
+    """An agent that was killed begins with what lay on its disk, which may be older than the pod's start."""
+    made = pod(readinessProbe={"exec": {"command": ["x"]}})
+    loop = Loop()
+    loop.prober.follow(View(made, running()), "10.0.0.1")
+    assert not loop.prober.verdicts(running())["c1"].ready
+    made["status"] = {"containerStatuses": [{"name": "c", "containerID": "docker://c1", "ready": True}]}
+    loop.prober.follow(View(made, running()), "10.0.0.1")
+    assert loop.prober.verdicts(running())["c1"].ready
+    loop.prober.close()
+
+
 def test_an_engine_that_hangs_keeps_no_other_probe_waiting() -> None:
     answer, told = threading.Event(), threading.Event()
     loop = Loop()

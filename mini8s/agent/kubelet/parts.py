@@ -166,6 +166,7 @@ class Parts:
             self.statuses,
             self.sources.wanted,
             self.sources.shown_by,
+            lambda: self.pods.heard,
             self._refusal,
             self.pods.cache.list,
             self.fence.lost,

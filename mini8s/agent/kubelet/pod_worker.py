@@ -41,8 +41,10 @@ MOST_ROUNDS = 10  # a plan that never comes to rest is a defect; the next look i
 @dataclass(frozen=True, slots=True)
 class PodWorker:
     """`wanted` is the pod that is to run under a uid, or None; `shown_by` is the object whose status tells of
-    it, None while there is none. `refusal` says why a pod is not even begun; `others` are all pods of the
-    node. `lost` and `may_begin`: whether a pod ends, or is begun, on a host that may be taken for lost."""
+    it, None while there is none. `told` is whether the server was heard: what is known from before may be
+    older than what it was told last, and a status made of that would take pods out of service. `refusal`
+    says why a pod is not even begun; `others` are all pods of the node. `lost` and `may_begin`: whether a pod
+    ends, or is begun, on a host that may be taken for lost."""
 
     executor: Executor
     images: Images
@@ -52,6 +54,7 @@ class PodWorker:
     statuses: StatusWriter
     wanted: Callable[[str], Obj | None]
     shown_by: Callable[[Obj], Obj | None] = lambda pod: pod
+    told: Callable[[], bool] = lambda: True
     refusal: Callable[[Obj], Doom | None] = lambda _pod: None
     others: Callable[[], Iterable[Obj]] = tuple
     lost: Callable[[Obj], bool] = lambda _pod: False
@@ -60,6 +63,7 @@ class PodWorker:
 
     def sync(self, uid: str) -> float | None:
         """Bring one pod to rest; seconds after which to look again. Raises EngineDown."""
+        told = self.told()  # before the pod is read
         folder = PodFolder.of(self.executor.data_dir, uid)
         memory = self.memories.get(uid) or self._memory(uid, folder)
         pod = self._allocated(uid, memory)
@@ -75,8 +79,10 @@ class PodWorker:
         if pod is None:
             if done.ended:
                 self._forget(uid)
-        else:
+        elif told:
             self._report(task, pod, running, done)
+        elif self.told():
+            return 0.0
         renewal = self.tokens.renew_in(uid) if task.sandbox else None
         left = None if pod is None or memory.doom else self._time_left(pod, memory)
         again = RESIZE_SECONDS if memory.pending else None
@@ -203,10 +209,10 @@ class PodWorker:
     def report_unseen(self, uid: str) -> None:
         """The probes still tell who serves when the engine tells nothing: no Service shall wait for it. The
         pod's own worker may hang in the engine just now, so nothing is asked and nothing noted here."""
-        memory = self.memories.get(uid)
+        told, memory = self.told(), self.memories.get(uid)
         seen = memory.running if memory else None
         pod = self._allocated(uid, memory) if memory else None
-        if pod is None or memory is None or seen is None or meta.deleting(pod):
+        if not told or pod is None or memory is None or seen is None or meta.deleting(pod):
             return
         task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory, seen.sandbox)
         view = self._view(task, seen)

@@ -151,8 +151,9 @@ class Kubelet:
         return self._parts.image_folder.loaded and (self._doors.network.ready or late)
 
     def _look_at_all(self) -> None:
-        for uid in {*all_uids(self._node.data_dir), *self._parts.relist.uids}:
-            self._parts.queue.add(uid)
+        parts = self._parts
+        for uid in {*all_uids(self._node.data_dir), *parts.relist.uids, *list(parts.worker.memories)}:
+            parts.queue.add(uid)
 
     def _scan_images(self) -> float:
         try:

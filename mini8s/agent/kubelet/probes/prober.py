@@ -130,7 +130,10 @@ class Prober:
         for probe in probes:
             key = (probe.container_id, probe.type)
             if key in known:
-                known[key].probe, known[key].pod = probe, pod
+                asked = known[key]
+                asked.probe, asked.pod = probe, pod
+                if asked.tally.result is None:  # the server may know more than this agent did at first sight
+                    asked.tally = replace(asked.tally, result=known_before(pod, probe).result)
                 continue
             due = self._clock.monotonic() + max(0.0, probe.begins - self._clock.now().timestamp())
             asked = known[key] = _Asked(probe, pod, due, known_before(pod, probe))
