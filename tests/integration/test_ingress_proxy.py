@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mini8s.agent.ingress import process
 from mini8s.agent.ingress.runner import Ingress, Setup
 from mini8s.objects.kinds import (
     ENDPOINTSLICES,
@@ -259,6 +260,15 @@ def test_endpoints_change_without_a_new_process(shop: Host) -> None:
     assert (shop.folder / "pid").read_text() == before
 
 
+def test_what_the_proxy_says_fills_no_memory(shop: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LOG_BYTES", 500)
+    version = (shop.folder / "pid").read_text().split()[1]
+    for i in range(8):
+        shop.serve("web", f"127.0.1.{1 + i % 2}")
+        eventually(lambda i=i: shop.body("http://127.0.0.1/", "shop.example") == "ab"[i % 2])
+    assert 0 < (shop.folder / version / "log").stat().st_size < 1500
+
+
 def test_no_request_fails_while_all_changes(shop: Host) -> None:
     """Twenty new configurations, and as many changes of endpoints, under requests of three kinds."""
     done, failures, counts = threading.Event(), [], [0, 0]
@@ -309,6 +319,7 @@ def test_the_next_agent_goes_on_with_the_proxy(shop: Host) -> None:
     before = int((shop.folder / "pid").read_text().split()[0])
     shop.end()
     assert shop.body("http://127.0.0.1/", "shop.example") == "a", "nobody manages it, and it serves"
+    (shop.folder / "pid").rename(shop.folder / "pid.new")  # it was killed before it noted what it began
     shop.informers.of(INGRESSES).heard = False
     found = shop.informers.of(INGRESSES).cache.remove("default", "shop")  # the power went before it was kept
     shop.begin()
@@ -318,7 +329,8 @@ def test_the_next_agent_goes_on_with_the_proxy(shop: Host) -> None:
     shop.informers.put(INGRESSES, found)
     eventually(lambda: shop.room.sentence.endswith("served on ports 80 and 443"))
     assert shop.body("http://127.0.0.1/", "shop.example") == "a"
-    os.kill(int((shop.folder / "pid").read_text().split()[0]), 9)
+    assert int((shop.folder / "pid").read_text().split()[0]) == before
+    os.kill(before, 9)
     shop.room._wake.set()  # as if its time had come
     eventually(lambda: shop.body("http://127.0.0.1/", "shop.example") == "a")
     assert int((shop.folder / "pid").read_text().split()[0]) != before
@@ -335,6 +347,10 @@ def test_a_port_in_use_is_one_sentence(host: Host) -> None:
         host.informers.put(INGRESSES, ingress("late", ("late.example", path("/", "web"))))
         eventually(lambda: "port 443 is in use by another program of this host" in host.room.sentence)
         assert host.api.get(NODES, "", "h1")["metadata"].get("annotations") in (None, {})
+        before = host.room.counters["failures"]
+        host.informers.put(INGRESSES, ingress("late", ("late.example", path("/", "web"), path("/x", "web"))))
+        eventually(lambda: host.room.counters["failures"] > before)
+        assert len([one for one in host.folder.iterdir() if one.is_dir()]) == 1, "of two tries"
     host.room._wake.set()  # as if its time had come
     eventually(lambda: host.body("http://127.0.0.1/", "late.example") == "a")
     host.informers.remove(INGRESSES, ingress("late"))

@@ -28,6 +28,9 @@ PATHS = "/usr/local/sbin:/usr/sbin:/sbin"  # where a service's PATH may not lead
 START_SECONDS = 20.0  # until a new process answers on its socket: a slow board with many certificates
 ANSWER_SECONDS = 5.0
 SILENT_ROUNDS = 3
+CHECK_SECONDS = 60.0
+LOG_BYTES = 64 * 1024  # in memory: the program tells of each endpoint that comes or goes
+LOG, NOTE, DRAFT = "log", "pid", "pid.new"
 _THREADS = 4  # at most: a small host has other work
 
 
@@ -67,6 +70,7 @@ class HaProxy:
         pid = self._pid()
         if pid is None:
             return ""
+        self._shorten_log()
         try:
             version = version_of(self._ask("show info"))
         except OSError as error:
@@ -112,11 +116,12 @@ class HaProxy:
             self.check_ports(host)
         takeover = ["-x", f"{self._folder}/{before}/{SOCKET}", "-sf", str(pid)] if pid is not None else []
         child = self._start(folder, takeover)
+        self._draft(wanted.version, child.pid)
         self._wait(child, folder, wanted.version)
         if self._child:
             self._old.append(self._child)
         self._child = child
-        self._point(wanted.version, child.pid)
+        self._point()
         self._forget(wanted.version)
 
     def stop(self) -> None:
@@ -126,7 +131,7 @@ class HaProxy:
             with contextlib.suppress(ProcessLookupError):  # it was quicker
                 os.kill(pid, signal.SIGUSR1)
             self._forget("")
-        (self._folder / "pid").unlink(missing_ok=True)
+        (self._folder / NOTE).unlink(missing_ok=True)
         self._reap()
 
     def _forget(self, version: str) -> None:
@@ -140,6 +145,7 @@ class HaProxy:
 
     def _write(self, wanted: Configuration) -> Path:
         self._mount()
+        self._forget(self._pointed())  # what came to nothing
         folder = self._folder / wanted.version
         if folder.exists():
             shutil.rmtree(folder)
@@ -166,14 +172,17 @@ class HaProxy:
 
     def _check(self, folder: Path) -> None:
         command = [self._program(), "-c", "-f", str(folder / CONFIGURATION)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise ProxyError(f"haproxy did not read its configuration within {CHECK_SECONDS:g} s") from error
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if "ALERT" in line]
             raise ProxyError(f"haproxy refuses its configuration: {said[0] if said else done.stderr.strip()}")
 
     def _start(self, folder: Path, takeover: list[str]) -> subprocess.Popen[bytes]:
         command = [self._program(), "-db", "-f", str(folder / CONFIGURATION), *takeover]
-        with (folder / "log").open("wb") as log:
+        with (folder / LOG).open("ab") as log:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
             )
@@ -183,7 +192,7 @@ class HaProxy:
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             if child.poll() is not None:
-                said = (folder / "log").read_text(errors="replace").strip().rpartition("\n")[2]
+                said = (folder / LOG).read_text(errors="replace").strip().rpartition("\n")[2]
                 raise ProxyError(f"haproxy ended at once: {said}")
             with contextlib.suppress(OSError):
                 if version_of(_talk(folder / SOCKET, "show info")) == version:
@@ -193,17 +202,36 @@ class HaProxy:
         child.wait()
         raise ProxyError(f"haproxy did not answer within {START_SECONDS:g} s")
 
-    def _point(self, version: str, pid: int) -> None:
-        draft = self._folder / "pid.new"
-        draft.write_text(f"{pid} {version}\n")
-        draft.replace(self._folder / "pid")
+    def _shorten_log(self) -> None:
+        log = self._folder / self._pointed() / LOG
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            os.truncate(log, 0)
+
+    def _draft(self, version: str, pid: int) -> None:
+        """An agent that ends before the new process answers leaves this: see `_settle`."""
+        (self._folder / DRAFT).write_text(f"{pid} {version}\n")
+
+    def _point(self) -> None:
+        (self._folder / DRAFT).replace(self._folder / NOTE)
+
+    def _settle(self) -> None:
+        """The process that an earlier agent had started and not noted is the one, if it took over."""
+        pid, version = self._noted(DRAFT)
+        if not pid:
+            return
+        with contextlib.suppress(OSError):  # it has not come so far, or is gone
+            if version_of(_talk(self._folder / version / SOCKET, "show info")) == version:
+                self._point()
+                return
+        if not self._lives(pid):
+            (self._folder / DRAFT).unlink()
 
     def _pointed(self) -> str:
-        return self._noted()[1]
+        return self._noted(NOTE)[1]
 
-    def _noted(self) -> tuple[int, str]:
+    def _noted(self, name: str) -> tuple[int, str]:
         try:
-            pid, version = (self._folder / "pid").read_text().split()
+            pid, version = (self._folder / name).read_text().split()
         except (OSError, ValueError):
             return 0, ""
         return int(pid), version
@@ -211,14 +239,16 @@ class HaProxy:
     def _pid(self) -> int | None:
         """Its process, if that is alive and is no other's by now."""
         self._reap()
-        pid, _ = self._noted()
-        if not pid:
-            return None
+        self._settle()
+        pid, _ = self._noted(NOTE)
+        return pid if pid and self._lives(pid) else None
+
+    def _lives(self, pid: int) -> bool:
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
-            return None
-        return pid if os.fsencode(self._folder) in command else None
+            return False
+        return os.fsencode(self._folder) in command
 
     def _reap(self) -> None:
         if self._child and self._child.poll() is not None:
