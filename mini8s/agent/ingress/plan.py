@@ -6,7 +6,7 @@ answers 503, a host whose certificate is missing has the default one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mini8s.agent.ingress import model
@@ -84,7 +84,7 @@ class _Making:
 
     def add(self, ingress: Obj, rule: Rule) -> None:
         place = f"{rule.host}{rule.path}"
-        if any(letter <= " " or letter == "\x7f" for letter in place):
+        if not all("!" <= letter <= "~" for letter in place):  # RFC 3986: others are written with %
             self._tell(ingress, "InvalidPath", f"no request can have the path {rule.path!r}")
             return
         owner = self._owners.setdefault((place, rule.exact), ingress)
@@ -100,10 +100,12 @@ class _Making:
             self.hosts.add(rule.host)
         table[place] = self._target(ingress, rule.backend)
 
-    def certificates(self, found: Iterable[Obj]) -> Iterator[tuple[SecretKey, tuple[str, ...]]]:
-        found = list(found)
+    def certificates(self, found: Sequence[Obj]) -> Iterator[tuple[SecretKey, tuple[str, ...]]]:
+        wanted = model.wanted_secrets(found)
         for ingress in found:
             for key in model.wanted_secrets([ingress]):
+                if key not in wanted:
+                    continue  # an older Ingress has its hosts: nobody looked at it
                 certificate = self._picture.certificates.get(key)
                 if certificate is None:
                     self._tell(
@@ -114,7 +116,7 @@ class _Making:
                 elif certificate.trouble:
                     message = f'Secret "{key[1]}": {certificate.trouble}: the default certificate is used'
                     self._tell(ingress, "InvalidCertificate", message)
-        for key, hosts in model.wanted_secrets(found).items():
+        for key, hosts in wanted.items():
             certificate = self._picture.certificates.get(key)
             if certificate and not certificate.trouble:
                 yield key, tuple(hosts)
