@@ -82,6 +82,7 @@ class Upstream:
         request = DNSRecord.parse(query)
         reply = request.reply(aa=0, ra=1)
         reply.add_answer(RR("www.example.com", QTYPE.A, rdata=A("203.0.113.7"), ttl=60))
+        reply.header.tc = name == "many.example.com" and not stream
         then(bytes(reply.pack()))
 
     def forget(self) -> None:
@@ -119,6 +120,7 @@ def server() -> Iterator[DnsServer]:
         service("empty", "None", port(80)),
         service("inside", "", type="ExternalName", externalName="web.default.svc.cluster.local"),
         service("outside", "", type="ExternalName", externalName="www.example.com"),
+        service("far-many", "", type="ExternalName", externalName="many.example.com"),
         service("loop", "", type="ExternalName", externalName="loop.default.svc.cluster.local"),
         service("dual", "10.43.0.102", port(443, name="tls"), clusterIPs=["10.43.0.102", "fd43::66"]),
         service("six", "None", port(80, name="http")),
@@ -189,6 +191,11 @@ def test_too_long_an_answer_is_truncated_and_whole_over_tcp(server: DnsServer) -
     assert (wide.header.tc, len(wide.rr), wide.ar[0].rtype) == (1, 73, QTYPE.OPT)
     assert len(wide.pack()) <= 1232
     assert len(ask(server, name, stream=True).rr) == 100
+
+
+def test_what_others_cut_short_is_not_shown_as_whole(server: DnsServer) -> None:
+    name = "far-many.default.svc.cluster.local"
+    assert [ask(server, name, stream=stream).header.tc for stream in (False, True)] == [1, 0]
 
 
 def test_the_order_of_addresses_rotates(server: DnsServer) -> None:

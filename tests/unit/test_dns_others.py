@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from mini8s.agent.dns.cache import ENTRIES, Cache, lifetime
 from mini8s.agent.dns.custom import Server
 from mini8s.agent.dns.forward import Forwarder
 from mini8s.agent.dns.resolv import HostServers, servers
-from mini8s.agent.dns.upstream import Done
+from mini8s.agent.dns.upstream import Done, Upstreams
 
 ONE, TWO, THREE = ("192.0.2.1", 53), ("192.0.2.2", 53), ("192.0.2.3", 53)
 
@@ -127,6 +129,24 @@ def test_too_many_questions_are_failures_at_once() -> None:
     assert world.count["refused"] == 201
 
 
+def test_a_host_without_descriptors_fails_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that could not be sent must not be one that everybody waits for."""
+
+    def none_left(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    heard: list[bytes | None] = []
+    count = Counter[str]()
+    forwarder = Forwarder(lambda _: (ONE, TWO), Upstreams(), count)
+    query = bytes(DNSRecord.question("a.example").pack())
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", none_left)
+        for _ in range(2):
+            forwarder.ask(query, "a.example", heard.append)
+    assert heard == [None, None]
+    assert count == {"forwarded": 2, "upstream_failures": 4}
+
+
 def test_how_long_an_answer_holds() -> None:
     query = DNSRecord.question("a.example")
     assert lifetime(answer(query, ttl=7)) == 7
@@ -201,6 +221,7 @@ def test_stub_domains_are_found_by_the_longest() -> None:
         ({"stubDomains": '{"a": ["192.0.2.1:0"]}'}, "stubDomains: a: 192.0.2.1:0 is not an address"),
         ({"stubDomains": '{"svc.cluster.local": ["192.0.2.1"]}'},
          "stubDomains: svc.cluster.local is the cluster's own"),
+        ({"stubDomains": '{".": ["192.0.2.1"]}'}, "stubDomains: the root is no stub"),
         ({"upstreamNameservers": "{}"}, "upstreamNameservers: not a JSON array"),
         ({"upstreamNameservers": "[7]"}, "upstreamNameservers: 7 is not an address"),
     ],

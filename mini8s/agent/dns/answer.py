@@ -133,7 +133,7 @@ def finish(reply: DNSRecord, request: DNSRecord, *, stream: bool) -> bytes:
         reply.rr = records[:half]
         few, many = (half, many) if len(reply.pack()) <= room else (few, half - 1)
     reply.rr = records[:few]
-    reply.header.tc = int(few < len(records))
+    reply.header.tc |= few < len(records)
     return bytes(reply.pack())
 
 

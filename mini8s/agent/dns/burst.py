@@ -107,10 +107,16 @@ class Burst:
             self._out.pieces[answers].length = len(answer)
             self._out.headers[answers].name = self._in.name_base + i * _NAME
             answers += 1
-        if answers:
-            # what the kernel has no room for is lost, as datagrams are: the client asks again
-            self._send(self._descriptor, self._out.messages, answers, 0)
+        self._send_first(answers)
         return int(count)
+
+    def _send_first(self, count: int) -> None:
+        """The kernel stops at the first that it refuses (sendmmsg(2)), as one to port 0: that one is lost, as
+        datagrams are, and not those behind it."""
+        sent = 0
+        while sent < count:
+            start = ctypes.byref(self._out.messages, sent * ctypes.sizeof(_Message))
+            sent += max(1, self._send(self._descriptor, start, count - sent, 0))
 
     def _address(self, i: int) -> Address:
         name = self._in.names[i * _NAME : (i + 1) * _NAME]

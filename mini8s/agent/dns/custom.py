@@ -61,11 +61,15 @@ def read(found: Obj | None, domain: str) -> Custom:
     stubs = {
         _domain(name): _servers(servers, f"stubDomains: {name}", problems) for name, servers in said.items()
     }
-    for name in [name for name in stubs if name == domain or name.endswith(f".{domain}")]:
-        problems.append(f"stubDomains: {name} is the cluster's own")
-        del stubs[name]
+    for name in list(stubs):
+        if name == domain or name.endswith(f".{domain}"):
+            problems.append(f"stubDomains: {name} is the cluster's own")
+            del stubs[name]
+        elif not name:
+            problems.append("stubDomains: the root is no stub: upstreamNameservers is for all else")
+            del stubs[name]
     upstreams = _servers(_json(data, "upstreamNameservers", list, problems), "upstreamNameservers", problems)
-    wanted = {name: servers for name, servers in stubs.items() if name and servers}
+    wanted = {name: servers for name, servers in stubs.items() if servers}
     return Custom(hosts, wanted, upstreams, tuple(problems))
 
 

@@ -176,6 +176,7 @@ class DnsServer:
         def then(found: bytes | None) -> None:
             record = answers.parse(found) if found else None
             known.record.header.rcode = record.header.rcode if record else RCODE.SERVFAIL
+            known.record.header.tc = record.header.tc if record else 0
             known.record.add_answer(*(record.rr if record else ()))
             send(answers.finish(known.record, request, stream=stream))
 

@@ -55,11 +55,9 @@ class Upstreams:
 
     def ask(self, server: Server, query: bytes, done: Done) -> None:
         sent = secrets.token_bytes(2) + query[2:]
-        sock = socket.socket(_family(server), socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
-            sock.connect(server)
-        except OSError as error:
-            sock.close()
+            sock = _connected(server)
+        except OSError as error:  # no way there, or no more descriptors
             done(error)
             return
         with self._lock:
@@ -180,5 +178,12 @@ def _answers(answer: bytes, sent: bytes) -> bool:
     return len(answer) >= 12 and bool(answer[2] & 0x80) and identity(answer) == identity(sent)
 
 
-def _family(server: Server) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+def _connected(server: Server) -> socket.socket:
+    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        sock.connect(server)
+    except OSError:
+        sock.close()
+        raise
+    return sock
