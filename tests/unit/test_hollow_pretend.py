@@ -160,6 +160,10 @@ def test_a_pod_is_said_to_wait_to_run_and_to_be_gone(hollow: Hollow) -> None:
     hollow.observe()
     assert hollow.nodes.sync("default/p") == pytest.approx(1)
     assert hollow.pod()["status"]["phase"] == "Pending"
+    hollow.observe()
+    writes = len(hollow.api.calls)
+    hollow.nodes.sync("default/p")
+    assert len(hollow.api.calls) == writes, "a second round says nothing"
     hollow.clock.step(1)
     hollow.observe()
     assert hollow.nodes.sync("default/p") is None
@@ -167,11 +171,15 @@ def test_a_pod_is_said_to_wait_to_run_and_to_be_gone(hollow: Hollow) -> None:
     hollow.observe()
     writes = len(hollow.api.calls)
     assert hollow.nodes.sync("default/p") is None
-    assert len(hollow.api.calls) == writes, "a second round says nothing"
+    assert len(hollow.api.calls) == writes
     hollow.api.delete(PODS, "default", "p")
     hollow.observe()
     hollow.nodes.sync("default/p")
     assert not hollow.api.list(PODS).items
+    hollow.observe()
+    addresses = hollow.nodes._nodes["n-1"].addresses
+    assert addresses
+    assert addresses.all() == {}, "its address is free again"
 
 
 def test_a_pod_of_somebody_elses_node_is_left_alone(hollow: Hollow) -> None:
