@@ -171,9 +171,13 @@ def shop(host: Host) -> Iterator[Host]:
     )
     host.informers.put(INGRESSES, found)
     eventually(lambda: host.body("http://127.0.0.1/api/x", "shop.example") == "b")
+    eventually(lambda: host.room.sentence == "1 Ingress is served on ports 80 and 443")  # noted and announced
     yield host
     for left in host.informers.of(INGRESSES).cache.list():  # also those of a test that failed
         host.informers.remove(INGRESSES, left)
+    # what the next test hears must not be this one's proxy on its way out
+    eventually(lambda: host.room.sentence == "no Ingress is to be served here")
+    eventually(lambda: not host.do(_listens, 80))
 
 
 def test_hosts_and_paths(shop: Host) -> None:
@@ -249,7 +253,6 @@ def test_a_websocket_goes_through(shop: Host) -> None:
 
 
 def test_endpoints_change_without_a_new_process(shop: Host) -> None:
-    eventually(lambda: shop.room.sentence == "1 Ingress is served on ports 80 and 443")
     before = (shop.folder / "pid").read_text()
     shop.serve("web", "127.0.1.2")
     eventually(lambda: shop.body("http://127.0.0.1/", "shop.example") == "b")
@@ -316,8 +319,8 @@ def test_no_request_fails_while_all_changes(shop: Host) -> None:
 
 
 def test_the_next_agent_goes_on_with_the_proxy(shop: Host) -> None:
-    before = int((shop.folder / "pid").read_text().split()[0])
     shop.end()
+    before = int((shop.folder / "pid").read_text().split()[0])
     assert shop.body("http://127.0.0.1/", "shop.example") == "a", "nobody manages it, and it serves"
     (shop.folder / "pid").rename(shop.folder / "pid.new")  # it was killed before it noted what it began
     shop.informers.of(INGRESSES).heard = False
