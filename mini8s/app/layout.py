@@ -7,6 +7,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from mini8s.util.durable import sync_folder
+
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
@@ -177,7 +179,7 @@ def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _holds(path: Path, data: bytes, mode: int) -> bool:
@@ -185,12 +187,3 @@ def _holds(path: Path, data: bytes, mode: int) -> bool:
         return stat.S_IMODE(path.stat().st_mode) == mode and path.read_bytes() == data
     except FileNotFoundError:
         return False
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a rename last (fsync(2): a folder is synced by itself)."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

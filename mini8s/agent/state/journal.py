@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mini8s.objects.errors import BadRequest
+from mini8s.util.durable import sync_folder
 from mini8s.wire.codec import decode_json, encode_json
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class Journal:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             _write(file.fileno(), data)
         draft.replace(self.path)
-        _sync_folder(folder)
+        sync_folder(folder)
         self.size, self.doubtful = len(data), False
 
 
@@ -120,12 +121,3 @@ def _write(fd: int, data: bytes) -> None:
     while view:
         view = view[os.write(fd, view) :]
     os.fdatasync(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last (fsync(2): a folder is synced by itself)."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

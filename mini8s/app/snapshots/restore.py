@@ -20,6 +20,7 @@ from mini8s.app.snapshots import archive
 from mini8s.app.snapshots.base import DATABASE, BadSnapshot, Manifest, SnapshotError
 from mini8s.store.base import StoreError
 from mini8s.store.sqlite import offline
+from mini8s.util.durable import sync_folder
 
 STEP = 1_000_000_000  # revisions; what etcd's documentation tells Kubernetes' operators to skip
 STEP_A_SECOND = 20_000  # more than a store writes in one
@@ -109,7 +110,7 @@ def _swap(root: Path, draft: Path, now: datetime) -> Path | None:
         aside = root.with_name(f"server.before-{now:%Y%m%dT%H%M%SZ}")
         root.rename(aside)
     draft.rename(root)
-    _sync(root.parent)
+    sync_folder(root.parent)
     return aside
 
 
@@ -121,11 +122,3 @@ def _link_tree(source: Path, target: Path) -> None:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -34,6 +34,7 @@ from mini8s.app.snapshots.base import (
 from mini8s.config import VERSION
 from mini8s.store.base import StoreError
 from mini8s.store.sqlite import offline
+from mini8s.util.durable import sync_folder
 
 _LEFT_OUT = frozenset({"lock", "api.sock", "db", "snapshots", "audit", "last-snapshot.json"})
 _DRAFT = ".taking-"
@@ -79,7 +80,7 @@ def take(files: ServerFiles, wish: Wish, now: datetime) -> Taken:
         manifest = _gather(files, wish, draft, name, secret, now)
         size = (draft / name).stat().st_size
         (draft / name).rename(path)
-        _sync(wish.folder)
+        sync_folder(wish.folder)
     if wish.command:
         hand_over(path, wish.command)
         path.unlink()
@@ -186,11 +187,3 @@ def _told(folder: Path) -> Iterator[None]:
         ) from error
     except StoreError as error:
         raise NotTaken(f"no snapshot was taken: {error}; nothing of it was left behind") from error
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -13,6 +13,7 @@ import apsw
 
 from mini8s.store.base import StoreError, Ticket, Unavailable
 from mini8s.store.sqlite import file
+from mini8s.util.durable import sync_folder
 
 
 class Taking:
@@ -56,7 +57,7 @@ def copy(source: str, target: str) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(partial.parent)
+    sync_folder(partial.parent)
 
 
 def _vacuum(source: str, target: str) -> None:
@@ -65,11 +66,3 @@ def _vacuum(source: str, target: str) -> None:
         db.execute("vacuum into ?", (target,))
     finally:
         db.close(True)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
