@@ -22,9 +22,9 @@ def prepare(settings: ServerSettings, now: datetime) -> None:
     """Before the first child starts, under the data folder's lock. Raises HostError, OSError."""
     files = server_files(settings.data_dir)
     before, practice = note.practice(files), note.Practice.of(settings, files)
-    note.write_practice(files, practice)
     if files.database.exists():
         _keep_what_was(files, before.mini8s, practice, now)
+    note.write_practice(files, practice)  # says which mini8s was here: not before that is kept
     if not files.cluster_id.exists():
         write_private(files.cluster_id, f"{uuid.uuid4()}\n".encode())
     repaired(settings, files, None, now)

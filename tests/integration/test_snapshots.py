@@ -211,11 +211,18 @@ def test_what_cant_be_restored_changes_nothing(files: ServerFiles, agent: AgentF
     assert not files.root.with_name("server.restoring").exists()
 
 
-def test_one_of_a_newer_schema_is_refused(files: ServerFiles, agent: AgentFiles) -> None:
+def test_one_of_a_newer_schema_is_refused(
+    files: ServerFiles, agent: AgentFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = taken(files)
+    with monkeypatch.context() as older:
+        older.setattr(offline, "SCHEMA", offline.SCHEMA - 1)
+        with pytest.raises(BadSnapshot, match="was taken by a newer mini8s"):
+            restore.restore(files, agent, path, b"", NOW)
     with apsw.Connection(str(files.database)) as db:
         db.execute(f"pragma user_version={len(MIGRATIONS) + 1}")
     with pytest.raises(NotTaken, match="was written by a newer mini8s"):
-        taken(files)
+        taken(files, NOW + timedelta(hours=1))
 
 
 def test_a_full_disk_leaves_no_half_file(files: ServerFiles, small_disk: Path) -> None:
@@ -234,9 +241,18 @@ def test_a_command_gets_it_and_then_it_is_gone(files: ServerFiles, tmp_path: Pat
     assert done.path is None
     assert archive.verify(copy).revision == done.manifest.revision
     assert take.found(files.snapshots) == []
-    with pytest.raises(SnapshotError, match=r"failed with 3 \(no way\); the snapshot stays at"):
-        run.noted(files, take.Wish(files.snapshots, "h1", command="echo no way >&2; exit 3"), NOW)
-    assert len(take.found(files.snapshots)) == 1
+    wish = take.Wish(files.snapshots, "h1", why="scheduled", command="echo no way >&2; exit 3", count=2)
+    for minutes in range(4):
+        with pytest.raises(SnapshotError, match=r"failed with 3 \(no way\); the snapshot stays at"):
+            run.noted(files, wish, NOW + timedelta(minutes=minutes))
+    assert len(take.found(files.snapshots)) == 2
+
+
+def test_none_is_in_another(files: ServerFiles) -> None:
+    for hour in range(2):
+        path = taken(files, NOW + timedelta(hours=hour), folder=files.root / "backups" / "of-the-shop")
+    names = [one.name for one in archive.verify(path).members]
+    assert [name for name in names if name.startswith("backups")] == []
 
 
 def test_retention_and_what_a_killed_one_left(files: ServerFiles) -> None:
@@ -264,8 +280,11 @@ def test_a_broken_database_is_set_aside_and_a_good_snapshot_named(
     with pytest.raises(HostError, match=rf"set aside as .*\.broken-.*snapshot restore {good}`"):
         safety.repaired(settings, files, found.value, NOW)
     assert not files.database.exists()
+    left = files.database.with_name("state.db-wal")  # as a power cut in between leaves it
+    left.touch()
     with pytest.raises(HostError, match="set aside as"):  # no start makes an empty cluster of it
         safety.prepare(settings, NOW)
+    assert not left.exists()  # nor would SQLite apply it to what takes the place
     assert not files.database.exists()
 
 

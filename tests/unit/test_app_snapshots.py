@@ -209,6 +209,22 @@ def test_when_the_next_is_due(last: note.Last, expected: datetime) -> None:
     assert schedule.due(EVERY_TWELVE, last, started, started, UTC) == expected
 
 
+def test_a_failure_that_cant_be_noted_is_not_tried_again_at_once() -> None:
+    clock, tries = FakeClock(NOW), []
+
+    def take() -> str:
+        tries.append(clock.now())
+        raise SnapshotError("the disk can't be written")
+
+    missed = note.Last(tried=(NOW - timedelta(days=1)).timestamp())
+    snapshots = schedule.Snapshots(
+        EVERY_TWELVE, take=take, last=lambda: missed, events=Told(), node="h1", clock=clock, zone=UTC
+    )
+    while clock.now() < NOW + timedelta(minutes=25):
+        clock.step(snapshots.step())
+    assert tries == [NOW, NOW + schedule.AGAIN, NOW + 2 * schedule.AGAIN]
+
+
 class Told:
     def __init__(self) -> None:
         self.events: list[tuple[str, str, str]] = []

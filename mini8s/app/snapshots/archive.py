@@ -116,6 +116,8 @@ def _take(content: IO[bytes], said: Member, folder: Path | None, where: Path) ->
             digest.update(chunk)
             target.write(chunk)
         target.flush()
+        if folder is not None:
+            os.fsync(target.fileno())  # it gets its name when all of it is on the disk
     if digest.hexdigest() != said.sha256:
         raise BadSnapshot(f"{where} is damaged: {said.name} has another hash than its manifest says")
 

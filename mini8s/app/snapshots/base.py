@@ -12,6 +12,7 @@ FORMAT = 1  # rises when an older mini8s could not restore it
 SUFFIX = ".tar.gz"
 SEALED_SUFFIX = ".tar.gz.sealed"
 DATABASE = "db/state.db"
+RESTORING = ".restoring"  # where one is unpacked that is to mend the folder
 ON_DEMAND, SCHEDULED, UPGRADE = "on-demand", "scheduled", "upgrade"
 _NAME = re.compile(r"(?P<why>[a-z0-9][a-z0-9-]*?)-(?P<node>[a-z0-9.-]+)-(?P<when>[0-9]{8}T[0-9]{6}Z)")
 _WHEN = "%Y%m%dT%H%M%SZ"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mini8s.app.layout import ServerFiles
 from mini8s.app.snapshots import archive, take
-from mini8s.app.snapshots.base import DATABASE, Manifest, SnapshotError
+from mini8s.app.snapshots.base import DATABASE, RESTORING, Manifest, SnapshotError
 from mini8s.app.snapshots.restore import go_on, unpack
 
 BROKEN = ".broken-"
@@ -31,19 +31,26 @@ def set_aside(files: ServerFiles, now: datetime) -> Path:
     database = files.database
     aside = database.with_name(f"{database.name}{BROKEN}{now:%Y%m%dT%H%M%SZ}")
     database.rename(aside)
+    _set_log_aside(database, aside)
+    return aside
+
+
+def _set_log_aside(database: Path, aside: Path) -> None:
     for suffix in ("-wal", "-shm"):
         beside = database.with_name(database.name + suffix)
         if beside.exists():
             beside.rename(f"{aside}{suffix}")
-    return aside
 
 
 def broken(files: ServerFiles) -> Path | None:
-    """The newest database that was set aside and has no successor."""
+    """The newest database that was set aside and has no successor. Raises OSError."""
     if files.database.exists():
         return None
     found = sorted(files.database.parent.glob(f"{files.database.name}{BROKEN}*Z"))
-    return found[-1] if found else None
+    if not found:
+        return None
+    _set_log_aside(files.database, found[-1])  # a power cut in between left it, and SQLite would apply it
+    return found[-1]
 
 
 def newest_good(folder: Path, secret: bytes) -> Good | None:
@@ -59,7 +66,7 @@ def newest_good(folder: Path, secret: bytes) -> Good | None:
 def put_back(files: ServerFiles, good: Good, secret: bytes, now: datetime) -> int:
     """The snapshot's database in the place of the broken one, and other files only where they are missing:
     keys on the disk may be newer. The revision that it begins above. Raises SnapshotError, OSError."""
-    draft = files.root / ".restoring"
+    draft = files.root / RESTORING
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     try:

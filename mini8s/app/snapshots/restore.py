@@ -109,7 +109,12 @@ def _swap(root: Path, draft: Path, now: datetime) -> Path | None:
             _link_tree(root / "snapshots", draft / "snapshots")
         aside = root.with_name(f"server.before-{now:%Y%m%dT%H%M%SZ}")
         root.rename(aside)
-    draft.rename(root)
+    try:
+        draft.rename(root)
+    except OSError:
+        if aside:
+            aside.rename(root)
+        raise
     sync_folder(root.parent)
     return aside
 

@@ -58,11 +58,16 @@ class Snapshots:
         self._clock = clock
         self._zone = zone
         self._started = clock.now()
+        self._failed = Last()  # the last try that failed
 
     def step(self) -> float:
         """A worker's round: seconds to the next look."""
         now = self._clock.now()
-        when = due(self._times, self._last(), self._started, now, self._zone)
+        self._started = min(self._started, now)  # the clock was set back
+        last = self._last()
+        if last.tried < self._failed.tried:  # where nothing can be written, the try could not be noted either
+            last = self._failed
+        when = due(self._times, last, self._started, now, self._zone)
         if when is None:
             return LOOK_SECONDS
         if when > now:
@@ -71,6 +76,7 @@ class Snapshots:
         try:
             said = self._take()
         except SnapshotError as error:
+            self._failed = Last(tried=now.timestamp(), error=str(error))
             log.warning("%s", error)
             self._events.event(self._about(), "Warning", "SnapshotFailed", str(error))
         else:

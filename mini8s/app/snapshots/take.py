@@ -24,6 +24,7 @@ from mini8s.app.snapshots import archive, keep
 from mini8s.app.snapshots.base import (
     DATABASE,
     ON_DEMAND,
+    RESTORING,
     Manifest,
     Named,
     NotTaken,
@@ -36,7 +37,7 @@ from mini8s.store.base import StoreError
 from mini8s.store.sqlite import offline
 from mini8s.util.durable import sync_folder
 
-_LEFT_OUT = frozenset({"lock", "api.sock", "db", "snapshots", "audit", "last-snapshot.json"})
+_LEFT_OUT = frozenset({"lock", "api.sock", "db", "snapshots", "audit", "last-snapshot.json", RESTORING})
 _DRAFT = ".taking-"
 
 
@@ -81,10 +82,12 @@ def take(files: ServerFiles, wish: Wish, now: datetime) -> Taken:
         size = (draft / name).stat().st_size
         (draft / name).rename(path)
         sync_folder(wish.folder)
-    if wish.command:
-        hand_over(path, wish.command)
-        path.unlink()
-    removed = prune(wish.folder, wish.count, wish.days, now) if wish.count else ()
+    try:
+        if wish.command:
+            hand_over(path, wish.command)
+            path.unlink()
+    finally:  # a command that fails for weeks must not fill the disk
+        removed = prune(wish.folder, wish.count, wish.days, now) if wish.count else ()
     return Taken(name, None if wish.command else path, size, manifest, removed)
 
 
@@ -121,7 +124,7 @@ def hand_over(path: Path, command: str) -> None:
 
 
 def _gather(files: ServerFiles, wish: Wish, draft: Path, name: str, secret: bytes, now: datetime) -> Manifest:
-    sources = _copied(files, draft)
+    sources = _copied(files, wish.folder, draft)
     said = offline.facts(str(sources[DATABASE]))
     identity = files.cluster_id
     manifest = Manifest(
@@ -137,24 +140,26 @@ def _gather(files: ServerFiles, wish: Wish, draft: Path, name: str, secret: byte
     return manifest
 
 
-def _copied(files: ServerFiles, draft: Path) -> dict[str, Path]:
+def _copied(files: ServerFiles, snapshots: Path, draft: Path) -> dict[str, Path]:
     """Copies of everything: what the server rewrites meanwhile can't differ from its hash, nor the keys from
     those that the database was written with."""
     made = {DATABASE: draft / "state.db"}
     with sealing.still(files.secret_keys):
         offline.copy(str(files.database), str(made[DATABASE]))
-        for name, path in _others(files.root):
+        for name, path in _others(files.root, snapshots):
             made[name] = draft / "files" / name
             made[name].parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, made[name])
     return made
 
 
-def _others(root: Path) -> Iterator[tuple[str, Path]]:
+def _others(root: Path, snapshots: Path) -> Iterator[tuple[str, Path]]:
+    """But for snapshots wherever they are: one with all earlier ones in it would soon be without bounds."""
+    place = snapshots.resolve()
     for folder, folders, names in os.walk(root):
         here = Path(folder)
         left_out = _LEFT_OUT if here == root else frozenset()
-        folders[:] = [one for one in folders if one not in left_out]
+        folders[:] = [one for one in folders if one not in left_out and (here / one).resolve() != place]
         for name in names:
             path = here / name
             if path.is_file() and not name.startswith(".") and name not in left_out:
