@@ -16,6 +16,7 @@ from typing import Protocol
 
 KEY_BYTES, NONCE_BYTES, TAG_BYTES = 32, 12, 16
 _GET_TAG, _SET_TAG = 0x10, 0x11  # EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG
+GONE = " (deleted)"  # proc(5), /proc/pid/maps
 _OF_OPENSSL = ssl.OPENSSL_VERSION  # says that the library is there before it is looked for
 
 
@@ -84,15 +85,21 @@ def _check(answer: int) -> None:
         raise RuntimeError("libcrypto refuses AES-256-GCM")
 
 
+def mapped(maps: str) -> str:
+    """What dlopen(3) finds the library by that is there already; empty for none. One that was replaced on the
+    disk since (an update beside a server that runs) is still found by its name without a folder."""
+    lines = (line.split(maxsplit=5) for line in maps.splitlines() if "/libcrypto" in line)
+    path = next((words[5] for words in lines), "")
+    return Path(path).name.removesuffix(GONE) if path.endswith(GONE) else path
+
+
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
     """The very file that is mapped into this process, whatever its name's version."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    paths = (line.rpartition(" ")[2] for line in lines if "/libcrypto" in line)
-    path = next(paths, "")
-    if not path:
+    found = mapped(Path("/proc/self/maps").read_text())
+    if not found:
         return None
-    library = ctypes.CDLL(path)
+    library = ctypes.CDLL(found)
     for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_gcm"):
         getattr(library, name).restype = c_void_p
     library.EVP_CIPHER_CTX_free.argtypes, library.EVP_CIPHER_CTX_free.restype = (c_void_p,), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import stat
@@ -44,6 +45,16 @@ def test_without_the_library_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     assert other.seal(nonce, b"word", b"about") == sealed
     with pytest.raises(libcrypto.Damaged):
         other.open(nonce, sealed, b"elsewhere")
+
+
+def test_a_library_that_was_replaced_on_the_disk_is_still_found() -> None:
+    line = "7f2a-7f2b r--p 00000000 fe:00 1234                     /usr/lib/x86_64-linux-gnu/libcrypto.so.3"
+    assert libcrypto.mapped("") == ""
+    assert libcrypto.mapped(f"{line}\n") == "/usr/lib/x86_64-linux-gnu/libcrypto.so.3"
+    gone = libcrypto.mapped(f"{line} (deleted)\n")
+    there = libcrypto.mapped(Path("/proc/self/maps").read_text())
+    assert gone == "libcrypto.so.3"
+    assert ctypes.CDLL(Path(there).name)._handle == ctypes.CDLL(there)._handle
 
 
 def test_what_was_changed_does_not_open() -> None:
