@@ -7,22 +7,22 @@ Every step is safe to repeat, and one that fails does not keep the others from b
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mini8s.agent.ingress.process import HaProxy
+from mini8s.agent.kubelet import mounting
 from mini8s.agent.kubelet.isolation.pod_cgroup import FOLDER
 from mini8s.agent.network import cleanup
 from mini8s.agent.runtime.base import EngineError
 from mini8s.agent.runtime.docker.engine import DockerEngine
+from mini8s.agent.runtime.docker.sandbox_image import REPOSITORY
 from mini8s.app import host
 from mini8s.app.layout import agent_files, server_files
 
 CGROUPS = Path("/sys/fs/cgroup")
-SANDBOX_IMAGE = "mini8s/pause"
 PROGRAM = "program"  # where the single executable unpacks itself (packaging/binary-head.sh)
 
 
@@ -65,7 +65,7 @@ class Removal:
                 for sandbox in pod.sandboxes if pod else ():
                     engine.remove_sandbox(sandbox.id)
             for image in engine.images():
-                if any(name.partition(":")[0] == SANDBOX_IMAGE for name in image.names):
+                if any(name.partition(":")[0] == REPOSITORY for name in image.names):
                     engine.remove_image(image)
         finally:
             engine.close()
@@ -80,12 +80,13 @@ class Removal:
                 top.rmdir()
 
     def _mounts(self) -> None:
-        points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        for point in sorted((one for one in points if Path(one).is_relative_to(self.data_dir)), reverse=True):
-            subprocess.run(["umount", "--lazy", point], check=True, capture_output=True)
+        """Below the data folder, which may itself be a disk of its own."""
+        mounting.unmount_below(self.data_dir)
 
     def _folders(self) -> None:
-        """But for the unpacked program, which may be what runs now."""
+        """But for the unpacked program, which may be what runs now. What is still mounted is somebody's."""
+        if left := mounting.below(self.data_dir):
+            raise OSError(f"{self.data_dir}: {left[0]} is still mounted")
         for path in self.data_dir.iterdir() if self.data_dir.exists() else ():
             if path.is_dir() and not path.is_symlink() and path.name != PROGRAM:
                 shutil.rmtree(path)
@@ -102,5 +103,5 @@ def _problem(step: Callable[[], None]) -> Iterator[str]:
         step()
     except EngineError as error:
         yield f"pods: {error}"
-    except (OSError, subprocess.CalledProcessError) as error:
+    except OSError as error:
         yield str(error)
