@@ -7,8 +7,11 @@ nothing is said twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 VERSION = "0.1.0"
 KUBERNETES_VERSION = f"v1.33.0+mini8s-{VERSION}"
@@ -23,6 +26,13 @@ def setting(
     if many:
         return field(default=tuple(default), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def known(cls: Callable[..., T], said: Mapping[str, Any]) -> T:
+    """A dataclass from what another process, maybe of another release, says of it: what this release does not
+    know is left out, what is not said has its default."""
+    names = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+    return cls(**{name: value for name, value in said.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)

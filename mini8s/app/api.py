@@ -43,13 +43,14 @@ from mini8s.registry.token_requests import Issuer
 from mini8s.store.base import Corrupt, Damaged, Locked, StoreError, Unavailable, Unreadable
 from mini8s.store.sqlite import SqliteStore, open_store
 from mini8s.util.clock import SystemClock
-from mini8s.wire.codec import decode_json
+from mini8s.wire.codec import decode_json, encode_json
 
 log = logging.getLogger(__name__)
 
 FIRST_RENEWAL_SECONDS = 3.0
 EXPIRE_SECONDS = 60.0  # how often events that have had their time are looked for
 SIGN_SECONDS = 30.0
+SIGN_REFUSED = 65  # what app/sign.py ends with when the request is at fault
 SWITCH_SECONDS = 0.0005  # the store's native writer waits for the interpreter at each step
 AGAIN = 75  # EX_TEMPFAIL of sysexits(3): the supervisor starts it again
 SERVER = User("system:apiserver", ("system:masters",))
@@ -222,22 +223,30 @@ def _joining(settings: ServerSettings, files: ServerFiles, registry: Registry) -
 
 
 def _sign(settings: ServerSettings, node_name: str, request: str) -> Obj:
-    """The certificate and the id of its key, from a short-lived process. Raises BadRequest."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mini8s.app.sign",
-            settings.data_dir,
-            node_name,
-            str(settings.certificate_seconds),
-        ],
-        input=request.encode(),
-        capture_output=True,
-        timeout=SIGN_SECONDS,
-        check=False,
-    )
+    """The certificate and the id of its key, from a short-lived process. Raises BadRequest,
+    ServiceUnavailable."""
+    asked = {
+        "data_dir": settings.data_dir,
+        "node": node_name,
+        "seconds": settings.certificate_seconds,
+        "request": request,
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "mini8s.app.sign"],
+            input=encode_json(asked),
+            capture_output=True,
+            timeout=SIGN_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.warning("no certificate for %s: %s", node_name, error)
+        raise ServiceUnavailable("no certificate could be signed for now") from error
+    said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    if done.returncode == SIGN_REFUSED:
+        raise BadRequest(said)
     if done.returncode:
-        raise BadRequest(done.stderr.decode().strip() or "the request could not be signed")
+        log.warning("no certificate for %s: %s", node_name, said or f"it ended with {done.returncode}")
+        raise ServiceUnavailable("no certificate could be signed for now")
     signed: Obj = decode_json(done.stdout)
     return signed

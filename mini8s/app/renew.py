@@ -1,5 +1,5 @@
 """A short-lived process that renews what is due: `python -m mini8s.app.renew server|agent < SETTINGS`, where
-SETTINGS are those of the server or the agent as JSON.
+SETTINGS are those of the server or the agent as JSON, which may run in an earlier release.
 
 Prints the seconds until the next renewal. One sentence on standard error and exit code 1: it could not be
 done, and is to be tried again.
@@ -13,7 +13,7 @@ import sys
 from mini8s.app import agent, server
 from mini8s.app.host import HostError
 from mini8s.app.join import JoinRefused, ServerAway
-from mini8s.config import AgentSettings, ServerSettings
+from mini8s.config import AgentSettings, ServerSettings, known
 from mini8s.wire.codec import decode_json
 
 
@@ -22,9 +22,9 @@ def main() -> int:
     said = decode_json(sys.stdin.buffer.read())
     try:
         if sys.argv[1] == "server":
-            left = server.prepare(ServerSettings(**said))
+            left = server.prepare(known(ServerSettings, said))
         else:
-            left = agent.renew(AgentSettings(**said))
+            left = agent.renew(known(AgentSettings, said))
     except (HostError, JoinRefused, ServerAway, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -35,12 +35,13 @@ class Renewal:
             done = subprocess.run(
                 self._command, input=self._settings, capture_output=True, timeout=RUN_SECONDS, check=True
             )
+            left = float(done.stdout)
         except subprocess.CalledProcessError as error:
             return self._failed(error.stderr.decode(errors="replace").strip().rpartition("\n")[2])
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             return self._failed(str(error))
         self._backoff.succeeded()
-        return min(max(float(done.stdout), LEAST_SECONDS), MOST_SECONDS)
+        return min(max(left, LEAST_SECONDS), MOST_SECONDS)
 
     def _failed(self, why: str) -> float:
         wait = self._backoff.failed()

@@ -1,8 +1,10 @@
-"""A short-lived process that signs one node's request: `python -m mini8s.app.sign DATA_DIR NODE
-SECONDS < request.pem`, SECONDS being the certificate's life. Prints the
-certificate and the id of its key as JSON.
+"""A short-lived process that signs one node's request: `python -m mini8s.app.sign < QUESTION`, a JSON object
+with `data_dir`, `node`, the certificate's life in `seconds`, and the `request` as PEM. Prints the
+certificate and the id of its key as JSON; exit code REFUSED and a sentence on standard error: the request is
+at fault.
 
 The API server starts it for each join, so that `cryptography` and the authority's key stay out of its memory.
+Words have names, because a package that was put under a running server brings this file's next release.
 """
 
 from __future__ import annotations
@@ -13,24 +15,20 @@ from datetime import UTC, datetime, timedelta
 from mini8s.app.bootstrap import load_authority, node_leaf
 from mini8s.app.layout import server_files
 from mini8s.wire import tls
-from mini8s.wire.codec import encode_json
+from mini8s.wire.codec import decode_json, encode_json
+
+REFUSED = 65  # EX_DATAERR of sysexits(3); app/api.py knows it too, without `cryptography`
 
 
 def main() -> int:
-    data_dir, node_name, seconds = sys.argv[1:]
-    authority = load_authority(server_files(data_dir))
+    asked = decode_json(sys.stdin.buffer.read())
+    authority = load_authority(server_files(asked["data_dir"]))
+    request, life = asked["request"].encode(), timedelta(seconds=asked["seconds"])
     try:
-        request = sys.stdin.buffer.read()
-        certificate = tls.sign_request(
-            authority,
-            request,
-            node_leaf(node_name),
-            datetime.now(UTC),
-            timedelta(seconds=int(seconds)),
-        )
+        certificate = tls.sign_request(authority, request, node_leaf(asked["node"]), datetime.now(UTC), life)
     except tls.BadRequestForCertificate as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return REFUSED
     said = {"certificate": certificate.decode(), "key": tls.key_id(request)}
     sys.stdout.buffer.write(encode_json(said))
     return 0

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from mini8s.app import bootstrap
+from mini8s.app import api, bootstrap
 from mini8s.app.layout import agent_files, server_files
-from mini8s.wire import jwt
+from mini8s.config import ServerSettings
+from mini8s.objects.errors import BadRequest, ServiceUnavailable
+from mini8s.wire import jwt, tls
 
 # gevent must patch before anything else is imported, so each run is a process of its own.
 HEAD = """
@@ -109,3 +112,21 @@ except ServiceUnavailable as error:
 """
     (tmp_path / "empty").mkdir()
     assert run(text, tmp_path / "empty") == ["refused"]
+
+
+def test_a_nodes_request_is_signed_in_a_process_of_its_own(folder: Path) -> None:
+    """What another release asks besides is left alone, and only a bad request is the asker's fault."""
+    settings = replace(ServerSettings(), data_dir=str(folder), certificate_seconds=600)
+    request = tls.new_request(bootstrap.node_leaf("pi")).certificate.decode()
+    signed = api._sign(settings, "pi", request)
+    certificate = signed["certificate"].encode()
+    assert tls.subject(certificate) == "system:node:pi"
+    assert tls.life(certificate).ends < datetime.now(UTC) + timedelta(seconds=601)
+    assert signed["key"] == tls.key_id(request.encode())
+    more = {"data_dir": str(folder), "node": "pi", "seconds": 600, "request": request, "more": 1}
+    command = [sys.executable, "-m", "mini8s.app.sign"]
+    subprocess.run(command, input=json.dumps(more), text=True, capture_output=True, check=True)
+    with pytest.raises(BadRequest):
+        api._sign(settings, "pi", "nothing")
+    with pytest.raises(ServiceUnavailable):
+        api._sign(replace(settings, data_dir=f"{folder}/none"), "pi", request)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mini8s.app.settings import SettingsError, check, load
-from mini8s.config import AgentSettings, NodeSettings, ServerSettings
+from mini8s.config import AgentSettings, NodeSettings, ServerSettings, known
 
 
 @pytest.fixture
@@ -90,3 +90,8 @@ def test_hollow_nodes_have_flags_of_their_own(flags: dict[str, Any], sentence: s
     with pytest.raises(SettingsError, match=sentence):
         check(AgentSettings(**flags))
     check(AgentSettings(runtime="hollow", count=5, kubeconfig="admin.yaml"))
+
+
+def test_what_another_release_says_of_settings_is_taken_as_far_as_it_is_known() -> None:
+    said = {"node_name": "pi", "of_tomorrow": [1]}
+    assert known(AgentSettings, said) == AgentSettings(node_name="pi")

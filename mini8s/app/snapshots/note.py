@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from mini8s.app.layout import ServerFiles, write_private
-from mini8s.config import VERSION, ServerSettings
+from mini8s.config import VERSION, ServerSettings, known
 
 T = TypeVar("T")
 
@@ -87,9 +87,7 @@ def figures(files: ServerFiles) -> dict[str, float]:
 
 def _read(path: Path, cls: Callable[..., T]) -> T:
     """What is missing or of another release counts as its default."""
-    known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
     try:
-        said = json.loads(path.read_bytes())
-        return cls(**{name: value for name, value in said.items() if name in known})
+        return known(cls, json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError, AttributeError):
         return cls()
