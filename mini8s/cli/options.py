@@ -9,15 +9,23 @@ from typing import Any
 
 import click
 
-from mini8s.config import NodeSettings
+from mini8s.config import NodeSettings, ServerSettings
 
-data_dir_option = click.option(
-    "--data-dir",
-    envvar="MINI8S_DATA_DIR",
-    default=NodeSettings().data_dir,
-    show_default=True,
-    help="Data folder of the server on this host.",
-)
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def setting_option(name: str, help: str, flag: str = "") -> Decorator:
+    """The value of one of the server's settings, for a command that must know it too."""
+    return click.option(
+        flag or "--" + name.replace("_", "-"),
+        envvar=f"MINI8S_{name.upper()}",
+        default=getattr(ServerSettings(), name),
+        show_default=True,
+        help=help,
+    )
+
+
+data_dir_option = setting_option("data_dir", "Data folder of the server on this host.")
 
 
 def settings_options(cls: type[NodeSettings]) -> Callable[[click.Command], click.Command]:

@@ -9,29 +9,14 @@ import click
 from mini8s.app.host import HostError
 from mini8s.app.removal import Removal
 from mini8s.cli.errors import CommandError
-from mini8s.cli.options import data_dir_option
-from mini8s.config import NodeSettings, ServerSettings
+from mini8s.cli.options import data_dir_option, setting_option
 
 
 @click.command("reset")
 @data_dir_option
-@click.option(
-    "--docker-host",
-    envvar="MINI8S_DOCKER_HOST",
-    default=NodeSettings().docker_host,
-    show_default=True,
-    help="Address of the Docker engine.",
-)
-@click.option(
-    "--kubeconfig",
-    envvar="MINI8S_WRITE_KUBECONFIG",
-    default=ServerSettings().write_kubeconfig,
-    show_default=True,
-    help="The administrator's kubeconfig that the server wrote.",
-)
-@click.option(
-    "--cgroup-root", envvar="MINI8S_CGROUP_ROOT", default="", help="Control group above those of pods."
-)
+@setting_option("docker_host", "Address of the Docker engine.")
+@setting_option("write_kubeconfig", "The administrator's kubeconfig that the server wrote.", "--kubeconfig")
+@setting_option("cgroup_root", "Control group above those of pods.")
 @click.option("--keep-data", is_flag=True, help="Leave the data folder and the kubeconfig.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(

@@ -20,6 +20,7 @@ from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import SECRETS, Obj
 from mini8s.objects.time import human_duration
 
+_MOST_SECONDS = 3650 * 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -44,7 +45,10 @@ def _duration(_context: click.Context, _param: click.Parameter, value: str) -> t
     if not re.fullmatch(r"0|(\d+[smhd])+", value):
         raise click.BadParameter(f"{value!r} is not a duration such as 90m, 24h or 7d (0: no end)")
     parts = re.findall(r"(\d+)([smhd])", value)
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _MOST_SECONDS:
+        raise click.BadParameter(f"{value!r} is longer than the cluster's authority lives: 0 is for no end")
+    return timedelta(seconds=seconds)
 
 
 @command.command("create")
