@@ -29,9 +29,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_goes_to_the_newest_that_the_folder_has_seen(folder: Path) -> None:
+@pytest.mark.parametrize("clock", [0.0, 5000.0, clock_floor.MADE.timestamp() - 1])
+def test_it_goes_to_the_newest_that_the_folder_has_seen(folder: Path, clock: float) -> None:
     given: list[float] = []
-    clock_floor.keep(folder, 0.0, given.append)
+    clock_floor.keep(folder, clock, given.append)
     assert given == [SEEN]
 
 

@@ -28,7 +28,6 @@ def applied(digest: str, *refs: Ref) -> Applied:
 
 
 def lay(place: Path, name: str, text: str, when: float = NOW - 60) -> None:
-
     path = place / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -80,6 +79,15 @@ def test_of_two_files_the_one_that_had_an_object_keeps_it() -> None:
     wanted = plan(found, {"x": applied("1", A)}, again=False)
     assert wanted.told == {"a": "ConfigMap default/a is in x already, which has it"}
     assert wanted.prune == ()
+    wanted = plan(found, {}, again=False)  # neither had it: the first by name
+    assert wanted.told == {"x": "ConfigMap default/a is in a already, which has it"}
+
+
+@pytest.mark.parametrize("silent", [Source(error="torn"), Source(left_alone=True)])
+def test_a_file_that_says_nothing_keeps_what_it_had_from_others(silent: Source) -> None:
+    wanted = plan({"a": source("1", A), "x": silent}, {"x": applied("1", A, B)}, again=False)
+    assert wanted.told["a"] == "ConfigMap default/a is in x already, which has it"
+    assert (wanted.prune, wanted.moved) == ((), ())
 
 
 def test_namespaces_come_first() -> None:

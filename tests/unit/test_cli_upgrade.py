@@ -121,6 +121,7 @@ def test_host_by_host_and_back(api: Renewing, tmp_path: Path) -> None:
     closed = [call.body["spec"]["unschedulable"] for call in api.calls if call.verb == "patch"]
     assert closed == [True, None, True, None]
     assert "h2: v1 is now v1" in done.output
+    assert api.looks == 4  # of each host's lease until it was renewed since the command
 
 
 def test_it_stops_at_the_first_failure(api: Renewing, tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ def plan(found: Mapping[str, Source], applied: Mapping[str, Applied], *, again: 
     prune = [
         (name, ref, uid)
         for name, before in sorted(applied.items())
-        if name not in found or found[name].says
         for ref, uid in sorted(before.uids.items(), key=lambda one: -_turn(one[0]))
         if owners.get(ref) != name
     ]
