@@ -33,6 +33,7 @@ VERSION = (re.findall(r'^VERSION = "(.+)"', (ROOT / "mini8s/config.py").read_tex
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 STDLIB = Path("/usr/lib") / PYTHON
 HOME = "usr/lib/mini8s"
+WHEELS = ROOT / ".cache" / "package" / "wheels"
 
 # What a server never imports: tests, windows, compilers, and tools for programmers.
 STDLIB_WITHOUT = (
@@ -100,25 +101,37 @@ def architecture() -> str:
 
 
 def install_packages(target: Path) -> None:
-    """mini8s and what it needs, as pip lays them out."""
-    pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "-q", "--no-compile")
+    """mini8s and what it needs, as pip lays them out. Nothing is fetched when all that setup.cfg asks for was
+    fetched before."""
     source = target.with_name("source")
     shutil.copytree(ROOT / "mini8s", source / "mini8s", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy2(ROOT / name, source)
+    fetched = ("--no-index", "--find-links", WHEELS)
+    install = ("install", "--no-compile", "--no-warn-script-location", "--target", target, *fetched, source)
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    if pip(*install):
+        shutil.rmtree(target, ignore_errors=True)
+        failed = pip("wheel", "--wheel-dir", WHEELS, source) or pip(*install)
+        if failed:
+            sys.exit(f"pip failed:\n{failed}")
+    for path in sorted(found(target, PACKAGES_WITHOUT)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for library in target.rglob("*.so*"):
+        subprocess.run(["strip", "--strip-unneeded", library], check=False, stderr=subprocess.DEVNULL)
+
+
+def pip(*arguments: str | Path) -> str:
+    """What it said of its failure; empty for none. It builds with what is here (scripts/package has it)."""
+    command = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", arguments[0])
     done = subprocess.run(
-        [*pip, "--no-warn-script-location", "--target", target, source],
+        [*command, "--no-build-isolation", *arguments[1:]],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
     )
-    if done.returncode:
-        sys.exit(f"pip failed:\n{done.stdout}")
-    for path in sorted(found(target, PACKAGES_WITHOUT)):
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    for library in target.rglob("*.so*"):
-        subprocess.run(["strip", "--strip-unneeded", library], check=False, stderr=subprocess.DEVNULL)
+    return (done.stdout or f"it ended with {done.returncode}") if done.returncode else ""
 
 
 def found(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
