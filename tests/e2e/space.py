@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
+import pytest
 from hosts import HostError
 from hosts.cluster import Cluster
 
@@ -65,6 +66,11 @@ class Space:
         container_id = status["containerID"].removeprefix("docker://")
         number = int(self.pod(name)["spec"]["nodeName"].removeprefix("h"))
         return self.cluster.hosts[number].docker("exec", container_id, "sh", "-c", command)
+
+
+def space_of(cluster: Cluster, request: pytest.FixtureRequest) -> AbstractContextManager[Space]:
+    """A namespace named after the test."""
+    return space(cluster, request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-"))
 
 
 @contextmanager

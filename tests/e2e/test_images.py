@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hosts import Host, Hosts
 from hosts.cluster import Cluster
-from space import BUSYBOX, Obj, Space, container, pod, space
+from space import BUSYBOX, Obj, Space, container, pod, space_of
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 CONFIG = """version: 0.1
@@ -98,7 +98,7 @@ def cluster(hosts: Hosts, registry: Registry, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def here(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    with space(cluster, request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")) as made:
+    with space_of(cluster, request) as made:
         yield made
 
 

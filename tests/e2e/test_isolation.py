@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hosts import Hosts
 from hosts.cluster import Cluster
-from space import Obj, Space, container, pod, space
+from space import Obj, Space, container, pod, space_of
 
 FOREVER = "sleep 1000"
 CGROUPS = Path("/sys/fs/cgroup")
@@ -27,7 +27,7 @@ def cluster(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
 
 @pytest.fixture
 def here(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    with space(cluster, request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")) as made:
+    with space_of(cluster, request) as made:
         yield made
 
 

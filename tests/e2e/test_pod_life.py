@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hosts import Host
 from hosts.cluster import Cluster
-from space import BUSYBOX, Obj, Space, container, container_of, pod, space
+from space import BUSYBOX, Obj, Space, container, container_of, pod, space_of
 
 FOREVER = "sleep 1000"
 OWN_IMAGE = "own:1"
@@ -33,9 +33,7 @@ server.wait_for_termination()
 
 @pytest.fixture
 def here(one_host: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    """A namespace named after the test."""
-    name = request.node.name.removeprefix("test_").replace("_", "-")
-    with space(one_host, name[:40].strip("-")) as made:
+    with space_of(one_host, request) as made:
         yield made
 
 

@@ -10,16 +10,14 @@ from typing import Any
 
 import pytest
 from hosts.cluster import Cluster
-from space import BUSYBOX, Space, config_map, container, container_of, pod, secret, space
+from space import BUSYBOX, Space, config_map, container, container_of, pod, secret, space_of
 
 FOREVER = "sleep 1000"
 
 
 @pytest.fixture
 def here(one_host: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    """A namespace named after the test."""
-    name = request.node.name.removeprefix("test_").replace("_", "-")
-    with space(one_host, name[:40].strip("-")) as made:
+    with space_of(one_host, request) as made:
         yield made
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hosts import Hosts
 from hosts.cluster import Cluster
-from space import Space, config_map, container, pod, secret, space
+from space import Space, config_map, container, pod, secret, space_of
 
 FOREVER = "sleep 1000"
 Obj = dict[str, Any]
@@ -30,8 +30,7 @@ def two_hosts(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
 
 @pytest.fixture
 def here(two_hosts: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    name = request.node.name.removeprefix("test_").replace("_", "-")
-    with space(two_hosts, name[:40].strip("-")) as made:
+    with space_of(two_hosts, request) as made:
         yield made
 
 

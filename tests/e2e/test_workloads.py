@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hosts import Hosts
 from hosts.cluster import Cluster
-from space import Obj, Space, container, space
+from space import Obj, Space, container, space_of
 
 LEASE_SECONDS, GRACE_SECONDS = 8, 11  # of a node's lease, and the server's patience with one
 LEASE = f"--kubelet-arg=node-lease-duration-seconds={LEASE_SECONDS}"
@@ -27,8 +27,7 @@ def two_hosts(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
 
 @pytest.fixture
 def here(two_hosts: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
-    name = request.node.name.removeprefix("test_").replace("_", "-")
-    with space(two_hosts, name[:40].strip("-")) as made:
+    with space_of(two_hosts, request) as made:
         yield made
 
 
