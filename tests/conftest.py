@@ -30,11 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its folder's name."""
+    """Mark each test with its folder's name. What needs the machine is tried once more when it fails, and the
+    summary names it (RERUN): hosts and engines have bad moments of which a change is not guilty."""
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in FOLDERS:
             item.add_marker(folder)
+        if folder in NEEDS_MACHINE:
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:

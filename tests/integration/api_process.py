@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -43,9 +44,16 @@ class ApiProcess:
         return str(self.folder / "api.sock")
 
     def unix(self) -> socket.socket:
+        """Waits while the server's backlog is full: with a time-out of Python's, connect(2) fails with EAGAIN
+        then."""
         sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
+            sock.connect(self.socket_path)
+        except OSError:
+            sock.close()
+            raise
         sock.settimeout(20)
-        sock.connect(self.socket_path)
         return sock
 
     def secure(self, user: str = "admin") -> ssl.SSLSocket:

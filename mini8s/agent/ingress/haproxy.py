@@ -180,6 +180,7 @@ def _general(host: Host, version: str, where: str) -> Iterator[str]:
     yield "    timeout server 60s"
     yield "    timeout http-request 10s"
     yield "    timeout tunnel 1h"
+    yield "    option idle-close-on-response"  # a request may be on its way when a process is to end
     yield "    option forwardfor"
     yield "    option redispatch 1"
     yield "    retries 3"
