@@ -26,6 +26,7 @@ _left = pytest.StashKey[list[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     for folder in FOLDERS:
         config.addinivalue_line("markers", f"{folder}: everything in tests/{folder}")
+    config.addinivalue_line("markers", "flaky(reruns=N): what pytest-rerunfailures does; -p no:rerunfailures")
     config.stash[_before] = Leftovers.of_machine()
 
 
