@@ -28,6 +28,7 @@ from mini8s.objects.errors import Conflict
 from mini8s.store.base import Compacted, Damaged
 from mini8s.store.sqlite import offline, open_store
 from mini8s.store.sqlite.schema import MIGRATIONS
+from tests.integration.small_hosts import eventually
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -246,6 +247,16 @@ def test_a_command_gets_it_and_then_it_is_gone(files: ServerFiles, tmp_path: Pat
         with pytest.raises(SnapshotError, match=r"failed with 3 \(no way\); the snapshot stays at"):
             run.noted(files, wish, NOW + timedelta(minutes=minutes))
     assert len(take.found(files.snapshots)) == 2
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_began(files: ServerFiles, tmp_path: Path) -> None:
+    note_of = tmp_path / "pid"
+    wish = take.Wish(files.snapshots, "h1", command=f"sleep 300 & echo $! > {note_of}; wait", seconds=2)
+    with pytest.raises(SnapshotError, match=r"took longer than 2 s and was ended; the snapshot stays at"):
+        run.noted(files, wish, NOW)
+    assert len(take.found(files.snapshots)) == 1
+    begun = Path("/proc", note_of.read_text().strip())
+    eventually(lambda: not begun.exists() or ") Z " in (begun / "stat").read_text())
 
 
 def test_none_is_in_another(files: ServerFiles) -> None:

@@ -18,6 +18,7 @@ from mini8s.app.snapshots import note
 from mini8s.app.snapshots.base import SCHEDULED, SnapshotError
 from mini8s.app.snapshots.take import Taken, Wish, take
 
+COMMAND_SECONDS = 6 * 3600.0  # a night's upload over a slow line; one that hangs must not end all that follow
 _NICE = 10  # pods and the API go first
 
 
@@ -42,6 +43,7 @@ def wish_of(said: note.Practice, why: str) -> Wish:
         why=why,
         passphrase_file=said.encrypt_with,
         command=said.command if why == SCHEDULED else "",
+        seconds=COMMAND_SECONDS,
         count=said.retention,
         days=said.max_age,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -44,13 +45,14 @@ _DRAFT = ".taking-"
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What somebody asks for. `command` gets the file on its standard input, and then it is gone from
-    here."""
+    here; it has so many seconds, or as many as it takes when somebody sits before it (0)."""
 
     folder: Path
     node: str
     why: str = ON_DEMAND
     passphrase_file: str = ""
     command: str = ""
+    seconds: float = 0
     count: int = 0  # 0: none is removed
     days: int = 0
 
@@ -84,7 +86,7 @@ def take(files: ServerFiles, wish: Wish, now: datetime) -> Taken:
         sync_folder(wish.folder)
     try:
         if wish.command:
-            hand_over(path, wish.command)
+            hand_over(path, wish.command, wish.seconds)
             path.unlink()
     finally:  # a command that fails for weeks must not fill the disk
         removed = prune(wish.folder, wish.count, wish.days, now) if wish.count else ()
@@ -105,22 +107,28 @@ def prune(folder: Path, count: int, days: int, now: datetime) -> tuple[str, ...]
     return tuple(one.name for one in gone)
 
 
-def hand_over(path: Path, command: str) -> None:
-    """Raises SnapshotError; the file stays where it is then."""
+def hand_over(path: Path, command: str, seconds: float = 0) -> None:
+    """Raises SnapshotError; the file stays where it is then. What has a limit ends with all that it began."""
     with path.open("rb") as file:
-        done = subprocess.run(
+        child = subprocess.Popen(
             ["/bin/sh", "-c", command],
             stdin=file,
             env=os.environ | {"MINI8S_SNAPSHOT": path.name},
             stderr=subprocess.PIPE,
-            check=False,
+            start_new_session=bool(seconds),  # else it may ask at the terminal for a password
         )
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise SnapshotError(
-            f"the command that should take the snapshot failed with {done.returncode}"
-            f"{f' ({last})' if last else ''}; the snapshot stays at {path}"
-        )
+    with child:
+        try:
+            _, said = child.communicate(timeout=seconds or None)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            why = f"took longer than {seconds:.0f} s and was ended"
+        else:
+            last = said.decode(errors="replace").strip().rpartition("\n")[2]
+            why = f"failed with {child.returncode}{f' ({last})' if last else ''}"
+    if child.returncode:
+        raise SnapshotError(f"the command that should take the snapshot {why}; the snapshot stays at {path}")
 
 
 def _gather(files: ServerFiles, wish: Wish, draft: Path, name: str, secret: bytes, now: datetime) -> Manifest:
