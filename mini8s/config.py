@@ -114,6 +114,16 @@ class ServerSettings(NodeSettings):
         365 * 86400,
         "Seconds that certificates live; they are renewed after two thirds of it, or a little later.",
     )
+    token_auth_file: str = setting(
+        "", "CSV file of static tokens: token, user, uid and groups; off when empty, as they never end."
+    )
+    audit_policy_file: str = setting(
+        "", "YAML file that says what the audit log has of a request (audit.k8s.io/v1 Policy)."
+    )
+    audit_log_path: str = setting("", "File of the audit log; - is standard output; none when empty.")
+    audit_log_maxsize: int = setting(100, "Megabytes of it after which a new one is begun.")
+    audit_log_maxage: int = setting(30, "Days after which one that was set aside goes; 0: never.")
+    audit_log_maxbackup: int = setting(10, "How many of those set aside are kept; 0: all.")
     node_monitor_grace_period: int = setting(
         40, "Seconds of silence after which a node is lost: four heartbeats."
     )

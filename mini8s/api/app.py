@@ -20,7 +20,9 @@ from mini8s.api import applying, query, routes
 from mini8s.api.answer import Answer, StartResponse, begun, failure, legible, send
 from mini8s.api.answered import Answered
 from mini8s.api.attributes import Attributes, require
-from mini8s.api.authn import Authenticate
+from mini8s.api.audit.policy import Policy
+from mini8s.api.audit.trail import Audit, Write, answered, ended, speaks_for
+from mini8s.api.authn import ANONYMOUS, Authenticate
 from mini8s.api.authz import Authorizer
 from mini8s.api.body import APPLY
 from mini8s.api.call import verb_of
@@ -39,6 +41,7 @@ from mini8s.api.resources import NOT_ALLOWED, Resources
 from mini8s.api.service_accounts import ServiceAccounts, judging
 from mini8s.api.streams import Streams
 from mini8s.api.target import Target, parse
+from mini8s.api.tokens import judge
 from mini8s.api.tunnel import Tunnels
 from mini8s.api.upkeep import Upkeep
 from mini8s.api.verbs import Verbs
@@ -66,12 +69,18 @@ class Api:
     """Call it with a request; `close` ends what would keep a server from stopping."""
 
     def __init__(
-        self, rooms: routes.Rooms, authenticate: Authenticate, authorize: Authorizer, pump: Pump
+        self,
+        rooms: routes.Rooms,
+        authenticate: Authenticate,
+        authorize: Authorizer,
+        pump: Pump,
+        audit: Audit | None = None,
     ) -> None:
         self._rooms = rooms
         self._authenticate = authenticate
         self._authorize = authorize
         self._pump = pump
+        self._audit = audit
         self._flask = routes.build(rooms)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -80,6 +89,8 @@ class Api:
         metrics.inflight(reads=reads, more=1)
         try:
             answer = self._answer(environ, target)
+            if self._audit is not None:
+                answered(environ, answer)
         finally:
             metrics.inflight(reads=reads, more=-1)
         series = _series_of(environ, target, answer)
@@ -93,6 +104,7 @@ class Api:
             metrics.observe(series, answer.status, time.monotonic() - started)
             if answer.take_over is not None:
                 metrics.opened(series, -1)
+                ended(environ)
 
     def close(self) -> None:
         self._pump.close()
@@ -116,11 +128,17 @@ class Api:
     def _perform(self, environ: dict[str, Any], target: Target | None) -> Answer:
         path: str = environ["PATH_INFO"]
         if path in _UNKNOWN_MAY:
+            if self._audit is not None:
+                self._audit.received(environ, ANONYMOUS, None)
             return self._by_flask(environ)
-        user = self._authenticate(environ)
-        if user is None:
+        asker = self._authenticate(environ)
+        if self._audit is not None:
+            self._audit.received(environ, asker, target)
+        if asker is None:
             raise Unauthorized("Unauthorized")
-        user = impersonated(environ, user, self._authorize)
+        user = impersonated(environ, asker, self._authorize)
+        if user is not asker:
+            speaks_for(environ, user)
         if target is not None and _is_fast(target, environ["REQUEST_METHOD"]):
             return self._rooms.resources.answer(environ, user, target)
         if target is None and path != applying.PATH:  # which checks object by object
@@ -180,6 +198,7 @@ def create_app(
     upkeep: Upkeep | None = None,
     ready: Mapping[str, Check] | None = None,
     stats: Stats = dict,
+    auditing: tuple[Policy, Write] | None = None,
     server_address: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Api:
@@ -187,14 +206,14 @@ def create_app(
 
     `accounts` knows service accounts' tokens; `authenticate` is to ask it too.
     `ready` adds checks to /readyz, `stats` figures of the store to /metrics; without `joining` no host can
-    join. `server_address` is what /api names.
+    join. `auditing`: what the audit log has, and where it goes. `server_address` is what /api names.
     """
     pump, tunnels = Pump(), Tunnels()
     allowed = Authorizer(registry)
     usage = NodeUsage(over(tunnels), time.monotonic)
     answered = Answered(
         registry,
-        accounts.judge if accounts else judging(authenticate),
+        judge(accounts.judge, judging(authenticate)) if accounts else judging(authenticate),
         allowed,
         measured(registry, usage, now),
     )
@@ -220,7 +239,8 @@ def create_app(
         accounts=accounts,
         upkeep=upkeep,
     )
-    return Api(rooms, authenticate, allowed, pump)
+    audit = Audit(*auditing, now, allowed) if auditing else None
+    return Api(rooms, authenticate, allowed, pump, audit)
 
 
 def _is_fast(target: Target, method: str) -> bool:

@@ -26,15 +26,15 @@ Sign = Callable[[str, str], Obj]  # node name, signing request as PEM -> the ans
 
 
 class Joining:
-    """`check_token` raises Unauthorized for a token that lets nobody in."""
+    """`ca`: the authorities of now. `check_token` raises Unauthorized for a token that lets nobody in."""
 
-    def __init__(self, ca_pem: bytes, check_token: Callable[[str], None], sign: Sign) -> None:
-        self._ca_pem = ca_pem
+    def __init__(self, ca: Callable[[], bytes], check_token: Callable[[str], None], sign: Sign) -> None:
+        self._ca = ca
         self._check_token = check_token
         self._sign = sign
 
     def ca(self) -> Answer:
-        return Answer(self._ca_pem, 200, "application/x-pem-file")
+        return Answer(self._ca(), 200, "application/x-pem-file")
 
     def certificate(self, environ: Mapping[str, Any]) -> Answer:
         said, _ = Body(environ).value()

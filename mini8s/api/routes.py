@@ -19,7 +19,7 @@ from mini8s.api.resources import Resources
 from mini8s.api.service_accounts import CONFIGURATION_PATH, KEYS_PATH, ServiceAccounts
 from mini8s.api.target import Target
 from mini8s.api.tunnel import PROTOCOL, Tunnels
-from mini8s.api.upkeep import ROTATE_PATH, Upkeep
+from mini8s.api.upkeep import AUTHORITY_PATH, FINISH_PATH, ROTATE_PATH, Upkeep
 from mini8s.config import KUBERNETES_VERSION
 from mini8s.objects.errors import BadRequest, Forbidden, NotFound
 from mini8s.objects.kinds import KINDS, Kind
@@ -181,7 +181,10 @@ def _add_nodes(add: Callable[..., None], rooms: Rooms) -> None:
     add(TUNNEL_PATH, lambda: rooms.tunnels.control(_node(), connection_of(request.environ)))
     add(f"{TUNNEL_PATH}/<key>", lambda key: _accept(rooms.tunnels, key), "POST")
     if rooms.upkeep is not None:
-        add(ROTATE_PATH, rooms.upkeep.rotated, "POST")
+        upkeep = rooms.upkeep
+        add(ROTATE_PATH, upkeep.rotated, "POST")
+        add(AUTHORITY_PATH, upkeep.authority_begun, "POST")
+        add(FINISH_PATH, lambda: upkeep.authority_finished(force=request.args.get("force") == "true"), "POST")
     joining = rooms.joining
     if joining is not None:
         add(CA_PATH, joining.ca)

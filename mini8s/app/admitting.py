@@ -12,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mini8s.app.token import BadToken, parse
-from mini8s.objects import bootstrap_tokens, node_keys
+from mini8s.objects import bootstrap_tokens, meta, node_keys
 from mini8s.objects.errors import AlreadyExists, Forbidden, NotFound, Unauthorized
-from mini8s.objects.kinds import SECRETS, Obj
-from mini8s.registry.base import Context, Registry
+from mini8s.objects.kinds import NODES, SECRETS, Obj
+from mini8s.registry.base import Context, ListOptions, Registry
 from mini8s.wire.codec import decode_json
+
+MERGE = "application/merge-patch+json"
 
 
 class Admitting:
@@ -46,24 +48,46 @@ class Admitting:
         if refused:
             raise Unauthorized(refused)
 
-    def check_key(self, node: str, key: str) -> None:
-        """Raises Forbidden."""
+    def check_key(self, node: str, key: str, authority: str) -> None:
+        """`authority`: the hash of the one that signs for it. Raises Forbidden."""
         if node == self._here:
             raise Forbidden(f"{node} is the server's own node: give this host another --node-name")
-        known = self._known_key(node)
-        if not known:
-            made = node_keys.made(node, key)
+        secret = self._secret(node_keys.NAMESPACE, node_keys.secret_name(node))
+        if secret is None:
+            made = node_keys.made(node, key, authority)
             try:
                 self._registry.create(self._context(), SECRETS, node_keys.NAMESPACE, made)
             except AlreadyExists:
-                known = self._known_key(node)
-        if known and known != key:
+                secret = self._secret(node_keys.NAMESPACE, node_keys.secret_name(node))
+        if secret is None:
+            return
+        if _known_key(secret) != key:
             raise Forbidden(node_keys.other_key(node))
+        if meta.annotations(secret).get(node_keys.AUTHORITY) != authority:
+            change = {"metadata": {"annotations": {node_keys.AUTHORITY: authority}}}
+            self._registry.patch(
+                self._context(), SECRETS, node_keys.NAMESPACE, meta.name(secret), change, MERGE
+            )
 
-    def _known_key(self, node: str) -> str:
-        secret = self._secret(node_keys.NAMESPACE, node_keys.secret_name(node))
-        data = (secret or {}).get("data") or {}
-        return base64.b64decode(data.get(node_keys.KEY) or "").decode()
+    def of_other_authorities(self, authority: str) -> list[str]:
+        """The nodes for which another one than this signed last."""
+        chosen = ListOptions(field_selector=f"type={node_keys.TYPE}")
+        found: list[Obj] = [
+            decode_json(one) for one in self._registry.list(SECRETS, node_keys.NAMESPACE, chosen).items
+        ]
+        names = [
+            node_keys.node_of(meta.name(secret))
+            for secret in found
+            if meta.annotations(secret).get(node_keys.AUTHORITY) != authority
+        ]
+        return [name for name in names if self._is_there(name)]
+
+    def _is_there(self, node: str) -> bool:
+        try:
+            self._registry.get(NODES, "", node)
+        except NotFound:
+            return False
+        return True
 
     def _secret(self, namespace: str, name: str) -> Obj | None:
         try:
@@ -71,3 +95,7 @@ class Admitting:
         except NotFound:
             return None
         return found
+
+
+def _known_key(secret: Obj) -> str:
+    return base64.b64decode((secret.get("data") or {}).get(node_keys.KEY) or "").decode()

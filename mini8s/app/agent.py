@@ -76,12 +76,13 @@ def join(settings: AgentSettings) -> None:
             return  # also when it is due by a clock that is wrong: the renewal tells
 
 
-def renew(settings: AgentSettings) -> float:
-    """Renew when it is due; seconds until the next time. Raises JoinRefused, ServerAway, HostError."""
+def renew(settings: AgentSettings, *, again: bool = False) -> float:
+    """Renew when it is due, or in any case; seconds until the next time. Raises JoinRefused, ServerAway,
+    HostError."""
     from mini8s.app import join as joining
 
     files, now = agent_files(settings.data_dir), SystemClock().now()
-    if joining.due(files, now):
+    if again or joining.due(files, now):
         joining.renew(files, settings.server, settings.node_name)
         if joining.due(files, now):
             raise host.HostError("the new certificate is to be renewed already: is this host's clock right?")

@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,25 +15,29 @@ from pathlib import Path
 import gevent
 
 from mini8s.api.app import create_app
-from mini8s.api.authn import authenticator
+from mini8s.api.audit.policy import BadPolicy, Policy
+from mini8s.api.audit.trail import Write
+from mini8s.api.authn import Tokens, authenticator
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
+from mini8s.api.tokens import BadTokenFile, BootstrapTokens, any_of, read_static
 from mini8s.api.upkeep import Upkeep
-from mini8s.app import first_objects, host, hub, sealing
+from mini8s.app import audit_log, certifying, first_objects, host, hub, sealing
 from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
 from mini8s.app.host import HostError
 from mini8s.app.layout import ServerFiles, server_files
 from mini8s.app.process import limit_arenas, settle
 from mini8s.app.renewal import Renewal
+from mini8s.app.rotation import Rotation
 from mini8s.app.sealing import KeysHeld, Sealer, UnknownKind, sealed_prefixes
 from mini8s.app.signing import token_signer
 from mini8s.app.snapshots import note
 from mini8s.app.snapshots.base import SnapshotError
 from mini8s.app.supervisor import FATAL, Ready
-from mini8s.app.wsgi import CannotListen, TlsFiles, serve
+from mini8s.app.wsgi import CannotListen, Tls, TlsFiles, serve
 from mini8s.config import ServerSettings
-from mini8s.objects.errors import ApiError, BadRequest, Conflict, ServiceUnavailable
+from mini8s.objects.errors import ApiError, Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
 from mini8s.registry.base import Context, Registry, User
@@ -43,14 +46,12 @@ from mini8s.registry.token_requests import Issuer
 from mini8s.store.base import Corrupt, Damaged, Locked, StoreError, Unavailable, Unreadable
 from mini8s.store.sqlite import SqliteStore, open_store
 from mini8s.util.clock import SystemClock
-from mini8s.wire.codec import decode_json, encode_json
+from mini8s.wire.codec import decode_json
 
 log = logging.getLogger(__name__)
 
 FIRST_RENEWAL_SECONDS = 3.0
 EXPIRE_SECONDS = 60.0  # how often events that have had their time are looked for
-SIGN_SECONDS = 30.0
-SIGN_REFUSED = 65  # what app/sign.py ends with when the request is at fault
 SWITCH_SECONDS = 0.0005  # the store's native writer waits for the interpreter at each step
 AGAIN = 75  # EX_TEMPFAIL of sysexits(3): the supervisor starts it again
 SERVER = User("system:apiserver", ("system:masters",))
@@ -80,7 +81,10 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         return FATAL
     try:
         _serve(settings, files, store, sealer, ready)
-    except CannotListen as error:
+    except BadPolicy as error:
+        log.error("--audit-policy-file %s: %s", settings.audit_policy_file, error)  # noqa: TRY400
+        return FATAL
+    except (BadTokenFile, CannotListen) as error:
         log.error("%s", error)  # noqa: TRY400
         return FATAL
     finally:
@@ -106,17 +110,7 @@ def _serve(
     signer = token_signer(settings.data_dir)
     name = f"https://kubernetes.default.svc.{settings.cluster_domain}"
     issuer = Issuer(name, audiences=(name,), sign=signer.sign, prepare=signer.prepare)
-    registry = Machine(
-        store,
-        service_cidr=settings.service_cidr,
-        node_port_range=settings.service_node_port_range,
-        cluster_cidr=settings.cluster_cidr,
-        cluster_dns=settings.cluster_dns,
-        clock=SystemClock(),
-        new_uid=_uids().__next__,
-        new_suffix=_suffix,
-        issuer=issuer,
-    )
+    registry = _registry(settings, store, issuer)
     accounts = ServiceAccounts(
         registry,
         issuer=issuer.name,
@@ -127,28 +121,65 @@ def _serve(
     settings = replace(settings, advertise_address=host.advertised(settings))
     first_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
     first_objects.ensure(registry, _context, settings, first_ip)
-    housekeeping = [gevent.spawn(_expire, registry), gevent.spawn(_renew, Renewal("server", settings))]
+    here = "" if settings.disable_agent else settings.node_name
+    admitting = Admitting(registry, _context, files.node_token, here)
+    renewal, tls = (
+        Renewal("server", settings),
+        Tls(TlsFiles(*map(str, (files.serving, files.serving_key, files.ca)))),
+    )
+    housekeeping = [gevent.spawn(_expire, registry), gevent.spawn(_renew, renewal)]
     app = create_app(
         registry,
-        authenticate=authenticator(accounts),
+        authenticate=authenticator(_tokens(settings, registry, accounts)),
         accounts=accounts,
-        joining=_joining(settings, files, registry),
-        upkeep=Upkeep(partial(rotate, store, sealer, files.secret_keys)),
+        joining=_joining(settings, files, admitting),
+        upkeep=Upkeep(
+            partial(rotate, store, sealer, files.secret_keys),
+            Rotation(settings, admitting, renewal, tls.refresh),
+        ),
         ready={"store": lambda: store.trouble},
         stats=lambda: store.stats() | note.figures(files),
+        auditing=_auditing(settings),
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
     )
     serve(
         app,
         bind_address=settings.bind_address,
         port=settings.https_listen_port,
-        tls=TlsFiles(str(files.serving), str(files.serving_key), str(files.ca)),
+        tls=tls,
         unix_socket=str(files.socket),
         on_ready=partial(_ready, ready),
         on_stop=app.close,
     )
     gevent.killall(housekeeping)
     signer.close()
+
+
+def _registry(settings: ServerSettings, store: SqliteStore, issuer: Issuer) -> Machine:
+    return Machine(
+        store,
+        service_cidr=settings.service_cidr,
+        node_port_range=settings.service_node_port_range,
+        cluster_cidr=settings.cluster_cidr,
+        cluster_dns=settings.cluster_dns,
+        clock=SystemClock(),
+        new_uid=_uids().__next__,
+        new_suffix=_suffix,
+        issuer=issuer,
+    )
+
+
+def _tokens(settings: ServerSettings, registry: Registry, accounts: Tokens) -> Tokens:
+    """Upstream's order. Raises BadTokenFile."""
+    static = [read_static(settings.token_auth_file)] if settings.token_auth_file else []
+    return any_of(*static, accounts, BootstrapTokens(registry, SystemClock().now))
+
+
+def _auditing(settings: ServerSettings) -> tuple[Policy, Write] | None:
+    """Raises BadPolicy."""
+    if not settings.audit_policy_file:
+        return None
+    return audit_log.read_policy(settings.audit_policy_file), audit_log.writer(settings, SystemClock().now)
 
 
 def _ready(ready: Ready) -> None:
@@ -208,18 +239,15 @@ def forget_old_events(registry: Machine) -> None:
         log.warning("old events stay for now: %s", error)
 
 
-def _joining(settings: ServerSettings, files: ServerFiles, registry: Registry) -> Joining:
-    ca = files.ca.read_bytes()
-    here = "" if settings.disable_agent else settings.node_name
-    admitting = Admitting(registry, _context, files.node_token, here)
-
+def _joining(settings: ServerSettings, files: ServerFiles, admitting: Admitting) -> Joining:
     def sign(node_name: str, request: str) -> Obj:
         signed = _sign(settings, node_name, request)
-        admitting.check_key(node_name, signed["key"])
+        admitting.check_key(node_name, signed["key"], signed["authority"])
         log.info("node %s has a new certificate", node_name)
-        return Cluster.of(settings).to_json() | {"certificate": signed["certificate"], "ca": ca.decode()}
+        ca = files.ca.read_text()
+        return Cluster.of(settings).to_json() | {"certificate": signed["certificate"], "ca": ca}
 
-    return Joining(ca, admitting.check_token, sign)
+    return Joining(files.ca.read_bytes, admitting.check_token, sign)
 
 
 def _sign(settings: ServerSettings, node_name: str, request: str) -> Obj:
@@ -231,22 +259,5 @@ def _sign(settings: ServerSettings, node_name: str, request: str) -> Obj:
         "seconds": settings.certificate_seconds,
         "request": request,
     }
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "mini8s.app.sign"],
-            input=encode_json(asked),
-            capture_output=True,
-            timeout=SIGN_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("no certificate for %s: %s", node_name, error)
-        raise ServiceUnavailable("no certificate could be signed for now") from error
-    said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    if done.returncode == SIGN_REFUSED:
-        raise BadRequest(said)
-    if done.returncode:
-        log.warning("no certificate for %s: %s", node_name, said or f"it ended with {done.returncode}")
-        raise ServiceUnavailable("no certificate could be signed for now")
-    signed: Obj = decode_json(done.stdout)
+    signed: Obj = decode_json(certifying.ask("mini8s.app.sign", asked))
     return signed

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mini8s.app import kubeconfig
+from mini8s.app import authority, kubeconfig
 from mini8s.app.layout import AgentFiles, ServerFiles, write_private
 from mini8s.app.token import Token, parse
-from mini8s.wire import tls
+from mini8s.wire import pem, tls
 from mini8s.wire.codec import encode_json
 
 log = logging.getLogger(__name__)
+
+NEXT_STEP = timedelta(seconds=2)  # a running server reads a new authority within one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +59,21 @@ def serving_names(
 
 
 def prepare_server(files: ServerFiles, agent: AgentFiles, plan: Plan, now: datetime) -> datetime:
-    """Make or renew everything that the plan asks for; when the next renewal is due."""
-    ca = _authority(files, now)
-    sign = Signer(ca, now, plan.life)
-    serving = sign.pair(tls.Leaf("mini8s", (), plan.names), files.serving, files.serving_key)
+    """Make or renew everything that the plan asks for; when to look again: the next renewal is due, or the
+    next step of a new authority."""
+    known = authority.ensure(files, now)
+    sign = Signer(known.pair, now, plan.life)
+    serving = sign.pair(tls.Leaf("mini8s", (), plan.names), files.serving, files.serving_key, known.cross)
     admin = sign.pair(tls.Leaf("system:admin", ("system:masters",)), files.admin, files.admin_key)
     made = [serving, admin]
-    _kubeconfigs(files, ca, admin, plan)
-    _token(files, ca, plan.token)
+    _kubeconfigs(files, known.bundle, admin, plan)
+    _token(files, known.pair, plan.token)
     _token_key(files)
     if plan.node_name:  # this host's own agent gets its certificate with no request over the network
         made.append(sign.pair(node_leaf(plan.node_name), agent.certificate, agent.key))
-        write_private(agent.ca, ca.certificate, 0o644)
-    return min(tls.life(pair.certificate).renews for pair in made)
-
-
-def load_authority(files: ServerFiles) -> tls.Pair:
-    return tls.Pair(files.ca.read_bytes(), files.ca_key.read_bytes())
-
-
-def _authority(files: ServerFiles, now: datetime) -> tls.Pair:
-    if not (files.ca.exists() and files.ca_key.exists()):
-        made = tls.new_ca(f"mini8s-ca@{int(now.timestamp())}", now)
-        write_private(files.ca_key, made.key)
-        write_private(files.ca, made.certificate, 0o644)
-        log.info("made the cluster's certificate authority")
-    return load_authority(files)
+        write_private(agent.ca, known.bundle, 0o644)
+    steps = [now + NEXT_STEP] if known.pending else [known.until] if known.until else []
+    return min(*steps, *(tls.life(pair.certificate).renews for pair in made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,31 +84,34 @@ class Signer:
     now: datetime
     life: timedelta
 
-    def pair(self, leaf: tls.Leaf, certificate: Path, key: Path) -> tls.Pair:
+    def pair(self, leaf: tls.Leaf, certificate: Path, key: Path, above: bytes = b"") -> tls.Pair:
         """A certificate is renewed for the key that it had: one file is replaced, so that nobody ever reads a
-        certificate with another one's key."""
+        certificate with another one's key. `above`: what is shown with it."""
         if not self._good(leaf, certificate, key):
             own = key.read_bytes() if key.exists() else b""
             made = tls.issue(self.ca, leaf, self.now, life=self.life, key=own)
             write_private(key, made.key)
-            write_private(certificate, made.certificate, 0o644)
+            write_private(certificate, made.certificate + above, 0o644)
             log.info("made a certificate for %s", ", ".join((leaf.user, *leaf.addresses)))
-        return tls.Pair(certificate.read_bytes(), key.read_bytes())
+        own, *others = pem.certificates(certificate.read_bytes())
+        if b"".join(others) != above:
+            write_private(certificate, own + above, 0o644)
+        return tls.Pair(own, key.read_bytes())
 
     def _good(self, leaf: tls.Leaf, certificate: Path, key: Path) -> bool:
         if not (certificate.exists() and key.exists()):
             return False
-        pem = certificate.read_bytes()
+        found = certificate.read_bytes()
         return (
-            tls.belongs(pem, key.read_bytes(), self.ca.certificate)
-            and tls.subject(pem) == leaf.user
-            and set(leaf.addresses) <= tls.addresses(pem)
-            and tls.life(pem).renews > self.now
+            tls.belongs(found, key.read_bytes(), self.ca.certificate)
+            and tls.subject(found) == leaf.user
+            and set(leaf.addresses) <= tls.addresses(found)
+            and tls.life(found).renews > self.now
         )
 
 
-def _kubeconfigs(files: ServerFiles, ca: tls.Pair, admin: tls.Pair, plan: Plan) -> None:
-    access = kubeconfig.Access(plan.server, ca.certificate, admin.certificate, admin.key)
+def _kubeconfigs(files: ServerFiles, ca: bytes, admin: tls.Pair, plan: Plan) -> None:
+    access = kubeconfig.Access(plan.server, ca, admin.certificate, admin.key)
     write_private(files.admin_kubeconfig, kubeconfig.render(access))
     if plan.kubeconfig is not None:
         write_private(plan.kubeconfig, kubeconfig.render(access), plan.kubeconfig_mode)
@@ -134,12 +128,13 @@ def _token_key(files: ServerFiles) -> None:
 
 
 def _token(files: ServerFiles, ca: tls.Pair, wanted: str) -> None:
-    """The node token: the one asked for, else the one that is there, else a new one. Raises BadToken."""
-    fingerprint = tls.fingerprint(ca.certificate)
+    """The node token: the one asked for, else the one that is there, else a new one; it names the newest
+    authority. Raises BadToken."""
     if wanted:
-        token = Token(parse(wanted).secret, ca=fingerprint)
+        secret = parse(wanted).secret
     elif files.node_token.exists():
-        token = parse(files.node_token.read_text())
+        secret = parse(files.node_token.read_text()).secret
     else:
-        token = Token(secrets.token_hex(16), ca=fingerprint)
+        secret = secrets.token_hex(16)
+    token = Token(secret, ca=pem.fingerprint(ca.certificate))
     write_private(files.node_token, f"{token}\n".encode())

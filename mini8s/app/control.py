@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from mini8s.app.certifying import certified
 from mini8s.app.deploying.runner import Deploying
 from mini8s.app.layout import server_files
 from mini8s.app.local_time import local_zone
@@ -42,9 +43,11 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         clock=clock,
         stop=stop,
         recorder=_recorder(rest, settings, "controllers"),
+        authority=partial(certified, settings.data_dir),
         settings=ControllerSettings(
             node_grace_seconds=settings.node_monitor_grace_period,
-            root_ca=files.ca.read_text(),
+            root_ca=files.ca.read_text,
+            certificate_seconds=settings.certificate_seconds,
             local_zone=local_zone(),
             service_load_balancers="servicelb" not in settings.disable,
             api_port=settings.https_listen_port,

@@ -19,7 +19,7 @@ from mini8s.app.bootstrap import node_leaf
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, write_private
 from mini8s.app.token import Token, parse
-from mini8s.wire import tls
+from mini8s.wire import pem, tls
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,7 @@ def renew(files: AgentFiles, server_url: str, node_name: str) -> None:
 def join(files: AgentFiles, server_url: str, token_text: str, node_name: str) -> None:
     """Get this host's certificate and write it down. Raises JoinRefused, ServerAway, BadToken."""
     server, token = parse_server(server_url), parse(token_text)
-    ca = _fetch_ca(server)
-    _check_ca(ca, token, server_url)
+    ca = believed(_fetch_ca(server), token, server_url)
     request = tls.new_request(node_leaf(node_name), files.key.read_bytes() if files.key.exists() else b"")
     write_private(files.key, request.key)  # before it is known to the server, which takes no other afterwards
     answer = _ask_certificate(server, _trusting(ca), node_name, request.certificate, token)
@@ -111,14 +110,20 @@ def _fetch_ca(server: Server) -> bytes:
     return body
 
 
-def _check_ca(ca: bytes, token: Token, server_url: str) -> None:
+def believed(bundle: bytes, token: Token, server_url: str) -> bytes:
+    """Of what a server says that its authorities are, the one that the token names: by that one alone the
+    server is checked next. (With one that stands beside it, anybody could pass himself off.) Raises
+    JoinRefused."""
     if not token.ca:
         log.warning("the token carries no CA hash: trusting the server at %s unseen", server_url)
-    elif tls.fingerprint(ca) != token.ca:
-        raise JoinRefused(
-            f"{server_url} is not the server you think it is: its CA is not the one that the token names "
-            "(nothing secret was sent to it)"
-        )
+        return bundle
+    for known in (bundle, *pem.certificates(bundle)):
+        if pem.fingerprint(known) == token.ca:
+            return known
+    raise JoinRefused(
+        f"{server_url} is not the server you think it is: its CA is not the one that the token names "
+        "(nothing secret was sent to it)"
+    )
 
 
 def _ask_certificate(

@@ -33,6 +33,16 @@ class ServerFiles:
         return self.tls / "ca.key"
 
     @property
+    def ca_next(self) -> Path:
+        """An authority that is to take the place of the other, and its key (`app.authority`)."""
+        return self.tls / "ca.next"
+
+    @property
+    def ca_cross(self) -> Path:
+        """The authority cross-signed by the one before it."""
+        return self.tls / "ca-cross.crt"
+
+    @property
     def serving(self) -> Path:
         return self.tls / "serving.crt"
 

@@ -45,6 +45,7 @@ from mini8s.client.events import Recorder
 from mini8s.client.informer import Informers
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, NodeSettings
+from mini8s.objects.errors import ApiError
 from mini8s.util.clock import SystemClock
 from mini8s.util.workers import Stop, Worker
 
@@ -94,7 +95,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal 
     for room in rooms:
         room.start()
     if renewal is not None:
-        Worker("certificates", renewal.step, stop).start()
+        Worker("certificates", partial(renewal.look, partial(_other_authority, files, rest)), stop).start()
     informers.start()
     _wait_ready(kubelet, stop, ready)
     settle()
@@ -244,6 +245,14 @@ def _wait_ready(kubelet: Kubelet, stop: Stop, ready: Ready) -> None:
         if stop.wait(POLL_SECONDS):
             return
     ready()
+
+
+def _other_authority(files: AgentFiles, rest: Rest) -> bool:
+    """Whether the server, whom we believe, has another authority than it had when it signed for us."""
+    try:
+        return rest.request("GET", "/cacerts").body != files.ca.read_bytes()
+    except ApiError:
+        return False
 
 
 def _endpoint(files: AgentFiles, server_url: str) -> Endpoint:

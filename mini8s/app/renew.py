@@ -1,5 +1,6 @@
-"""A short-lived process that renews what is due: `python -m mini8s.app.renew server|agent < SETTINGS`, where
-SETTINGS are those of the server or the agent as JSON, which may run in an earlier release.
+"""A short-lived process that renews what is due: `python -m mini8s.app.renew server|agent [again] <
+SETTINGS`, where SETTINGS are those of the server or the agent as JSON, which may run in an earlier release.
+`again`: also what is not due, since the authority is another.
 
 Prints the seconds until the next renewal. One sentence on standard error and exit code 1: it could not be
 done, and is to be tried again.
@@ -24,7 +25,7 @@ def main() -> int:
         if sys.argv[1] == "server":
             left = server.prepare(known(ServerSettings, said))
         else:
-            left = agent.renew(known(AgentSettings, said))
+            left = agent.renew(known(AgentSettings, said), again="again" in sys.argv[2:])
     except (HostError, JoinRefused, ServerAway, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

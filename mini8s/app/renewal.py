@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from threading import Lock
 
 from mini8s.config import NodeSettings
 from mini8s.util.backoff import Backoff
@@ -19,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LEAST_SECONDS, MOST_SECONDS = 1.0, 3600.0  # between two looks; a clock may be set in between
 RUN_SECONDS = 60.0
+LOOK_SECONDS = 60.0  # how late an agent may learn of a new authority
 
 
 class Renewal:
@@ -28,12 +32,36 @@ class Renewal:
         self._command = [sys.executable, "-m", "mini8s.app.renew", role]
         self._settings = encode_json(asdict(settings))
         self._backoff = Backoff(first=2.0, most=300.0)
+        self._turn = Lock()  # one child at a time: they write the same files
+        self._due = 0.0
 
     def step(self) -> float:
         """Renew what is due; seconds until the next look."""
+        return self._run()
+
+    def look(self, changed: Callable[[], bool]) -> float:
+        """Renew what is due, and everything when the authority is another; seconds until the next look."""
+        left = self._due - time.monotonic()
+        if left <= 0:
+            return min(self.step(), LOOK_SECONDS)
+        if not changed():
+            return min(left, LOOK_SECONDS)
+        return min(self._run("again"), LOOK_SECONDS)
+
+    def _run(self, *more: str) -> float:
+        with self._turn:
+            wait = self._child(*more)
+        self._due = time.monotonic() + wait
+        return wait
+
+    def _child(self, *more: str) -> float:
         try:
             done = subprocess.run(
-                self._command, input=self._settings, capture_output=True, timeout=RUN_SECONDS, check=True
+                [*self._command, *more],
+                input=self._settings,
+                capture_output=True,
+                timeout=RUN_SECONDS,
+                check=True,
             )
             left = float(done.stdout)
         except subprocess.CalledProcessError as error:

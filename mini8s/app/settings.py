@@ -80,6 +80,7 @@ def check(settings: NodeSettings) -> None:
     if not (low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
         raise SettingsError(f"--service-node-port-range {settings.service_node_port_range} is not LOW-HIGH")
     _check_spans(settings)
+    _check_audit(settings)
     try:
         scheduling.profiles_of(settings)
     except scheduling.BadConfiguration as error:
@@ -96,6 +97,16 @@ def _check_spans(settings: ServerSettings) -> None:
     if settings.node_monitor_grace_period <= HEARTBEAT_SECONDS:
         patience = f"--node-monitor-grace-period {settings.node_monitor_grace_period}"
         raise SettingsError(f"{patience} is not longer than the {HEARTBEAT_SECONDS} s between heartbeats")
+
+
+def _check_audit(settings: ServerSettings) -> None:
+    if bool(settings.audit_policy_file) != bool(settings.audit_log_path):
+        raise SettingsError("--audit-policy-file and --audit-log-path belong together")
+    if settings.audit_log_maxsize < 1:
+        raise SettingsError(f"--audit-log-maxsize {settings.audit_log_maxsize} is no size of a file")
+    for name in ("audit_log_maxage", "audit_log_maxbackup"):
+        if getattr(settings, name) < 0:
+            raise SettingsError(f"{_flag(name)} {getattr(settings, name)} is less than nothing")
 
 
 def _check_snapshots(settings: ServerSettings) -> None:

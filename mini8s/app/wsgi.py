@@ -30,7 +30,7 @@ from mini8s.app.listen import CannotListen, listen_tcp, listen_unix
 from mini8s.app.process import raise_file_limit
 from mini8s.util.log import OnChange
 
-__all__ = ["CannotListen", "TlsFiles", "serve"]
+__all__ = ["CannotListen", "Tls", "TlsFiles", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -63,22 +63,30 @@ class Tls:
         self.files = files
         self._loaded: tuple[int, ...] = ()
         self._said = OnChange(log)
+        self._make: Callable[[], ssl.SSLContext] | None = None
         self._context: ssl.SSLContext | None = None
 
     def context(self, _config: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """gunicorn's hook `ssl_context`."""
+        self._make = make
         self._loaded = self.files.state()
         self._context = make()
         return self._context
 
+    def wrap(self, sock: Any, **arguments: Any) -> Any:
+        """A handshake in the context of now."""
+        if self._context is None:
+            raise RuntimeError("there is no context before the worker has made its servers")
+        return self._context.wrap_socket(sock, **arguments)
+
     def refresh(self) -> None:
-        """Load files that were replaced. While they can't be read, what was loaded last is used."""
+        """A new context when files were replaced: one that is there can learn to believe another authority,
+        but not to forget one. While they can't be read, what was loaded last is used."""
         try:
             state = self.files.state()
-            if state == self._loaded or self._context is None:
+            if state == self._loaded or self._make is None:
                 return
-            self._context.load_cert_chain(self.files.certificate, self.files.key)
-            self._context.load_verify_locations(self.files.client_ca)
+            self._context = self._make()
         except OSError as error:  # ssl.SSLError is one too
             self._said.say(f"the serving certificate can't be loaded: {error}")
             return
@@ -127,6 +135,8 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
 
     def _new_server(self, *args: Any, **options: Any) -> Server:
         server = Server(*args, **options)
+        if server.ssl_enabled:
+            server.wrap_socket = self.app.tls.wrap
         self.servers.append(server)
         return server
 
@@ -190,7 +200,7 @@ def serve(
     *,
     bind_address: str,
     port: int,
-    tls: TlsFiles,
+    tls: Tls,
     unix_socket: str,
     on_ready: Callable[[], None] = lambda: None,
     on_stop: Callable[[], None] = lambda: None,
@@ -201,7 +211,7 @@ def serve(
     Raises CannotListen before anything else happened.
     """
     sockets = [listen_tcp(bind_address, port), listen_unix(unix_socket)]
-    application = Application(app, Tls(tls), on_ready, on_stop)
+    application = Application(app, tls, on_ready, on_stop)
     cfg = application.cfg
     worker = Worker(0, os.getppid(), sockets, application, 0, cfg, cfg.logger_class(cfg))
     try:

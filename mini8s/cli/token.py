@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from mini8s.objects import bootstrap_tokens
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import SECRETS, Obj
 from mini8s.objects.time import human_duration
+from mini8s.wire import pem
 
 _MOST_SECONDS = 3650 * 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -59,12 +59,12 @@ def _duration(_context: click.Context, _param: click.Parameter, value: str) -> t
 def create(ttl: timedelta, usage: str, description: str, kubeconfig: str, data_dir: str) -> None:  # noqa: ARG001
     """Make a token that ends, and print it."""
     rest = connect(kubeconfig, data_dir)
-    ca = hashlib.sha256(rest.request("GET", "/cacerts").body).hexdigest()
+    newest, *_ = pem.certificates(rest.request("GET", "/cacerts").body)
     letters = "".join(secrets.choice(bootstrap_tokens.LETTERS) for _ in range(22))
     token = f"{letters[:6]}.{letters[6:]}"
     expires = datetime.now(UTC) + ttl if ttl else None
     rest.create(SECRETS, bootstrap_tokens.made(token, expires, description))
-    click.echo(str(Token(token, ca=ca)))
+    click.echo(str(Token(token, ca=pem.fingerprint(newest))))
 
 
 @command.command("list")

@@ -99,6 +99,16 @@ class Vouch:
 
 
 @dataclass(frozen=True, slots=True)
+class Certify:
+    """Have an approved CertificateSigningRequest signed, for so many seconds. `otherwise`: what to do when it
+    is refused for good."""
+
+    csr: Obj
+    seconds: int
+    otherwise: Otherwise
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """An event about an object."""
 
@@ -108,7 +118,7 @@ class Tell:
     message: str
 
 
-Action = Create | Update | Patch | Delete | Burst | Vouch | Tell
+Action = Create | Update | Patch | Delete | Burst | Vouch | Certify | Tell
 
 
 @dataclass(frozen=True, slots=True)

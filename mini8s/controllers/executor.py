@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import assert_never
 
@@ -18,6 +18,7 @@ from mini8s.controllers.actions import (
     WARNING,
     Action,
     Burst,
+    Certify,
     Create,
     Delete,
     Patch,
@@ -28,20 +29,31 @@ from mini8s.controllers.actions import (
 )
 from mini8s.controllers.written import Gone, Written
 from mini8s.objects import meta
-from mini8s.objects.errors import ApiError, NotFound
-from mini8s.objects.kinds import SECRETS, Obj
+from mini8s.objects.errors import ApiError, BadRequest, NotFound, ServiceUnavailable
+from mini8s.objects.kinds import SECRETS, SIGNINGREQUESTS, Obj
 
 TOKEN_SECONDS = 1 << 32  # the longest life that a token may be asked for
 
 log = logging.getLogger(__name__)
 
+# The spec of a signing request, and for how many seconds: the certificate as PEM. Raises BadRequest for a
+# request that can never be signed, ServiceUnavailable.
+Authority = Callable[[Obj, int], bytes]
+
+
+def no_authority(_spec: Obj, _seconds: int) -> bytes:
+    raise ServiceUnavailable("there is nobody who signs")
+
 
 class Executor:
     """One for all controllers; safe for many threads."""
 
-    def __init__(self, api: Api, events: EventSink, *, threads: int) -> None:
+    def __init__(
+        self, api: Api, events: EventSink, *, threads: int, authority: Authority = no_authority
+    ) -> None:
         self._api = api
         self._events = events
+        self._authority = authority
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="burst")
 
     def run(self, actions: Iterable[Action], written: Written) -> None:
@@ -66,6 +78,8 @@ class Executor:
                 self._burst(action, written)
             case Vouch():
                 self._vouch(action, written)
+            case Certify():
+                self._certify(action, written)
             case Tell(about, type, reason, message):
                 self._events.event(about, type, reason, message, component=written.component)
             case _:
@@ -147,6 +161,15 @@ class Executor:
         if action.owner:
             what = action.words.done if action.words else f"Deleted {action.kind.singular}: {action.name}"
             self._events.event(action.owner, NORMAL, "SuccessfulDelete", what, component=written.component)
+
+    def _certify(self, action: Certify, written: Written) -> None:
+        try:
+            pem = self._authority(action.csr["spec"], action.seconds)
+        except BadRequest as error:
+            self.run(action.otherwise(error), written)
+            return
+        change = {"status": {"certificate": base64.b64encode(pem).decode()}}
+        self._patch(patch(SIGNINGREQUESTS, action.csr, change, subresource="status"), written)
 
     def _burst(self, burst: Burst, written: Written) -> None:
         for batch in batches(burst.actions):

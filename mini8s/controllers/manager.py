@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.controllers.base import Context, Controller
-from mini8s.controllers.executor import Executor
+from mini8s.controllers.executor import Authority, Executor, no_authority
 from mini8s.controllers.kinds.api_address import ApiAddress
 from mini8s.controllers.kinds.autoscaler.controller import Autoscalers
 from mini8s.controllers.kinds.clusterroles import ClusterRoleAggregation
@@ -31,6 +31,9 @@ from mini8s.controllers.kinds.resourcequota import ResourceQuotas
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.servicelb.controller import ServiceLoadBalancers
+from mini8s.controllers.kinds.signing.approver import Approver
+from mini8s.controllers.kinds.signing.cleaner import Cleaner
+from mini8s.controllers.kinds.signing.signer import Signer
 from mini8s.controllers.kinds.statefulset.controller import StatefulSets
 from mini8s.controllers.kinds.tainteviction import TaintEviction
 from mini8s.controllers.kinds.tokencleaner import TokenCleaner
@@ -71,6 +74,9 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     TokenSecrets,
     TokenCleaner,
     RootCaPublisher,
+    Approver,
+    Signer,
+    Cleaner,
     ClusterRoleAggregation,
     EphemeralVolumes,
     ClaimBinder,
@@ -97,12 +103,15 @@ class Manager:
         stop: Stop,
         recorder: EventSink,
         settings: ControllerSettings | None = None,
+        authority: Authority = no_authority,
     ) -> None:
         settings = settings or ControllerSettings()
         context = Context(api, informers, clock, settings)
         self._stop = stop
+        self._root_ca = settings.root_ca
+        self._published = settings.root_ca()
         self._drift = Drift(clock)
-        self._executor = Executor(api, recorder, threads=settings.burst_threads)
+        self._executor = Executor(api, recorder, threads=settings.burst_threads, authority=authority)
         self.runners = tuple(Runner(make(context), context, self._executor, stop) for make in CONTROLLERS)
 
     def start(self) -> None:
@@ -126,11 +135,27 @@ class Manager:
         set, everybody looks again."""
         if self._drift.grew(DRIFT_SECONDS):
             log.info("the time was set, or the machine slept: what waits for its time is looked at again")
-            for runner in self.runners:
-                runner.queue.hurry()
+            self._hurry()
+
+    def look_at_authority(self) -> None:
+        """No object tells that the cluster has another authority; those who publish it wait for a day."""
+        try:
+            now = self._root_ca()
+        except OSError as error:
+            log.warning("the authority's certificate can't be read: %s", error)
+            return
+        if now != self._published:
+            self._published = now
+            log.info("the authority is another: what waits for its time is looked at again")
+            self._hurry()
+
+    def _hurry(self) -> None:
+        for runner in self.runners:
+            runner.queue.hurry()
 
     def _end(self) -> None:
         """The queues block without a timeout, so that a settled cluster wakes nothing: this wakes them."""
         while not self._stop.wait(LOOK_SECONDS):
             self.look_at_clock()
+            self.look_at_authority()
         self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -25,5 +26,6 @@ class ControllerSettings:
     endpoints_per_slice: int = 100
     service_load_balancers: bool = True  # whether Services of type LoadBalancer get addresses of hosts
     api_port: int = 0  # of the server, which no load balancer gets; 0 when it is not known
-    root_ca: str = ""  # the cluster's CA as PEM, to be published; nothing is when there is none
+    root_ca: Callable[[], str] = str  # the cluster's CA as PEM, as it is now; nothing is published when empty
+    certificate_seconds: int = 365 * 86400  # the longest that a certificate which somebody asks for may live
     resync_namespace_seconds: float = 2.0  # how often a terminating namespace is looked at again

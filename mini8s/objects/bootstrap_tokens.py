@@ -17,7 +17,10 @@ NAMESPACE = "kube-system"
 PREFIX = "bootstrap-token-"
 FORM = re.compile(r"(?P<id>[a-z0-9]{6})\.(?P<secret>[a-z0-9]{16})")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+USER = "system:bootstrap:"  # and the token's id
+EVERYBODY = "system:bootstrappers"
 GROUP = "system:bootstrappers:mini8s:default-node-token"
+_EXTRA_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 USAGES = ("signing", "authentication")
 
 
@@ -65,6 +68,7 @@ def refusal(secret: Obj | None, token: str, now: datetime) -> str:
     only to who knows it."""
     parts = _parts(token)
     known = secret is not None and secret.get("type") == TYPE and not meta.deleting(secret)
+    known = known and text(secret or {}, "token-id") == parts["id"]
     stored = text(secret, "token-secret") if secret and known else ""
     if not secret or not hmac.compare_digest(stored.encode(), parts["secret"].encode()):
         return "the server does not know this token: it has ended, was deleted, or is another cluster's"
@@ -75,6 +79,14 @@ def refusal(secret: Obj | None, token: str, now: datetime) -> str:
     if text(secret, "usage-bootstrap-authentication") != "true":
         return f"the token {parts['id']} is not for authentication"
     return ""
+
+
+def groups(secret: Obj) -> tuple[str, ...] | None:
+    """Whom the bearer belongs to; None when the Secret names groups that no bootstrap token may give."""
+    extra = [part.strip() for part in text(secret, "auth-extra-groups").split(",")]
+    named = sorted({part for part in extra if part} | {EVERYBODY})
+    good = all(part == EVERYBODY or _EXTRA_GROUP.fullmatch(part) for part in named)
+    return tuple(named) if good else None
 
 
 def _parts(token: str) -> dict[str, str]:

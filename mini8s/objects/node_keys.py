@@ -9,17 +9,28 @@ from mini8s.objects.kinds import SECRETS, Obj
 NAMESPACE = "kube-system"
 TYPE = "mini8s.io/node-key"
 KEY = "sha256"
+AUTHORITY = "mini8s.io/certificate-authority"  # annotation: the SHA-256 of the one that signed for it last
+_ENDING = ".node-key.mini8s"
 
 
 def secret_name(node: str) -> str:
-    return f"{node}.node-key.mini8s"
+    return f"{node}{_ENDING}"
 
 
-def made(node: str, key: str) -> Obj:
+def node_of(name: str) -> str:
+    """Whose a Secret of that name is."""
+    return name.removesuffix(_ENDING)
+
+
+def made(node: str, key: str, authority: str = "") -> Obj:
     return {
         "apiVersion": SECRETS.api_version,
         "kind": SECRETS.kind,
-        "metadata": {"namespace": NAMESPACE, "name": secret_name(node)},
+        "metadata": {
+            "namespace": NAMESPACE,
+            "name": secret_name(node),
+            "annotations": {AUTHORITY: authority} if authority else {},
+        },
         "type": TYPE,
         "immutable": True,
         "data": {KEY: base64.b64encode(key.encode()).decode()},

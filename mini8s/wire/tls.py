@@ -65,14 +65,29 @@ def new_ca(name: str, now: datetime) -> Pair:
     """A self-signed authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    usage = _key_usage(sign_certificates=True)
-    certificate = (
-        _builder(subject, subject, key.public_key(), now, CA_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(_pem(certificate), _key_pem(key))
+    builder = _builder(subject, subject, key.public_key(), now - BACKDATE, now + CA_LIFE)
+    return Pair(_pem(_as_authority(builder, key.public_key()).sign(key, hashes.SHA256())), _key_pem(key))
+
+
+def cross_sign(old: Pair, new_pem: bytes, now: datetime, life: timedelta) -> bytes:
+    """Another authority's certificate for the key of a new one: with it, who only knows the old authority
+    believes what the new one signs (RFC 4210, 4.4)."""
+    new, by = x509.load_pem_x509_certificate(new_pem), x509.load_pem_x509_certificate(old.certificate)
+    key = new.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise TypeError("the new authority's key is not an elliptic curve key")
+    ends = min(now + life, by.not_valid_after_utc)
+    builder = _as_authority(_builder(new.subject, by.subject, key, now - BACKDATE, ends), key)
+    return _pem(_identified(builder, by).sign(_load_key(old.key), hashes.SHA256()))
+
+
+def is_for(certificate_pem: bytes, key_pem: bytes) -> bool:
+    """Whether a certificate is for this key."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        return certificate.public_key() == _load_key(key_pem).public_key()
+    except (ValueError, TypeError):
+        return False
 
 
 def issue(ca: Pair, leaf: Leaf, now: datetime, *, life: timedelta = LEAF_LIFE, key: bytes = b"") -> Pair:
@@ -131,13 +146,13 @@ def subject(certificate_pem: bytes) -> str:
 
 
 def belongs(certificate_pem: bytes, key_pem: bytes, ca_pem: bytes) -> bool:
-    """Whether a certificate is for this key and signed by this authority (the first of a bundle)."""
+    """Whether a certificate is for this key and signed by this authority."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem))
-        return certificate.public_key() == _load_key(key_pem).public_key()
     except (ValueError, TypeError, InvalidSignature):
         return False
+    return is_for(certificate_pem, key_pem)
 
 
 def key_id(request_pem: bytes) -> str:
@@ -156,11 +171,6 @@ def addresses(certificate_pem: bytes) -> set[str]:
     except x509.ExtensionNotFound:
         return set()
     return {str(name.value) for name in names}
-
-
-def fingerprint(certificate_pem: bytes) -> str:
-    """SHA-256 of the PEM file as it stands, hex: what a join token carries (as k3s computes it)."""
-    return hashlib.sha256(certificate_pem).hexdigest()
 
 
 def new_token_key() -> tuple[bytes, dict[str, str]]:
@@ -186,7 +196,7 @@ def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime, l
     authority_key = _load_key(ca.key)
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if leaf.addresses else [ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
-        _builder(_subject(leaf), authority.subject, key, now, life)
+        _builder(_subject(leaf), authority.subject, key, now - BACKDATE, now + life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -194,21 +204,38 @@ def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime, l
     if leaf.addresses:
         names = x509.SubjectAlternativeName([_general_name(address) for address in leaf.addresses])
         builder = builder.add_extension(names, critical=False)
-    return _pem(builder.sign(authority_key, hashes.SHA256()))
+    return _pem(_identified(builder, authority).sign(authority_key, hashes.SHA256()))
+
+
+def _as_authority(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_key_usage(sign_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _identified(builder: x509.CertificateBuilder, by: x509.Certificate) -> x509.CertificateBuilder:
+    """Which key signed it (RFC 5280, 4.2.1.1): strict clients want to read it."""
+    key = by.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise TypeError("the authority's key is not an elliptic curve key")
+    return builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key), critical=False)
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, begins: datetime, ends: datetime
 ) -> x509.CertificateBuilder:
-    now = now.astimezone(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + life)
+        .not_valid_before(begins.astimezone(UTC))
+        .not_valid_after(ends.astimezone(UTC))
     )
 
 

@@ -1,5 +1,7 @@
 """Certificates that live for seconds: all are renewed again and again under a rolling update and an open
-watch, and nobody notices. For long: MINI8S_TEST_CERTIFICATES="60 900" (their life, and for how long)."""
+watch, the authority is changed for another, and nobody notices.
+
+For long: MINI8S_TEST_CERTIFICATES="60 900" (their life, and for how long)."""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from hosts import Hosts
-from hosts.cluster import Cluster
+from hosts.cluster import MINI8S, Cluster
+
+from mini8s.wire import pem
 
 LIFE, LONG = map(int, os.environ.get("MINI8S_TEST_CERTIFICATES", "20 30").split())
 HELLO = Path(__file__).parents[2] / "scripts" / "hello.yaml"
@@ -38,6 +42,16 @@ def own(cluster: Cluster, number: int) -> bytes:
     return (cluster.hosts[number].data / "agent" / "client.crt").read_bytes()
 
 
+def authorities(cluster: Cluster, number: int) -> list[bytes]:
+    """Whom an agent believes."""
+    return pem.certificates((cluster.hosts[number].data / "agent" / "ca.crt").read_bytes())
+
+
+def published(cluster: Cluster) -> list[bytes]:
+    """What pods are told."""
+    return pem.certificates(cluster.get("configmap", "kube-root-ca.crt")["data"]["ca.crt"].encode())
+
+
 def ready_since(cluster: Cluster) -> dict[str, str]:
     """When each node became Ready."""
     return {
@@ -52,6 +66,9 @@ def test_certificates_that_live_for_seconds_go_unnoticed(pair: Cluster, tmp_path
     pair.kubectl("apply", f"--filename={HELLO}")
     pair.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
     before = served(pair), own(pair, 1), own(pair, 2)
+    (old,) = authorities(pair, 2)
+    mine = tmp_path / "kubeconfig"  # a copy that knows the old authority only
+    mine.write_bytes((pair.hosts[1].folder / "kubeconfig").read_bytes())
     ready = ready_since(pair)
     logs = {number: program.log.stat().st_size for number, program in pair.programs.items()}
     with (tmp_path / "watched").open("w") as output:
@@ -59,6 +76,10 @@ def test_certificates_that_live_for_seconds_go_unnoticed(pair: Cluster, tmp_path
             *pair.kubectl_command("get", "pods", "--watch", "--output=name"), stdout=output, stderr=output
         )
     try:
+        folder = str(pair.hosts[1].data)
+        said = pair.hosts[1].run(MINI8S, "certificate", "rotate-ca", "--data-dir", folder)
+        assert "is the cluster's authority; the old one is believed until" in said
+        pair.hosts[1].run("kubectl", f"--kubeconfig={mine}", "get", "nodes")
         end = time.monotonic() + LONG
         rounds = itertools.count()
         while time.monotonic() < end:  # `rollout restart` refuses a second one within a second
@@ -75,6 +96,14 @@ def test_certificates_that_live_for_seconds_go_unnoticed(pair: Cluster, tmp_path
         watch.wait()
     assert all(
         new != old for new, old in zip((served(pair), own(pair, 1), own(pair, 2)), before, strict=True)
+    )
+    pair.wait_for(
+        "the new authority alone, everywhere",
+        lambda: all(
+            len(known) == 1 and known != [old]
+            for known in (authorities(pair, 1), authorities(pair, 2), published(pair))
+        ),
+        seconds=90,
     )
     assert ready_since(pair) == ready
     for number, program in pair.programs.items():

@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import kubectls
 import pytest
@@ -130,6 +131,45 @@ def test_a_pod_may_what_its_accounts_roles_say(here: Space) -> None:
     assert here.kubectl("auth", "can-i", "get", "pods", "--subresource=log", account).strip() == "yes"
     here.kubectl("delete", "rolebinding", "viewer")
     assert asked(here, token, path)[0] == 403
+
+
+def test_a_key_of_ones_own_is_signed_when_somebody_approves(here: Space, tmp_path: Path) -> None:
+    """openssl makes the key; a kubeconfig with the certificate may what roles say."""
+    host = here.cluster.hosts[1]
+    key, asked = tmp_path / "ann.key", tmp_path / "ann.csr"
+    host.run("openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/O=dev/CN=ann",
+             "-keyout", str(key), "-out", str(asked))  # fmt: skip
+    spec = {
+        "request": base64.b64encode(asked.read_bytes()).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+        "expirationSeconds": 3600,
+    }
+    for name in ("ann", "ben"):
+        csr = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
+        here.apply(csr | {"metadata": {"name": name}, "spec": spec})
+    here.kubectl("certificate", "deny", "ben")
+    here.kubectl("certificate", "approve", "ann")
+    here.kubectl("wait", "--for=jsonpath={.status.certificate}", "csr", "ann", "--timeout=60s")
+    assert here.kubectl("get", "csr", "ben", "--no-headers").split()[-1] == "Denied"
+    assert here.kubectl("get", "csr", "ann", "--no-headers").split()[-1] == "Approved,Issued"
+    certificate = tmp_path / "ann.crt"
+    certificate.write_bytes(base64.b64decode(here.get("csr", "ann")["status"]["certificate"]))
+    server = {"server": "https://10.99.0.11:6443", "certificate-authority": f"{host.data}/server/tls/ca.crt"}
+    config = {
+        "clusters": [{"name": "x", "cluster": server}],
+        "users": [{"name": "x", "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x", "namespace": here.name}}],
+        "current-context": "x",
+    }
+    anns = tmp_path / "kubeconfig"
+    anns.write_text(json.dumps(config))
+    assert "ann" in host.run("kubectl", "auth", "whoami", f"--kubeconfig={anns}")
+    pods = ["get", "pods", f"--kubeconfig={anns}"]
+    assert 'User "ann" cannot list resource "pods"' in host.call("kubectl", *pods).stderr
+    here.kubectl("create", "rolebinding", "developers", "--clusterrole=view", "--group=dev")
+    assert "main" in host.run("kubectl", *pods)
+    here.kubectl("delete", "csr", "ann", "ben")
 
 
 def test_nothing_on_the_servers_disk_shows_a_secret(here: Space) -> None:

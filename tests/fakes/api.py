@@ -17,7 +17,7 @@ from mini8s.client.base import NO_QUERY, Listed
 from mini8s.objects import errors, meta
 from mini8s.objects import fields as field_selectors
 from mini8s.objects import labels as label_selectors
-from mini8s.objects.kinds import NAMESPACES, PODS, SERVICEACCOUNTS, Kind, Obj
+from mini8s.objects.kinds import ACCESSREVIEWS, NAMESPACES, PODS, SERVICEACCOUNTS, Kind, Obj
 from mini8s.objects.time import format_time
 
 Selection = Callable[[Obj], bool]
@@ -53,6 +53,7 @@ class FakeApi:
     endless: bool = True  # whether a watch waits for more, or ends after what has happened
     calls: builtins.list[Call] = field(default_factory=list)  # writes only
     tokens: builtins.list[Obj] = field(default_factory=list)  # what was requested
+    allowed: set[tuple[str, str]] = field(default_factory=set)  # user and subresource, in access reviews
     _objects: dict[tuple[str, str, str], Obj] = field(default_factory=dict)
     _log: builtins.list[Change] = field(default_factory=list)
     _failures: builtins.list[tuple[str, str, errors.ApiError]] = field(default_factory=list)
@@ -101,6 +102,9 @@ class FakeApi:
 
     def create(self, kind: Kind, obj: Obj, *, query: Mapping[str, str] = NO_QUERY) -> Obj:
         with self._enter("create", kind):
+            if kind is ACCESSREVIEWS:
+                asked = (obj["spec"]["user"], obj["spec"]["resourceAttributes"]["subresource"])
+                return obj | {"status": {"allowed": asked in self.allowed}}
             new = copy.deepcopy(obj)
             new |= {"apiVersion": kind.api_version, "kind": kind.kind}
             metadata = new.setdefault("metadata", {})
@@ -272,7 +276,7 @@ class FakeApi:
         if subresource == "finalize":
             new = copy.deepcopy(old)
             new["spec"] = wanted["spec"]
-        elif subresource == "status":
+        elif subresource in {"status", "approval"}:
             new = copy.deepcopy(old)
             new["status"] = wanted.get("status", {})
         else:

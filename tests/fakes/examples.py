@@ -16,7 +16,15 @@ TEMPLATE: Obj = {
 }
 ONCE: Obj = TEMPLATE | {"spec": TEMPLATE["spec"] | {"restartPolicy": "Never"}}
 SELECTOR: Obj = {"matchLabels": {"app": "x"}}
-REQUEST = b"-----BEGIN CERTIFICATE REQUEST-----\nYQ==\n-----END CERTIFICATE REQUEST-----\n"
+REQUEST = b"""\
+-----BEGIN CERTIFICATE REQUEST-----
+MIHWMH4CAQAwHDEMMAoGA1UECgwDZGV2MQwwCgYDVQQDDANhbm4wWTATBgcqhkjO
+PQIBBggqhkjOPQMBBwNCAAQG1GTqPNlc9++HMlppJZRzMl0791H+Sx9Splz5rRcX
+MTlY+70AQzCcbRQ+YWzn1YhvPNnBRG8N67PUoGzabY5joAAwCgYIKoZIzj0EAwID
+SAAwRQIhAK1kdtQNhTR6NA8hxaeVsko2Rx5+/O8InJ4ocOVzGWEkAiBRzAKsbo0S
+yS/b6r6Z+I5qCXX0U3sDO4Ia9DXKLEkN1Q==
+-----END CERTIFICATE REQUEST-----
+"""
 CLAIM: Obj = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 ROLE_REF: Obj = {"kind": "ClusterRole", "name": "admin", "apiGroup": "rbac.authorization.k8s.io"}
 ADDRESSES: Obj = {"addressType": "IPv4", "endpoints": [{"addresses": ["10.42.0.9"]}]}

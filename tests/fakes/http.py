@@ -12,10 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 from mini8s.api.app import Api, create_app
+from mini8s.api.audit.policy import Policy
+from mini8s.api.audit.trail import Write
 from mini8s.api.authn import authenticator
 from mini8s.api.connection import ENVIRON_KEY, Peer
 from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
+from mini8s.api.tokens import BootstrapTokens, any_of
 from mini8s.objects.errors import Forbidden, Unauthorized
 from mini8s.registry.machine import Machine
 from mini8s.store.base import Row
@@ -70,7 +73,7 @@ def policy_rows() -> tuple[Row, ...]:
 class FakeServer:
     """`api` with a `default` namespace; `store` and `machine` are what is behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, auditing: tuple[Policy, Write] | None = None) -> None:
         clock, numbers = FakeClock(NOW), itertools.count(1)
         self.store = FakeStore(policy_rows())
         self.machine = Machine(
@@ -91,13 +94,15 @@ class FakeServer:
             keys=tokens.key_set(),
             now=clock.now,
         )
+        bootstrap = BootstrapTokens(self.machine, clock.now)
         self.api: Api = create_app(
             self.machine,
-            authenticate=authenticator(accounts),
+            authenticate=authenticator(any_of(accounts, bootstrap)),
             accounts=accounts,
-            joining=Joining(b"CA\n", _check_token, _sign),
+            joining=Joining(lambda: b"CA\n", _check_token, _sign),
             ready={"store": lambda: ""},
             stats=lambda: {"keys": 1.0},
+            auditing=auditing,
             server_address="192.0.2.1:6443",
             now=clock.now,
         )
@@ -120,6 +125,7 @@ class FakeServer:
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
             "PATH_INFO": path,
+            "RAW_URI": url,
             "QUERY_STRING": query,
             "SERVER_NAME": "api",
             "SERVER_PORT": "6443",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from mini8s.client.informer import Informers
 from mini8s.controllers import manager
 from mini8s.controllers.base import Context, Controller
-from mini8s.controllers.executor import Executor
+from mini8s.controllers.executor import Authority, Executor, no_authority
 from mini8s.controllers.runner import Runner
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.objects import meta
@@ -40,6 +40,7 @@ class World:
         settings: ControllerSettings | None = None,
         *,
         after: World | None = None,
+        authority: Authority = no_authority,
     ) -> None:
         """`after`: the controllers start anew; all that they know is what that one has stored."""
         self.clock = after.clock if after else FakeClock()
@@ -48,7 +49,7 @@ class World:
         self.informers = Informers(self.api, Stop())
         self.settings = settings or ControllerSettings()
         self.context = Context(self.api, self.informers, self.clock, self.settings)
-        self.executor = Executor(self.api, self.events, threads=2)
+        self.executor = Executor(self.api, self.events, threads=2, authority=authority)
         self.runners = [
             Runner(make(self.context), self.context, self.executor, Stop()) for make in controllers
         ]

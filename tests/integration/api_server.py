@@ -43,7 +43,7 @@ def run(folder: Path, port: int) -> int:
     from mini8s.api.app import create_app
     from mini8s.api.authn import authenticator
     from mini8s.app.hub import GeventLoop
-    from mini8s.app.wsgi import CannotListen, TlsFiles, serve
+    from mini8s.app.wsgi import CannotListen, Tls, TlsFiles, serve
     from mini8s.registry.base import User
     from mini8s.registry.machine import Machine
     from mini8s.store.sqlite import open_store
@@ -77,7 +77,7 @@ def run(folder: Path, port: int) -> int:
             app,
             bind_address="127.0.0.1",
             port=port,
-            tls=TlsFiles(*(str(folder / name) for name in ("server.crt", "server.key", "ca.crt"))),
+            tls=Tls(TlsFiles(*(str(folder / name) for name in ("server.crt", "server.key", "ca.crt")))),
             unix_socket=str(folder / "api.sock"),
             on_ready=lambda: print("ready", flush=True),
             on_stop=app.close,
@@ -94,13 +94,11 @@ def _joining(folder: Path) -> Joining:
     from mini8s.api.join import Joining
     from mini8s.objects.errors import Unauthorized
 
-    ca = (folder / "ca.crt").read_bytes()
-
     def check_token(token: str) -> None:
         if token != "secret":
             raise Unauthorized("the server does not accept this token")
 
-    return Joining(ca, check_token, lambda node, csr: {"node": node, "csr": csr})
+    return Joining((folder / "ca.crt").read_bytes, check_token, lambda node, csr: {"node": node, "csr": csr})
 
 
 if __name__ == "__main__":

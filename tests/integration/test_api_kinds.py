@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -15,8 +14,7 @@ import pytest
 from fakes.examples import EXAMPLES
 from integration.kubectl import Kubectl, running
 
-from mini8s.objects.kinds import EVENTS, EVENTS_V1, KINDS, SIGNINGREQUESTS, Kind, Obj
-from mini8s.wire import tls
+from mini8s.objects.kinds import EVENTS, EVENTS_V1, KINDS, Kind, Obj
 
 SHOWN = [kind for kind in KINDS if kind.kept and kind.storage is None]
 
@@ -29,8 +27,6 @@ def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]
 
 def manifest(kind: Kind) -> Obj:
     obj = {"apiVersion": kind.api_version, "kind": kind.kind, **deepcopy(EXAMPLES[kind])}
-    if kind is SIGNINGREQUESTS:  # kubectl describe reads it
-        obj["spec"]["request"] = base64.b64encode(tls.new_request(tls.Leaf("x")).certificate).decode()
     if kind in {EVENTS, EVENTS_V1}:
         obj["eventTime"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if kind is EVENTS:  # what one with an eventTime must say

@@ -5,11 +5,13 @@ What it opens is one table; all else must be refused before anything is looked a
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fakes.examples import REQUEST
 from fakes.http import FakeServer
 
 from mini8s.agent.dns import custom
@@ -197,7 +199,7 @@ def test_what_its_own_pods_use_is_open(api: FakeServer, path: str) -> None:
 def test_of_certificates_it_reads_its_own_wishes(api: FakeServer) -> None:
     path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
     for user, name in (("node", "mine"), ("admin", "another")):
-        pem = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0t"
+        pem = base64.b64encode(REQUEST).decode()
         spec = {"request": pem, "signerName": "example.com/x", "usages": ["client auth"]}
         body = json.dumps({"metadata": {"name": name}, "spec": spec}).encode()
         assert api.ask("POST", path, body, user=user).code == 201

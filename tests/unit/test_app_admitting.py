@@ -78,19 +78,19 @@ def test_a_secret_of_another_type_is_no_token(cluster: Cluster, admitting: Admit
 
 
 def test_a_node_is_the_key_that_came_first(cluster: Cluster, admitting: Admitting) -> None:
-    admitting.check_key("pi", "k1")
-    admitting.check_key("pi", "k1")
+    admitting.check_key("pi", "k1", CA)
+    admitting.check_key("pi", "k1", CA)
     with pytest.raises(Forbidden, match="mini8s node replace pi"):
-        admitting.check_key("pi", "k2")
+        admitting.check_key("pi", "k2", CA)
     cluster.delete(SECRETS, node_keys.secret_name("pi"), namespace="kube-system")
-    admitting.check_key("pi", "k2")
+    admitting.check_key("pi", "k2", CA)
     with pytest.raises(Forbidden):
-        admitting.check_key("pi", "k1")
+        admitting.check_key("pi", "k1", CA)
 
 
 def test_nobody_else_is_the_servers_own_node(admitting: Admitting) -> None:
     with pytest.raises(Forbidden, match="the server's own node"):
-        admitting.check_key("server", "k1")
+        admitting.check_key("server", "k1", CA)
 
 
 def test_tokens_that_have_ended_are_cleaned_away() -> None:

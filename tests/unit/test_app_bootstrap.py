@@ -13,7 +13,7 @@ import yaml
 from mini8s.app import bootstrap
 from mini8s.app.layout import agent_files, server_files, write_private
 from mini8s.app.token import parse
-from mini8s.wire import tls
+from mini8s.wire import pem, tls
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PLAN = bootstrap.Plan(names=("localhost", "10.0.0.1"), server="https://10.0.0.1:6443", node_name="pi")
@@ -31,7 +31,7 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
 def test_the_token_carries_the_hash_of_the_authority(tmp_path: Path) -> None:
     files = prepare(tmp_path)
     token = parse(files["server/node-token"].decode())
-    assert token.ca == tls.fingerprint(files["server/tls/ca.crt"])
+    assert token.ca == pem.fingerprint(files["server/tls/ca.crt"])
 
 
 def test_a_token_of_the_users_own(tmp_path: Path) -> None:

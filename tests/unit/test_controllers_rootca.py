@@ -14,8 +14,14 @@ from tests.fakes.world import NAMESPACE, World
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World([RootCaPublisher], ControllerSettings(root_ca="PEM"))
+def authorities() -> list[str]:
+    """The last one counts."""
+    return ["PEM"]
+
+
+@pytest.fixture
+def world(authorities: list[str]) -> Iterator[World]:
+    world = World([RootCaPublisher], ControllerSettings(root_ca=lambda: authorities[-1]))
     yield world
     world.close()
 
@@ -46,3 +52,15 @@ def test_a_namespace_on_its_way_out_gets_none(world: World) -> None:
     world.api.delete(CONFIGMAPS, NAMESPACE, NAME)
     world.settle()
     assert world.all(CONFIGMAPS) == []
+
+
+def test_another_authority_is_published_as_soon_as_somebody_hurries(
+    world: World, authorities: list[str]
+) -> None:
+    world.settle()
+    authorities.append("NEW")
+    world.settle()
+    assert world.writes()[-1].startswith("create")
+    world.runners[0].queue.hurry()
+    world.settle()
+    assert world.get(CONFIGMAPS, NAME)["data"] == {"ca.crt": "NEW"}

@@ -15,7 +15,7 @@ from tests.fakes.world import NAMESPACE, World
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    world = World([TokenSecrets], ControllerSettings(root_ca="PEM"))
+    world = World([TokenSecrets], ControllerSettings(root_ca=lambda: "PEM"))
     yield world
     world.close()
 

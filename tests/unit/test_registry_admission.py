@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from copy import deepcopy
@@ -33,7 +34,9 @@ from mini8s.objects.kinds import (
     Obj,
 )
 from mini8s.objects.quotas import usage
+from mini8s.objects.signers import CLIENT
 from mini8s.registry.base import Context, User
+from mini8s.wire import tls
 
 
 @pytest.fixture
@@ -312,6 +315,41 @@ def test_a_signing_request_says_who_asked(cluster: Cluster) -> None:
     cluster.machine.create(ctx, SIGNINGREQUESTS, "", said)
     spec = cluster.get(SIGNINGREQUESTS, "x")["spec"]
     assert (spec["username"], spec["groups"]) == ("jane", ["dev"])
+
+
+def test_who_decides_on_a_request_or_signs_it_needs_the_right_on_its_signer(cluster: Cluster) -> None:
+    cluster.create(SIGNINGREQUESTS, EXAMPLES[SIGNINGREQUESTS])
+    rights: set[tuple[str, str]] = set()
+
+    def may(verb: str, kind: kinds.Kind, _space: str, name: str, _sub: str) -> bool:
+        assert (kind.group, kind.plural) == ("certificates.k8s.io", "signers")
+        return (verb, name) in rights
+
+    def change(subresource: str, word: str) -> None:
+        ctx = Context(User("jane"), cluster.clock.now(), may=may)
+        patch = {"status": {"conditions": [{"type": word, "status": "True"}]}}
+        media = "application/merge-patch+json"
+        cluster.machine.patch(ctx, SIGNINGREQUESTS, "", "x", patch, media, subresource=subresource)
+
+    for subresource, verb, word in (("approval", "approve", "Approved"), ("status", "sign", "Failed")):
+        said = f'user not permitted to {verb} requests with signerName "a.io/signer"'
+        rights |= {(verb, "b.io/*"), (verb, "a.io/other")}
+        with pytest.raises(Forbidden, match=re.escape(f'certificates.k8s.io "x" is forbidden: {said}')):
+            change(subresource, word)
+        for name in ("a.io/signer", "a.io/*"):
+            rights.add((verb, name))
+            change(subresource, word)
+            rights.discard((verb, name))
+
+
+def test_nobody_asks_to_become_an_administrator(cluster: Cluster) -> None:
+    said = deepcopy(EXAMPLES[SIGNINGREQUESTS])
+    root = tls.new_request(tls.Leaf("jane", ("dev", "system:masters"))).certificate
+    said["spec"] |= {"request": base64.b64encode(root).decode(), "signerName": CLIENT}
+    why = "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"
+    assert refusal(cluster, SIGNINGREQUESTS, said).endswith(why)
+    said["spec"]["request"] = "YQ=="
+    assert "failed to parse CSR: PEM block type must be" in refusal(cluster, SIGNINGREQUESTS, said)
 
 
 def test_storage_is_protected_from_its_first_moment(cluster: Cluster) -> None:

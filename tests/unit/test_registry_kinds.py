@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from fakes.cluster import Cluster, deployment
-from fakes.examples import BACKEND, CLAIM, EXAMPLES, ONCE, ROLE_REF, SELECTOR, TEMPLATE
+from fakes.examples import BACKEND, CLAIM, EXAMPLES, ONCE, REQUEST, ROLE_REF, SELECTOR, TEMPLATE
 
 from mini8s.objects import kinds, schema
 from mini8s.objects.errors import Forbidden, Invalid
 from mini8s.objects.kinds import KINDS, Kind, Obj
+from mini8s.objects.time import format_time
 from mini8s.registry.kinds import BY_KIND
+from mini8s.wire import tls
 
 KEPT = [kind for kind in KINDS if kind.kept]
 WITH_STATUS = [kind for kind in KEPT if "status" in kind.subresources]
@@ -301,6 +304,16 @@ REFUSED: list[tuple[Kind, Obj, str]] = [
     (kinds.STORAGECLASSES, {"metadata": {"name": "x"}}, "provisioner: Required value"),
     (kinds.RUNTIMECLASSES, named(kinds.RUNTIMECLASSES, "x", handler="A"), 'handler: Invalid value: "A"'),
     (CERTIFICATES, example(CERTIFICATES, request="YQ=="), "PEM block type must be CERTIFICATE REQUEST"),
+    (
+        CERTIFICATES,
+        example(CERTIFICATES, request=base64.b64encode(REQUEST.replace(b"MIHW", b"MIHX")).decode()),
+        "it ends too early",
+    ),
+    (
+        CERTIFICATES,
+        example(CERTIFICATES, signerName="kubernetes.io/legacy-unknown"),
+        "legacy signerName is not allowed via this API version",
+    ),
     (CERTIFICATES, example(CERTIFICATES, usages=["odd"]), 'spec.usages[0]: Unsupported value: "odd"'),
     (CERTIFICATES, example(CERTIFICATES, signerName="x"), "must be a fully qualified domain and path"),
     (
@@ -409,20 +422,44 @@ def test_a_claim_that_is_bound_may_grow_and_not_shrink() -> None:
         cluster.patch(CLAIMS, "x", {"spec": {"resources": {"requests": {"storage": "1Gi"}}}})
 
 
-def test_a_request_is_decided_once() -> None:
+def test_a_request_is_decided_once_and_signed_once() -> None:
     cluster = Cluster()
     cluster.create(CERTIFICATES, example(CERTIFICATES))
     yes = {"type": "Approved", "status": "True", "reason": "x"}
-    done = {"status": {"conditions": [yes], "certificate": "YQ=="}}
+    pem = base64.b64encode(tls.new_ca("x", cluster.clock.now()).certificate).decode()
+    done = {"status": {"conditions": [yes], "certificate": pem}}
     decided = cluster.patch(CERTIFICATES, "x", done, subresource="approval")
+    now = format_time(cluster.clock.now())
+    yes |= {"lastUpdateTime": now, "lastTransitionTime": now}
     assert decided["status"] == {"conditions": [yes]}
+    cluster.clock.step(60)
     signed = cluster.patch(
-        CERTIFICATES, "x", {"status": {"certificate": "YQ==", "conditions": []}}, subresource="status"
+        CERTIFICATES, "x", {"status": {"certificate": pem, "conditions": []}}, subresource="status"
     )
-    assert signed["status"] == {"conditions": [yes], "certificate": "YQ=="}
+    assert signed["status"] == {"conditions": [yes], "certificate": pem}
     no = {"type": "Denied", "status": "True"}
-    with pytest.raises(Invalid, match="Approved and Denied conditions are mutually exclusive"):
-        cluster.patch(CERTIFICATES, "x", {"status": {"conditions": [yes, no]}}, subresource="approval")
+    for status, subresource, why in (
+        ({"conditions": [yes, no]}, "approval", "Approved and Denied conditions are mutually exclusive"),
+        ({"conditions": []}, "approval", 'updates may not remove a condition of type "Approved"'),
+        ({"certificate": None}, "status", "updates may not modify existing certificate content"),
+    ):
+        with pytest.raises(Invalid, match=why):
+            cluster.patch(CERTIFICATES, "x", {"status": status}, subresource=subresource)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"a", "must contain at least one CERTIFICATE PEM block"),
+        (REQUEST, 'only CERTIFICATE PEM blocks are allowed, found "CERTIFICATE REQUEST"'),
+    ],
+)
+def test_a_certificate_must_be_one(text: bytes, why: str) -> None:
+    cluster = Cluster()
+    cluster.create(CERTIFICATES, example(CERTIFICATES))
+    change = {"status": {"certificate": base64.b64encode(text).decode()}}
+    with pytest.raises(Invalid, match=f"status.certificate: Invalid value: <certificate data>: {why}"):
+        cluster.patch(CERTIFICATES, "x", change, subresource="status")
 
 
 def test_a_limit_range_fills_itself_in() -> None:

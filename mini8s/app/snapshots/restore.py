@@ -21,6 +21,7 @@ from mini8s.app.snapshots.base import DATABASE, BadSnapshot, Manifest, SnapshotE
 from mini8s.store.base import StoreError
 from mini8s.store.sqlite import offline
 from mini8s.util.durable import sync_folder
+from mini8s.wire import pem
 
 STEP = 1_000_000_000  # revisions; what etcd's documentation tells Kubernetes' operators to skip
 STEP_A_SECOND = 20_000  # more than a store writes in one
@@ -93,7 +94,10 @@ def _refuse_foreign(
             "first, or restore into another --data-dir"
         )
     ca = draft / files.ca.relative_to(files.root)
-    if agent.ca.exists() and ca.exists() and not here and agent.ca.read_bytes() != ca.read_bytes():
+    known, theirs = (
+        set(pem.certificates(path.read_bytes())) if path.exists() else set() for path in (agent.ca, ca)
+    )
+    if known and theirs and not here and not known & theirs:
         raise BadSnapshot(
             f"this host is a node of another cluster than {source} is of: remove {agent.root} first"
         )

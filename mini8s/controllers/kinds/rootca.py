@@ -12,6 +12,7 @@ from mini8s.objects.kinds import CONFIGMAPS, NAMESPACES, Obj
 from mini8s.objects.pods import ROOT_CA
 
 KEY = "ca.crt"
+AGAIN_SECONDS = 86400.0  # and at once when the authority changes: the manager hurries what waits
 _ONE = f"metadata.name={ROOT_CA}"
 _NOTES = {"kubernetes.io/description": "The certificate authority of the API server, for its clients."}
 
@@ -30,9 +31,10 @@ class RootCaPublisher:
 
     def plan(self, key: str) -> Plan:
         namespace = self._namespaces.get("", key)
-        if namespace is None or meta.deleting(namespace) or not self._ca:
+        ca = self._ca()
+        if namespace is None or meta.deleting(namespace) or not ca:
             return NOTHING
-        return plan(key, self._published.get(key, ROOT_CA), self._ca)
+        return plan(key, self._published.get(key, ROOT_CA), ca)
 
 
 def plan(namespace: str, found: Obj | None, ca: str) -> Plan:
@@ -44,11 +46,11 @@ def plan(namespace: str, found: Obj | None, ca: str) -> Plan:
             "metadata": {"namespace": namespace, "name": ROOT_CA, "annotations": dict(_NOTES)},
             "data": data,
         }
-        return Plan((Create(CONFIGMAPS, made),))
+        return Plan((Create(CONFIGMAPS, made),), AGAIN_SECONDS)
     if found.get("data") == data:
-        return NOTHING
+        return Plan(again_after=AGAIN_SECONDS)
     wrong = {key: None for key in found.get("data") or {} if key != KEY}
-    return Plan((patch(CONFIGMAPS, found, {"data": wrong | data}),))
+    return Plan((patch(CONFIGMAPS, found, {"data": wrong | data}),), AGAIN_SECONDS)
 
 
 def _namespace_of(old: Obj | None, new: Obj | None) -> Iterable[str]:

@@ -19,6 +19,7 @@ from mini8s.objects.kinds import SECRETS, SERVICEACCOUNTS, Obj
 TYPE = "kubernetes.io/service-account-token"
 NAME, UID = "kubernetes.io/service-account.name", "kubernetes.io/service-account.uid"
 KEY = "token"  # of its data
+AGAIN_SECONDS = 86400.0  # and at once when the authority changes: the manager hurries what waits
 _OURS = f"type={TYPE}"
 _BY_ACCOUNT = "account"
 
@@ -40,7 +41,7 @@ class TokenSecrets:
         secret = self._secrets.get(*meta.split_key(key))
         if secret is None or meta.deleting(secret):
             return NOTHING
-        return plan(secret, self._account_of(secret), self._ca)
+        return plan(secret, self._account_of(secret), self._ca())
 
     def _account_of(self, secret: Obj) -> Obj | None:
         """From the API if need be: it may have been made a moment before its Secret."""
@@ -70,8 +71,8 @@ def plan(secret: Obj, account: Obj | None, ca: str) -> Plan:
     if not found.get(KEY):
         return Plan((Vouch(secret, meta.name(account), KEY, change),))
     if change == {"data": {}}:
-        return NOTHING
-    return Plan((patch(SECRETS, secret, change),))
+        return Plan(again_after=AGAIN_SECONDS)
+    return Plan((patch(SECRETS, secret, change),), AGAIN_SECONDS)
 
 
 def _encoded(text: str) -> str:

@@ -11,7 +11,13 @@ from collections.abc import Callable
 
 from mini8s.registry.admission.accounts import service_account
 from mini8s.registry.admission.attempt import Attempt
-from mini8s.registry.admission.certificates import certificate_requester
+from mini8s.registry.admission.certificates import (
+    certificate_approval,
+    certificate_requester,
+    certificate_signing,
+    certificate_subject,
+    certificate_times,
+)
 from mini8s.registry.admission.classes import (
     default_ingress_class,
     default_storage_class,
@@ -46,6 +52,10 @@ ADMISSION: tuple[Callable[[Attempt], None], ...] = (
     default_ingress_class,
     runtime_class,
     certificate_requester,
+    certificate_approval,
+    certificate_signing,
+    certificate_subject,
+    certificate_times,
     owner_references_permission,
     no_escalation,
     resource_quota,

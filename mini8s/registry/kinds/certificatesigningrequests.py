@@ -79,7 +79,7 @@ STRATEGY = Strategy(
     validate=signing.check,
     update=Update(_keep),
     subresources={
-        "status": Update(_sign, signing.conditions),
-        "approval": Update(_decide, signing.conditions),
+        "status": Update(_sign, signing.signed),
+        "approval": Update(_decide, signing.decided),
     },
 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 
-from mini8s.objects import names
+from mini8s.objects import names, signers
+from mini8s.objects.errors import Cause
 from mini8s.objects.kinds import Obj
-from mini8s.registry.problems import Causes, duplicate, invalid, not_supported, required
+from mini8s.registry.problems import Causes, duplicate, forbidden, invalid, not_supported, required
+from mini8s.wire import pkcs10
 
-_BEGIN, _END = b"-----BEGIN CERTIFICATE REQUEST-----", b"-----END CERTIFICATE REQUEST-----"
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s")
 _SHORTEST = 600
 _LAST_WORDS = frozenset({"Approved", "Denied"})
 _USAGES = frozenset({
@@ -22,8 +24,8 @@ _USAGES = frozenset({
 
 def check(found: Obj) -> Causes:
     spec = found.get("spec") or {}
-    if not _is_request(spec.get("request") or ""):
-        yield invalid("spec.request", spec.get("request") or "", "PEM block type must be CERTIFICATE REQUEST")
+    if wrong := _unreadable(spec.get("request") or ""):
+        yield invalid("spec.request", spec.get("request") or "", wrong)
     usages = spec.get("usages") or ()
     if not usages:
         yield required("spec.usages", "usages must not be empty")
@@ -55,9 +57,56 @@ def conditions(new: Obj, _old: Obj) -> Causes:
             yield not_supported(f"{field}.status", condition.get("status") or "", ("True",))
 
 
+def decided(new: Obj, old: Obj) -> Causes:
+    yield from conditions(new, old)
+    yield from _kept(new, old)
+
+
+def signed(new: Obj, old: Obj) -> Causes:
+    yield from conditions(new, old)
+    yield from _kept(new, old)
+    certificate, known = ((found.get("status") or {}).get("certificate") or "" for found in (new, old))
+    if certificate == known:
+        return
+    if known:
+        yield forbidden("status.certificate", "updates may not modify existing certificate content")
+    if wrong := _no_certificate(certificate):
+        yield _hidden(wrong)
+
+
+def _kept(new: Obj, old: Obj) -> Causes:
+    """What was said of a request is never taken back."""
+    left = {one.get("type") for one in (new.get("status") or {}).get("conditions") or ()}
+    for condition in (old.get("status") or {}).get("conditions") or ():
+        about = condition.get("type")
+        if about in {*_LAST_WORDS, "Failed"} and about not in left:
+            yield forbidden("status.conditions", f'updates may not remove a condition of type "{about}"')
+
+
+def _no_certificate(encoded: str) -> str:
+    try:
+        pem = base64.b64decode(encoded)
+        blocks = _BLOCK.findall(pem)
+        if others := [block.decode() for block in blocks if block != b"CERTIFICATE"]:
+            return f'only CERTIFICATE PEM blocks are allowed, found "{others[0]}"'
+        if not blocks:
+            return "must contain at least one CERTIFICATE PEM block"
+        pkcs10.ends(pem)
+    except ValueError as error:  # binascii.Error is one
+        return str(error)
+    return ""
+
+
+def _hidden(why: str) -> Cause:
+    return Cause("status.certificate", f"Invalid value: <certificate data>: {why}", "FieldValueInvalid")
+
+
 def _signer(name: str) -> Causes:
     if not name:
         yield required("spec.signerName")
+        return
+    if name == signers.LEGACY:
+        yield invalid("spec.signerName", name, "legacy signerName is not allowed via this API version")
         return
     domain, slash, path = name.partition("/")
     if not slash or not path or "." not in domain or names.dns_subdomain(domain):
@@ -65,9 +114,9 @@ def _signer(name: str) -> Causes:
         yield invalid("spec.signerName", name, why)
 
 
-def _is_request(encoded: str) -> bool:
+def _unreadable(encoded: str) -> str:
     try:
-        text = base64.b64decode(encoded).strip()
-    except (binascii.Error, ValueError):
-        return False
-    return text.startswith(_BEGIN) and text.endswith(_END)
+        pkcs10.parse(base64.b64decode(encoded))
+    except ValueError as error:  # binascii.Error is one
+        return str(error)
+    return ""
