@@ -25,5 +25,5 @@ def one_host(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
 def hello(one_host: Cluster) -> str:
     """scripts/hello.yaml, rolled out; the Service's address."""
     one_host.kubectl("apply", f"--filename={MANIFEST}")
-    one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=90s", timeout=100)
+    one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
     return str(one_host.get("service", "hello")["spec"]["clusterIP"])

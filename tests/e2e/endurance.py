@@ -27,8 +27,8 @@ from scripts import images
 
 ROLL_RATE, TOGGLE_RATE, AWAY_RATE = 2000, 500, 20  # requests a second
 REPLICAS = 5
-STUCK_SECONDS = 1.0  # a lost first packet is sent again after so long
 PAUSE_SECONDS = 10.0  # between two updates
+TOGGLES = 50  # at least, however slow the API is
 # The image's own server starts a process for each request and lets nine wait: this one is quick enough that
 # what is slow or fails is the network's. On SIGTERM it goes on for as long as hosts may take to hear of it.
 _SERVER = """
@@ -94,7 +94,7 @@ def toggle(cluster: Cluster, client: Host, seconds: float, rate: int = TOGGLE_RA
     times = 0
     with load(client, address, 80, rate) as seen:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or times < TOGGLES:
             times += 1
             ends = [{"addresses": [one], "conditions": {"ready": True}} for one in pods]
             ends[1]["conditions"] = {"ready": times % 2 == 0}

@@ -10,6 +10,7 @@ import json
 import selectors
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ class Load:
     seconds: float = 0.0
     slowest: float = 0.0  # seconds from the first packet to the whole answer
     slowest_connection: float = 0.0
+    sent_again: int = 0  # connections whose first packet was lost
     failures: list[str] = field(default_factory=list)
 
     def line(self) -> str:
@@ -100,6 +102,7 @@ class _Generator:
                 if number := request.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     raise OSError(number, "connect")
                 request.connected = time.monotonic()
+                self.said.sent_again += _sent_again(request.sock)
                 request.sock.send(_REQUEST)
                 self._selector.modify(request.sock, selectors.EVENT_READ)
             elif piece := request.sock.recv(4096):
@@ -125,6 +128,11 @@ class _Generator:
             return
         self.said.answered += 1
         self.said.slowest = max(self.said.slowest, took)
+
+
+def _sent_again(sock: socket.socket) -> bool:
+    """Whether something had to be sent again to connect: tcpi_total_retrans of tcp(7)'s TCP_INFO."""
+    return struct.unpack_from("I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100) != (0,)
 
 
 def main(address: str, port: int, rate: int) -> None:

@@ -23,7 +23,7 @@ class Space:
         self.cluster = cluster
         self.name = name
 
-    def kubectl(self, *arguments: str, stdin: str = "", timeout: float = 60) -> str:
+    def kubectl(self, *arguments: str, stdin: str = "", timeout: float = 180) -> str:
         return self.cluster.kubectl("--namespace", self.name, *arguments, stdin=stdin, timeout=timeout)
 
     def apply(self, *objects: Obj) -> None:
@@ -46,13 +46,13 @@ class Space:
         found: Obj = json.loads(self.cluster.api(f"/api/v1/namespaces/{self.name}/pods/{name}"))
         return found if found["kind"] == "Pod" else {}
 
-    def wait(self, name: str, what: str, look: Callable[[Obj], T], *, seconds: float = 30) -> T:
+    def wait(self, name: str, what: str, look: Callable[[Obj], T], *, seconds: float = 120) -> T:
         """Until `look` finds something in the pod's status."""
         return self.cluster.wait_for(
             f"{self.name}/{name}: {what}", lambda: look(self.pod(name).get("status", {})), seconds=seconds
         )
 
-    def wait_phase(self, name: str, phase: str, *, seconds: float = 30) -> Obj:
+    def wait_phase(self, name: str, phase: str, *, seconds: float = 120) -> Obj:
         """The pod once it is in that phase."""
         self.wait(name, phase, lambda status: status.get("phase") == phase, seconds=seconds)
         return self.pod(name)
@@ -76,11 +76,20 @@ def space_of(cluster: Cluster, request: pytest.FixtureRequest) -> AbstractContex
 @contextmanager
 def space(cluster: Cluster, name: str) -> Iterator[Space]:
     """A namespace while the block runs; its end is not waited for."""
-    cluster.kubectl("create", "namespace", name)
+    cluster.wait_for("that name to be free", lambda: _made(cluster, name))
     try:
         yield Space(cluster, name)
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _made(cluster: Cluster, name: str) -> bool:
+    """Whether there is a new namespace; that of a try before may still be going."""
+    command = cluster.kubectl_command("create", "namespace", name)
+    said = cluster.hosts[cluster.server_number].call(*command)
+    if said.returncode and "AlreadyExists" not in said.stderr:
+        raise HostError(f"no namespace {name}: {said.stderr}")
+    return said.returncode == 0
 
 
 def container_of(status: Obj, name: str = "main") -> Obj:

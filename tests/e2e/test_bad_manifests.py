@@ -30,6 +30,8 @@ def service(**spec: Any) -> Obj:
 @pytest.fixture(scope="module")
 def here(one_host: Cluster) -> Iterator[Space]:
     with space(one_host, "bad-manifests") as made:
+        published = "configmap/kube-root-ca.crt"
+        one_host.wait_for("what every namespace gets", lambda: published in stored(made))
         yield made
 
 

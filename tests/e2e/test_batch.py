@@ -32,7 +32,7 @@ def test_each_index_does_its_part(here: Space) -> None:
     """The page "Indexed Job for Parallel Processing with Static Work Assignment"."""
     command = 'test "$HOSTNAME" = "indexed-$JOB_COMPLETION_INDEX" && echo part $JOB_COMPLETION_INDEX'
     here.apply(job("indexed", command, completions=3, parallelism=3, completionMode="Indexed"))
-    here.kubectl("wait", "--for=condition=Complete", "job/indexed", "--timeout=60s")
+    here.kubectl("wait", "--for=condition=Complete", "job/indexed", "--timeout=120s")
     logs = here.kubectl("logs", "--selector=job-name=indexed")
     assert sorted(logs.split("\n")) == ["", "part 0", "part 1", "part 2"]
     assert here.get("job", "indexed")["status"]["completedIndexes"] == "0-2"
@@ -49,14 +49,14 @@ def test_what_exit_codes_and_disruptions_mean(here: Space) -> None:
         job("bug", "exit 42", **policy | {"backoffLimit": 6}),
         job("moved", "sleep 1000", **policy),
     )
-    here.kubectl("wait", "--for=condition=Failed", "job/bug", "--timeout=60s")
+    here.kubectl("wait", "--for=condition=Failed", "job/bug", "--timeout=120s")
     assert here.get("job", "bug")["status"]["conditions"][-1]["reason"] == "PodFailurePolicy"
-    here.kubectl("wait", "--for=jsonpath={.status.ready}=1", "job/moved", "--timeout=60s")
+    here.kubectl("wait", "--for=jsonpath={.status.ready}=1", "job/moved", "--timeout=120s")
     (pod,) = here.get("pods", "--selector=job-name=moved")["items"]
     path = f"/api/v1/namespaces/batch/pods/{pod['metadata']['name']}"
     eviction = f'{{"metadata": {{"name": "{pod["metadata"]["name"]}"}}}}'
     here.cluster.api(f"{path}/eviction", "--json", eviction)
-    here.kubectl("wait", "--for=delete", f"pod/{pod['metadata']['name']}", "--timeout=60s")
+    here.kubectl("wait", "--for=delete", f"pod/{pod['metadata']['name']}", "--timeout=120s")
     status = here.get("job", "moved")["status"]
     assert (status.get("failed"), status.get("conditions")) == (None, None)
     here.kubectl("delete", "job", "moved", "--wait=false")
@@ -70,7 +70,7 @@ def test_a_busy_deployment_grows(here: Space) -> None:
     spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": inner}}
     here.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "busy"}, "spec": spec})
     here.kubectl("autoscale", "deployment", "busy", "--cpu-percent=50", "--min=1", "--max=2")
-    here.kubectl("wait", "--for=jsonpath={.spec.replicas}=2", "deployment/busy", "--timeout=90s", timeout=100)
+    here.kubectl("wait", "--for=jsonpath={.spec.replicas}=2", "deployment/busy", "--timeout=120s")
     (event,) = [one["message"] for one in here.get("events")["items"] if one["reason"] == "SuccessfulRescale"]
     assert event == "New size: 2; reason: cpu resource utilization (percentage of request) above target"
     here.kubectl("delete", "hpa,deployment", "--all", "--wait=false")

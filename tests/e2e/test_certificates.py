@@ -64,7 +64,7 @@ def ready_since(cluster: Cluster) -> dict[str, str]:
 
 def test_certificates_that_live_for_seconds_go_unnoticed(pair: Cluster, tmp_path: Path) -> None:
     pair.kubectl("apply", f"--filename={HELLO}")
-    pair.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+    pair.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
     before = served(pair), own(pair, 1), own(pair, 2)
     (old,) = authorities(pair, 2)
     mine = tmp_path / "kubeconfig"  # a copy that knows the old authority only
@@ -86,7 +86,7 @@ def test_certificates_that_live_for_seconds_go_unnoticed(pair: Cluster, tmp_path
             template = {"metadata": {"annotations": {"round": str(next(rounds))}}}
             patch = json.dumps({"spec": {"template": template}})
             pair.kubectl("patch", "deployment", "hello", f"--patch={patch}")
-            pair.kubectl("rollout", "status", "deployment/hello", "--timeout=60s")
+            pair.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
         assert watch.poll() is None
         names = {f"pod/{item['metadata']['name']}" for item in pair.get("pods")["items"]}
         watched = tmp_path / "watched"

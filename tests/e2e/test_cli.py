@@ -36,8 +36,8 @@ def here(one_host: Cluster) -> Iterator[Space]:
             {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": service},
             pod("lone", container("echo alone; sleep 1000")),
         )
-        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
-        made.kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
+        made.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
         yield made
 
 
@@ -78,13 +78,17 @@ def timeless(text: str) -> list[str]:
     ],
 )
 def test_get_prints_what_kubectl_prints(here: Space, words: str) -> None:
-    ours = mini8s(here, "get", *words.split())
-    assert timeless(ours) == timeless(here.cluster.kubectl("get", *words.split()))
+    for _ in range(10):  # something may have changed between two looks
+        ours, theirs = mini8s(here, "get", *words.split()), here.cluster.kubectl("get", *words.split())
+        if timeless(ours) == timeless(theirs):
+            break
+    assert timeless(ours) == timeless(theirs)
     assert ours
 
 
 def test_events_too(here: Space) -> None:
     words = ("get", "events", "-n", "cli", "--field-selector", "involvedObject.name=lone")
+    here.cluster.wait_for("the last of them", lambda: "Started container main" in mini8s(here, *words))
     ours, theirs = (timeless(text) for text in (mini8s(here, *words), here.cluster.kubectl(*words)))
     assert sorted(ours) == sorted(theirs)
     assert any("Started container main" in line for line in ours)
@@ -145,7 +149,7 @@ def test_watching(here: Space) -> None:
     finally:
         for process in (table, names):
             process.terminate()
-            process.communicate(timeout=10)
+            process.communicate(timeout=60)
 
 
 def test_apply_takes_turns_with_kubectl(here: Space, tmp_path: Path) -> None:
@@ -181,7 +185,7 @@ def test_describe(here: Space) -> None:
 
 
 def test_logs(here: Space) -> None:
-    assert mini8s(here, "logs", "lone", "-n", "cli") == "alone\n"
+    here.cluster.wait_for("its word", lambda: mini8s(here, "logs", "lone", "-n", "cli") == "alone\n")
     assert mini8s(here, "logs", "deployment/web", "-n", "cli", "--tail=1", "--timestamps").endswith(
         " I serve\n"
     )

@@ -92,19 +92,20 @@ def test_what_was_acknowledged_survives_and_watches_go_on(hosts: Hosts) -> None:
             thread.start()
         try:
             for _ in range(4):
-                time.sleep(0.7)
+                enough = len(writer.acknowledged) + 50
+                cluster.wait_for("writes", lambda enough=enough: len(writer.acknowledged) > enough)  # type: ignore[misc]
                 cluster.programs[1].kill()
                 cluster.server(1)
                 cluster.wait_for("the API", lambda: cluster.api("/readyz") == "ok", pause=0.02)
-            time.sleep(0.5)
-        finally:
             writer.over.set()
             writer.join()
-            watcher.over.set()
-            watcher.join()
-        listed = json.loads(cluster.api(f"{CONFIGMAPS}?labelSelector=by%3Dcrash"))["items"]
-        stored = [item["metadata"]["name"] for item in listed]
-        assert len(writer.acknowledged) > 50
+            listed = json.loads(cluster.api(f"{CONFIGMAPS}?labelSelector=by%3Dcrash"))["items"]
+            stored = [item["metadata"]["name"] for item in listed]
+            cluster.wait_for("the watch", lambda: watcher.errors or set(stored) <= set(watcher.added))
+        finally:
+            for thread in (watcher, writer):
+                thread.over.set()
+                thread.join()
         assert set(writer.acknowledged) <= set(stored)
         assert watcher.errors == []
         assert sorted(watcher.added) == sorted(stored)
@@ -114,6 +115,6 @@ def test_a_second_server_on_the_same_folder_is_refused(hosts: Hosts) -> None:
     with Cluster(hosts.up(1)) as cluster:
         cluster.server(1)
         cluster.wait_ready("h1")
-        second = cluster.hosts[1].call(MINI8S, "server", timeout=30)
+        second = cluster.hosts[1].call(MINI8S, "server", timeout=120)
         assert second.returncode == 1
         assert "another mini8s uses the data folder" in second.stderr

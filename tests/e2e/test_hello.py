@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hosts.cluster import Cluster
@@ -27,21 +28,27 @@ def pod_names(cluster: Cluster) -> set[str]:
 
 
 @contextmanager
-def watched(cluster: Cluster, *resources: str) -> Iterator[list[dict[str, Any]]]:
+def watched(cluster: Cluster, resource: str) -> Iterator[list[dict[str, Any]]]:
     """The objects that `kubectl get -w` prints while the block runs."""
     seen: list[dict[str, Any]] = []
-    command = cluster.kubectl_command("get", *resources, "--watch", "--output=json")
+    command = cluster.kubectl_command("get", resource, "--watch", "--output=json")
     with tempfile.TemporaryFile("w+") as output:  # a pipe would be full soon
         process = cluster.hosts[1].popen(*command, stdout=output)
         try:
-            time.sleep(0.5)
+            cluster.wait_for("what there is to be printed", lambda: _written(output))
             yield seen
+            cluster.kubectl("annotate", resource, "--all", "--overwrite", f"watched-by={process.pid}")
+            mark = f'"watched-by": "{process.pid}"'
+            cluster.wait_for("the last change to be printed", lambda: mark in _written(output))
         finally:
-            time.sleep(0.5)
             process.terminate()
-            process.wait(10)
-            output.seek(0)
-            seen.extend(objects(output.read()))
+            process.wait(60)
+            seen.extend(objects(_written(output)))
+
+
+def _written(output: IO[str]) -> str:
+    """All that a process has written to a file, whose position is the process's."""
+    return os.pread(output.fileno(), 1 << 30, 0).decode()
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
@@ -83,14 +90,14 @@ def test_a_rolling_update_and_its_undo_fail_no_request(one_host: Cluster, hello:
         traffic(one_host.hosts[1], f"http://{hello}/") as seen,
     ):
         one_host.kubectl("set", "image", "deployment/hello", "web=mini8s-hello:v2")
-        one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=90s", timeout=100)
+        one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
     assert seen.failures == []
     assert {answer.split()[1] for answer in seen.answers} == {"v1", "v2"}
     assert steps(replica_sets) == [(3, 0), (3, 1), (2, 1), (2, 2), (1, 2), (1, 3), (0, 3)]
 
     with traffic(one_host.hosts[1], f"http://{hello}/") as seen:
         one_host.kubectl("rollout", "undo", "deployment/hello")
-        one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=90s", timeout=100)
+        one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
     assert seen.failures == []
     assert one_host.curl(f"http://{hello}/").startswith("hello v1 ")
 
@@ -140,7 +147,7 @@ def test_a_stranger_gets_nothing(one_host: Cluster) -> None:
 
 def test_the_server_stops_soon_and_leaves_pods_running(one_host: Cluster, hello: str) -> None:
     running = one_host.hosts[1].docker("ps", "--quiet")
-    assert one_host.programs[1].stop(seconds=10) == 0
+    assert one_host.programs[1].stop() == 0
     assert one_host.hosts[1].docker("ps", "--quiet") == running
     assert one_host.curl(f"http://{hello}/").startswith("hello v1 ")
     one_host.server(1)

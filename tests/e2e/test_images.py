@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def registry(hosts: Hosts, image_archives: list[Path]) -> Iterator[Registry]:
         yield Registry(name, folder / "tls.crt")
     finally:
         os.killpg(served.pid, signal.SIGKILL)
-        served.wait(10)
+        served.wait(60)
         shutil.rmtree(CERTIFICATES / name, ignore_errors=True)
 
 
@@ -73,11 +74,19 @@ def _fill(host: Host, name: str, certificate: Path, archives: list[Path]) -> Non
     (CERTIFICATES / name / "ca.crt").write_bytes(certificate.read_bytes())
     for archive in archives:
         host.docker("load", "--input", str(archive))
+    _answers(host, name)
     login = ("--config", str(host.folder / "docker"))
     host.docker(*login, "login", "--username=ann", "--password=secret", name)
     host.docker("tag", BUSYBOX, f"{name}/web:1")
-    host.docker(*login, "push", f"{name}/web:1", timeout=120)
+    host.docker(*login, "push", f"{name}/web:1", timeout=180)
     shutil.rmtree(CERTIFICATES / name)  # the node's engine must be told of it by the node
+
+
+def _answers(host: Host, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while host.call("curl", "-sk", f"https://{name}/v2/").returncode:
+        assert time.monotonic() < deadline, "the registry does not listen"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +152,16 @@ def test_a_secret_that_comes_later_mends_the_pull(here: Space, registry: Registr
     here.apply(web("web", f"{registry.name}/web:1", "later"))
     here.wait("web", "a refusal", refused)
     here.apply(pull_secret("later", registry.name, "ann", "secret"))
-    here.wait_phase("web", "Running", seconds=45)
+    here.wait_phase("web", "Running")
 
 
 def test_a_service_account_brings_its_secrets_and_a_mirror_its_images(
     here: Space, registry: Registry
 ) -> None:
     here.apply(pull_secret("ann", registry.name, "ann", "secret"))
+    here.cluster.wait_for(
+        "its account", lambda: "default" in here.kubectl("get", "serviceaccounts", "--output=name")
+    )
     here.kubectl("patch", "serviceaccount", "default", "--patch", '{"imagePullSecrets": [{"name": "ann"}]}')
     here.apply(web("web", "shop.example/web:1"))
     here.wait_phase("web", "Running")

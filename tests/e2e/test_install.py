@@ -63,7 +63,7 @@ class Root:
         return ["chroot", str(self.path), "env", f"PATH={PATH}", *words]
 
     def run(self, host: Host, *words: str, **environment: str) -> str:
-        return host.run(*self.command(*words), env=environment, timeout=120)
+        return host.run(*self.command(*words), env=environment, timeout=300)
 
     def written(self) -> list[str]:
         upper = self.folder / "upper"
@@ -83,8 +83,8 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(image_archives: list[Path]) -> Iterator[Cluster]:
-    with Hosts() as hosts, Cluster(hosts.up(2), image_archives) as cluster:
+def cluster(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
+    with Cluster(hosts.up(2), image_archives) as cluster:
         yield cluster
 
 
@@ -159,7 +159,8 @@ def test_it_is_installed_runs_pods_and_leaves_nothing(kind: str, cluster: Cluste
     assert token not in joining
     start(cluster, root, 2, joining)
     cluster.wait_ready("h1", "h2")
-    cluster.api("/api/v1/namespaces/default/pods", "--data", json.dumps(POD))
+    posted = ("/api/v1/namespaces/default/pods", "--data", json.dumps(POD))
+    cluster.wait_for("a pod to be taken", lambda: '"sleeper"' in cluster.api(*posted))
     cluster.wait_for("the pod to run", lambda: pod_phase(cluster) == "Running")
     assert install(root, server, kind, "server") == command  # an upgrade keeps the flags
     assert pod_phase(cluster) == "Running"

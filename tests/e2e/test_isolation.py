@@ -162,7 +162,7 @@ def test_a_pod_is_held_as_a_whole(cluster: Cluster, here: Space) -> None:
     score = here.exec("free", "cat /proc/self/oom_score_adj").strip()
     assert score == "1000"
     here.kubectl("delete", "pod", "held", "free", "--now")
-    cluster.wait_for("the groups to go", lambda: not group(cluster, uid, "memory").exists(), seconds=20)
+    cluster.wait_for("the groups to go", lambda: not group(cluster, uid, "memory").exists())
 
 
 def test_namespaces_and_names(here: Space) -> None:

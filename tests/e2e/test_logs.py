@@ -21,11 +21,12 @@ from mini8s.agent.network import netns
 
 SMALL = ("--kubelet-arg=container-log-max-size=64Ki", "--kubelet-arg=container-log-max-files=5")
 LINES = 4000
-COUNT = f"""until [ -e /go ]; do sleep 0.1; done
+COUNT = f"""echo begins; until [ -e /go ]; do sleep 0.1; done
 i=0; while [ $i -lt {LINES} ]; do [ $((i % 400)) = 0 ] && sleep 0.1; echo line $i; i=$((i+1)); done"""
 FLAKY = """n=$(cat /v/n 2>/dev/null || echo 0); echo $((n+1)) >/v/n; echo attempt $n; echo aside $n >&2
 [ $n = 0 ] || exec sleep 1000
 until [ -e /v/go ]; do sleep 0.1; done; echo ends $n; exit 3"""
+PATIENCE = "--timeout=120s"
 CHOSEN = [one for one in kubectls.installed() if one.minor in {27, 30, 33}] or kubectls.installed()
 
 
@@ -51,7 +52,9 @@ def here(hosts: Hosts, image_archives: list[Path]) -> Iterator[Space]:
                 pod("nowhere", container(), nodeSelector={"no": "such"}),
                 pod("imageless", {"name": "main", "image": "none:1", "imagePullPolicy": "Never"}),
             )
-            made.kubectl("wait", "--for=condition=Ready", "pod", "counter", "flaky", "many", "more", "lines")
+            made.kubectl(
+                "wait", "--for=condition=Ready", "pod", "counter", "flaky", "many", "more", "lines", PATIENCE
+            )
             yield made
 
 
@@ -72,7 +75,7 @@ def logs(here: Space, kubectl: Kubectl, *arguments: str) -> str:
         command(here, kubectl, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=30,
+        timeout=120,
         check=False,
         text=True,
     )
@@ -83,15 +86,22 @@ def followed(here: Space, kubectl: Kubectl, *arguments: str) -> subprocess.Popen
     return subprocess.Popen(command(here, kubectl, "--follow", *arguments), stdout=subprocess.PIPE, text=True)
 
 
+def heard(one: subprocess.Popen[str], count: int) -> list[str]:
+    """The first lines, of two streams in whatever order."""
+    assert one.stdout is not None
+    return sorted(one.stdout.readline() for _ in range(count))
+
+
 def said(one: subprocess.Popen[str]) -> str:
     """All that it printed until it ended by itself."""
-    text = one.communicate(timeout=30)[0]
+    text = one.communicate(timeout=60)[0]
     assert one.returncode == 0
     return text
 
 
 def test_followers_hear_each_line_once_through_all_files(here: Space) -> None:
     followers = [followed(here, one, "counter") for one in CHOSEN]
+    assert [heard(one, 1) for one in followers] == [["begins\n"]] * len(followers)
     here.exec("counter", "touch /go")
     lines = [f"line {number}" for number in range(LINES)]
     for one in followers:
@@ -103,13 +113,14 @@ def test_followers_hear_each_line_once_through_all_files(here: Space) -> None:
 
 def test_a_restart_ends_who_follows_and_leaves_the_previous(here: Space) -> None:
     followers = [followed(here, one, "flaky") for one in CHOSEN]
+    assert [heard(one, 2) for one in followers] == [["aside 0\n", "attempt 0\n"]] * len(followers)
     for one in CHOSEN:
         assert 'previous terminated container "main" in pod "flaky" not found' in logs(
             here, one, "flaky", "-p"
         )
     here.exec("flaky", "touch /v/go")
     for follower in followers:
-        assert sorted(said(follower).split("\n")) == ["", "aside 0", "attempt 0", "ends 0"]
+        assert said(follower) == "ends 0\n"
     here.cluster.wait_for("the next attempt", lambda: "attempt 1" in logs(here, CHOSEN[-1], "flaky"))
     for one in CHOSEN:
         assert "attempt 1" in logs(here, one, "flaky")
@@ -147,19 +158,18 @@ def test_many_pods_and_containers_at_once(here: Space, kubectl: Kubectl) -> None
 def test_what_there_is_no_log_of_yet(here: Space, kubectl: Kubectl) -> None:
     assert logs(here, kubectl, "nowhere") == ""
     assert logs(here, kubectl, "nowhere", "-f") == ""
-    assert logs(here, kubectl, "imageless") == (
+    never = (
         'Error from server (BadRequest): container "main" in pod "imageless" is waiting to start: '
         "ErrImageNeverPull\n"
     )
+    here.cluster.wait_for("its refusal", lambda: logs(here, kubectl, "imageless") == never)
     assert 'pods "absent" not found' in logs(here, kubectl, "absent")
 
 
 def test_one_that_was_added_to_look_at_a_pod(here: Space) -> None:
     here.kubectl("debug", "many", "--image=mini8s-busybox:1", "--container=look", "--", "echo", "I look")
     newest = CHOSEN[-1]
-    here.cluster.wait_for(
-        "its words", lambda: logs(here, newest, "many", "-c", "look") == "I look\n", seconds=20
-    )
+    here.cluster.wait_for("its words", lambda: logs(here, newest, "many", "-c", "look") == "I look\n")
 
 
 def test_the_python_client_follows_and_reads(here: Space) -> None:
@@ -185,8 +195,6 @@ def test_the_python_client_follows_and_reads(here: Space) -> None:
 
 def test_a_pod_that_is_deleted_ends_who_follows(here: Space) -> None:
     followers = [followed(here, one, "many", "-c", "one") for one in CHOSEN]
-    for one in followers:
-        assert one.stdout is not None
-        assert one.stdout.readline() == "one says\n"
+    assert [heard(one, 1) for one in followers] == [["one says\n"]] * len(followers)
     here.kubectl("delete", "pod", "many")
     assert [said(one) for one in followers] == [""] * len(followers)

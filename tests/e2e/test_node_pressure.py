@@ -83,18 +83,18 @@ def taints(here: Space) -> set[str]:
 
 
 def test_a_volume_that_outgrows_its_size(here: Space) -> None:
-    status = here.wait_phase("fat", "Failed", seconds=40)["status"]
+    status = here.wait_phase("fat", "Failed")["status"]
     assert status["reason"] == "Evicted"
     assert status["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
     assert {one["type"]: one["status"] for one in status["conditions"]}["DisruptionTarget"] == "True"
     assert here.pod("slim")["status"]["phase"] == "Running"
-    events = here.kubectl("get", "events", "--field-selector=involvedObject.name=fat,reason=Evicted")
-    assert "exceeds the limit" in events
+    fat = "--field-selector=involvedObject.name=fat,reason=Evicted"
+    here.cluster.wait_for("its event", lambda: "exceeds the limit" in here.kubectl("get", "events", fat))
 
 
 def test_a_disk_that_fills_up(here: Space) -> None:
     host = here.cluster.hosts[1]
-    status = here.wait_phase("large", "Failed", seconds=40)["status"]
+    status = here.wait_phase("large", "Failed")["status"]
     assert status["reason"] == "Evicted"
     assert status["message"].startswith(
         "The node was low on resource: ephemeral-storage. Threshold quantity: "
@@ -102,9 +102,9 @@ def test_a_disk_that_fills_up(here: Space) -> None:
     assert here.pod("small")["status"]["phase"] == "Running"
     assert UNUSED not in host.docker("images", "--format={{.Repository}}:{{.Tag}}")
     assert "mini8s-busybox:1" in host.docker("images", "--format={{.Repository}}:{{.Tag}}")
-    events = here.kubectl("get", "events", "--namespace=default", "--field-selector=involvedObject.kind=Node")
-    assert "EvictionThresholdMet" in events
-    assert "NodeHasDiskPressure" in events
+    words = ("get", "events", "--namespace=default", "--field-selector=involvedObject.kind=Node")
+    for reason in ("EvictionThresholdMet", "NodeHasDiskPressure"):
+        here.cluster.wait_for(reason, lambda reason=reason: reason in here.kubectl(*words))  # type: ignore[misc]
 
 
 def test_the_condition_goes_with_its_cause(here: Space) -> None:

@@ -88,7 +88,7 @@ def test_hooks(here: Space, tmp_path: Path) -> None:
     here.wait("hooked", "to be waited for", lambda status: state(status, "second") == creating)
     assert here.pod("hooked")["status"]["phase"] == "Pending"
     (tmp_path / "go").touch()
-    here.kubectl("wait", "--for=condition=Ready", "pod/hooked", "pod/bad-stop", "--timeout=30s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/hooked", "pod/bad-stop", "--timeout=120s")
     here.kubectl("delete", "pod", "hooked")
     assert (tmp_path / "stopped").read_text().split() == ["hooked", "term"]
     here.kubectl("delete", "pod", "bad-stop", "--wait=false")
@@ -99,7 +99,7 @@ def test_hooks(here: Space, tmp_path: Path) -> None:
 
 def test_signals_and_last_words(here: Space, tmp_path: Path) -> None:
     host = {"volumeMounts": [{"name": "host", "mountPath": "/host"}]}
-    trap = "trap 'pwd >/host/asked; exit 0' USR1; while :; do sleep 0.1; done"
+    trap = "trap 'pwd >/host/asked; exit 0' USR1; >/host/listens; while :; do sleep 0.1; done"
     here.apply(
         pod(
             "asked",
@@ -116,10 +116,11 @@ def test_signals_and_last_words(here: Space, tmp_path: Path) -> None:
             restartPolicy="Never",
         ),
     )
-    here.kubectl("wait", "--for=condition=Ready", "pod/asked", "--timeout=30s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/asked", "--timeout=120s")
     spoken = here.wait_phase("spoken", "Failed")["status"]
     said = {name: state(spoken, name)["terminated"].get("message") for name in ("main", "logged", "silent")}
     assert said == {"main": "words", "logged": "log\n", "silent": None}
+    here.cluster.wait_for("it to listen", (tmp_path / "listens").exists)
     here.kubectl("delete", "pod", "asked")
     assert (tmp_path / "asked").read_text() == "/tmp\n"
 
@@ -127,7 +128,7 @@ def test_signals_and_last_words(here: Space, tmp_path: Path) -> None:
 def test_sidecars_begin_first_and_end_last(here: Space, tmp_path: Path) -> None:
     host = {"volumeMounts": [{"name": "host", "mountPath": "/host"}]}
     script = (
-        "echo +{0} >>/host/order; trap 'echo -{0} >>/host/order; exit 0' TERM; while :; do sleep 0.05; done"
+        "trap 'echo -{0} >>/host/order; exit 0' TERM; echo +{0} >>/host/order; while :; do sleep 0.05; done"
     )
 
     def side(name: str, **more: Any) -> Obj:
@@ -150,7 +151,7 @@ def test_sidecars_begin_first_and_end_last(here: Space, tmp_path: Path) -> None:
             restartPolicy="Never",
         ),
     )
-    here.kubectl("wait", "--for=condition=Ready", "pod/order", "--timeout=30s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/order", "--timeout=120s")
     here.cluster.wait_for("main", lambda: "+main" in (tmp_path / "order").read_text())
     here.kubectl("delete", "pod", "order")
     order = (tmp_path / "order").read_text().split()
@@ -161,7 +162,7 @@ def test_sidecars_begin_first_and_end_last(here: Space, tmp_path: Path) -> None:
 
 def test_debugging_a_pod_that_runs(here: Space) -> None:
     here.apply(pod("web", named("main", "exec sleep 4321")))
-    here.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=30s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=120s")
     words = ("--image", BUSYBOX, "--container=look", "--target=main", "--image-pull-policy=IfNotPresent")
     here.kubectl("debug", "web", *words, "--", "sh", "-c", "ps; exit 7")
     here.wait("web", "the debugger's end", lambda status: "terminated" in state(status, "look"))
@@ -181,15 +182,15 @@ def test_a_pod_that_is_active_too_long(here: Space) -> None:
 
 def test_readiness_gates(here: Space) -> None:
     here.apply(pod("gated", container(FOREVER), readinessGates=[{"conditionType": "mini8s.io/open"}]))
-    here.kubectl("wait", "--for=condition=ContainersReady", "pod/gated", "--timeout=30s")
+    here.kubectl("wait", "--for=condition=ContainersReady", "pod/gated", "--timeout=120s")
     assert "ReadinessGatesNotReady" in here.kubectl("get", "pod", "gated", "--output=yaml")
     opened = {"status": {"conditions": [{"type": "mini8s.io/open", "status": "True"}]}}
     here.kubectl("patch", "pod", "gated", "--subresource=status", f"--patch={json.dumps(opened)}")
-    here.kubectl("wait", "--for=condition=Ready", "pod/gated", "--timeout=10s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/gated", "--timeout=120s")
 
 
 def test_each_kind_of_probe_and_its_numbers(here: Space, tmp_path: Path) -> None:
-    quick: Obj = {"periodSeconds": 1, "failureThreshold": 1}
+    quick: Obj = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 20}
     host = here.cluster.hosts[1]
     grpc = host.popen(sys.executable, "-c", GRPC_SERVER, f"{host.ip}:7901")
     well, ill = ({"grpc": {"port": 7901, "service": name}} for name in ("", "ill"))
@@ -218,7 +219,7 @@ def test_each_kind_of_probe_and_its_numbers(here: Space, tmp_path: Path) -> None
             ),
             pod("slow", container(FOREVER, readinessProbe=sh("sleep 5") | quick | {"timeoutSeconds": 1})),
         )
-        here.kubectl("wait", "--for=condition=Ready", "pod/well", "pod/web", "--timeout=40s")
+        here.kubectl("wait", "--for=condition=Ready", "pod/well", "pod/web", "--timeout=120s")
         told(here, "ill", 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")')
         told(here, "web", "Liveness probe errored and resulted in unknown state: couldn't find port: nope")
         told(here, "slow", "Readiness probe failed: command timed out")
@@ -228,7 +229,7 @@ def test_each_kind_of_probe_and_its_numbers(here: Space, tmp_path: Path) -> None
         grpc.wait()
     assert container_of(here.pod("web")["status"])["restartCount"] == 0
     assert state(here.pod("deaf")["status"], which="lastState")["terminated"]["exitCode"] == 137
-    here.kubectl("wait", "--for=condition=Ready=false", "pod/well", "--timeout=10s")
+    here.kubectl("wait", "--for=condition=Ready=false", "pod/well", "--timeout=120s")
     here.kubectl("delete", "pod", "deaf", "--grace-period=1")
 
 
@@ -272,14 +273,14 @@ def test_what_is_bad_is_said_and_recovers(here: Space, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nexec sleep 1000\n")
     program.chmod(0o755)
     image_of(host, "nobody")
-    here.kubectl("wait", "--for=condition=Ready", "pod/port", "pod/program", "pod/user", "--timeout=40s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/port", "pod/program", "pod/user", "--timeout=120s")
     assert here.logs("user") == "nobody\n"
 
 
 def test_other_amounts_for_a_container_that_runs(here: Space) -> None:
     had, wanted = {"cpu": "100m", "memory": "24Mi"}, {"cpu": "300m", "memory": "48Mi"}
     here.apply(pod("grown", container(FOREVER, resources={"limits": had})))
-    here.kubectl("wait", "--for=condition=Ready", "pod/grown", "--timeout=30s")
+    here.kubectl("wait", "--for=condition=Ready", "pod/grown", "--timeout=120s")
     more = {"name": "main", "resources": {"limits": wanted, "requests": wanted}}
     patch = {"spec": {"containers": [more]}}
     kind = "Content-Type: application/strategic-merge-patch+json"
@@ -317,7 +318,7 @@ def test_static_pods(here: Space) -> None:
     cluster.wait_for("its words", lambda: here.logs("own-h1") == "changed\n")
     path.unlink()
     cluster.wait_for("its end", lambda: not here.pod("own-h1"))
-    assert "own" not in host.docker("ps")
+    cluster.wait_for("its containers' end", lambda: "own" not in host.docker("ps"))
 
 
 def _runs_another(here: Space, container_id: str) -> bool:

@@ -38,7 +38,7 @@ def here(one_host: Cluster) -> Iterator[Space]:
             pod("web", container(WEB)),
             pod("over", container("true"), restartPolicy="Never"),
         )
-        made.kubectl("wait", "--for=condition=Ready", "pod", "main", "echo", "web", "--timeout=60s")
+        made.kubectl("wait", "--for=condition=Ready", "pod", "main", "echo", "web", "--timeout=120s")
         made.wait_phase("over", "Succeeded")
         yield made
 
@@ -70,7 +70,7 @@ def heard(running: WSClient) -> bytes:
     """What it says on stdout until it ends."""
     pieces = []
     while running.is_open():
-        running.update(timeout=10)
+        running.update(timeout=60)
         pieces.append(running.read_stdout(timeout=0))
     return b"".join(pieces)
 
@@ -78,7 +78,7 @@ def heard(running: WSClient) -> bytes:
 def test_output_errors_and_exit_code(on_host: Callable[[Test], None]) -> None:
     def test(core: client.CoreV1Api) -> None:
         said = begin(core, "main", "sh", "-c", "echo out; echo err >&2; exit 3")
-        said.run_forever(timeout=10)
+        said.run_forever(timeout=60)
         assert (said.read_stdout(), said.read_stderr(), said.returncode) == (b"out\n", b"err\n", 3)
         said.close()
         call = core.connect_get_namespaced_pod_exec
@@ -123,10 +123,10 @@ def test_attach_with_and_without_input(on_host: Callable[[Test], None]) -> None:
     def test(core: client.CoreV1Api) -> None:
         with closing(begin(core, "echo", verb="attach")) as joined:
             joined.write_stdin(b"hello\n")
-            assert joined.readline_stdout(timeout=10) == b"hello"
+            assert joined.readline_stdout(timeout=60) == b"hello"
         with closing(begin(core, "main", verb="attach")) as joined:
             joined.write_stdin(b"nobody hears this\n")
-            assert joined.readline_stdout(timeout=10) == b"tick"
+            assert joined.readline_stdout(timeout=60) == b"tick"
 
     on_host(test)
 
@@ -141,18 +141,19 @@ def test_a_client_that_vanishes_takes_its_process_along(here: Space, on_host: Ca
     on_host(test)
 
 
-def test_a_forwarded_port(on_host: Callable[[Test], None]) -> None:
+def test_a_forwarded_port(here: Space, on_host: Callable[[Test], None]) -> None:
     def test(core: client.CoreV1Api) -> None:
         call = core.connect_get_namespaced_pod_portforward
         ports = portforward(call, "web", "python", ports="8080,9")
         sock = ports.socket(8080)
         sock.setblocking(True)
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.sendall(b"GET /big HTTP/1.0\r\n\r\n")
         said = b"".join(iter(lambda: sock.recv(65536), b""))
         head, _, body = said.partition(b"\r\n\r\n")
         assert (head.split()[1], len(body)) == (b"200", 10_000_000)
-        assert "dial tcp4 127.0.0.1:9: connect: connection refused" in ports.error(9)
+        error = here.cluster.wait_for("word of the other port", lambda: ports.error(9))
+        assert "dial tcp4 127.0.0.1:9: connect: connection refused" in error
         assert ports.error(8080) is None
         ports.close()
 

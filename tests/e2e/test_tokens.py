@@ -25,7 +25,7 @@ def here(one_host: Cluster) -> Iterator[Space]:
     mount = {"name": "token", "mountPath": "/var/run/token"}
     with space(one_host, "tokens") as made:
         made.apply(pod("main", container("sleep 1000", volumeMounts=[mount]), volumes=[volume]))
-        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
         yield made
 
 
@@ -38,7 +38,7 @@ def kubectl(request: pytest.FixtureRequest) -> Kubectl:
 def run(here: Space, kubectl: Kubectl, *arguments: str) -> subprocess.CompletedProcess[str]:
     _, *options = here.cluster.kubectl_command("--namespace", here.name, *arguments)
     command = here.cluster.hosts[1].command(kubectl.program, *options)
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def asked(here: Space, token: str, path: str) -> tuple[int, str]:
@@ -88,13 +88,13 @@ def test_a_token_in_a_secret_ends_with_the_secret_which_ends_with_its_account(he
     note = {"kubernetes.io/service-account.name": "robot"}
     secret = {"metadata": {"name": "key", "annotations": note}, "type": "kubernetes.io/service-account-token"}
     here.apply({"apiVersion": "v1", "kind": "Secret"} | secret)
-    here.kubectl("wait", "--for=jsonpath={.data.token}", "secret", "key", "--timeout=20s")
+    here.kubectl("wait", "--for=jsonpath={.data.token}", "secret", "key", "--timeout=120s")
     data = json.loads(here.kubectl("get", "secret", "key", "--output=json"))["data"]
     token = base64.b64decode(data["token"]).decode()
     assert review(here, token)["authenticated"] is True
     assert b"BEGIN CERTIFICATE" in base64.b64decode(data["ca.crt"])
     here.kubectl("delete", "serviceaccount", "robot")
-    here.kubectl("wait", "--for=delete", "secret", "key", "--timeout=20s")
+    here.kubectl("wait", "--for=delete", "secret", "key", "--timeout=120s")
     assert "authenticated" not in review(here, token)
 
 

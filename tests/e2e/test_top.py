@@ -31,7 +31,7 @@ def here(one_host: Cluster) -> Iterator[Space]:
                 volumes=[{"name": "held", "emptyDir": {"medium": "Memory"}}],
             ),
         )
-        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
+        made.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=120s")
         one_host.wait_for("figures of both", lambda: len(top(made, kubectls.installed()[-1], "pods")) == 2)
         yield made
 
@@ -46,7 +46,7 @@ def top(here: Space, kubectl: Kubectl, *arguments: str) -> list[list[str]]:
     """The rows without their heading."""
     _, *options = here.cluster.kubectl_command("--namespace", here.name, "top", *arguments, "--no-headers")
     command = here.cluster.hosts[1].command(kubectl.program, *options)
-    said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return [line.split() for line in said.stdout.splitlines()]
 
 
@@ -56,10 +56,14 @@ def number(text: str, unit: str) -> int:
 
 
 def test_pods_by_what_they_use(here: Space, kubectl: Kubectl) -> None:
-    busy, idle = top(here, kubectl, "pods", "--sort-by=cpu")
-    assert (busy[0], idle[0]) == ("busy", "idle")
-    assert 100 < number(busy[1], "m") < 700
-    assert number(idle[1], "m") * 2 < number(busy[1], "m")  # which counts its start, too
+    def told_apart() -> bool:
+        """As soon as what the idle one needed to start counts no more."""
+        busy, idle = top(here, kubectl, "pods", "--sort-by=cpu")
+        return (busy[0], idle[0]) == ("busy", "idle") and number(idle[1], "m") * 2 < number(busy[1], "m")
+
+    here.cluster.wait_for("the busy one to be told from the idle one", told_apart)
+    busy, _ = top(here, kubectl, "pods", "--sort-by=cpu")
+    assert 50 < number(busy[1], "m") < 700
     heavy, light = top(here, kubectl, "pods", "-A", "--sort-by=memory")
     assert heavy[:2] == ["top", "idle"]
     assert number(heavy[3], "Mi") >= 28 > number(light[3], "Mi")
@@ -74,6 +78,6 @@ def test_each_container(here: Space, kubectl: Kubectl) -> None:
 def test_nodes(here: Space, kubectl: Kubectl) -> None:
     (row,) = top(here, kubectl, "nodes")
     assert row[0] == "h1"
-    assert number(row[1], "m") > 100  # the busy one is in it
+    assert number(row[1], "m") > 50  # the busy one is in it
     assert number(row[3], "Mi") > 30
     assert top(here, kubectl, "node", "h1")[0][0] == "h1"

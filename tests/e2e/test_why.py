@@ -13,15 +13,16 @@ from hosts.cluster import MINI8S, Cluster
 from space import Obj, Space, container, space
 
 NAMES = ("h1", "h2", "h3")
+LEASE = "--kubelet-arg=node-lease-duration-seconds=8"  # renewed far more often than the server is patient
 
 
 @pytest.fixture(scope="module")
 def three_hosts(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
     with Cluster(hosts.up(3), image_archives) as cluster:
-        cluster.server(1, "--node-monitor-grace-period=11")
+        cluster.server(1, "--node-monitor-grace-period=11", LEASE)
         cluster.wait_ready("h1")
         for number in (2, 3):
-            cluster.agent(number)
+            cluster.agent(number, LEASE)
         cluster.wait_ready(*NAMES)
         yield cluster
 
@@ -61,11 +62,11 @@ def says(here: Space, what: str, pattern: str) -> None:
 
 def test_a_drain_that_a_budget_holds_up(here: Space) -> None:
     here.apply(deployment("web", 3, "10m"))
-    here.kubectl("rollout", "status", "deployment/web", "--timeout=60s", timeout=70)
-    assert why(here, "deploy/web") == "deployment/web: all 3 replicas are available\n"
-    here.kubectl("drain", "h3", "--ignore-daemonsets", "--timeout=60s", timeout=70)
+    here.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
+    says(here, "deploy/web", r"\Adeployment/web: all 3 replicas are available\n\Z")
+    here.kubectl("drain", "h3", "--ignore-daemonsets", "--timeout=120s")
     says(here, "node/h3", "it is cordoned: it keeps its pods and takes no new ones")
-    here.kubectl("rollout", "status", "deployment/web", "--timeout=60s", timeout=70)
+    here.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert {pod["spec"]["nodeName"] for pod in here.get("pods")["items"]} <= {"h1", "h2"}
 
 
@@ -78,9 +79,9 @@ def test_a_pod_that_makes_others_give_way(here: Space) -> None:
     here.apply(important | {"metadata": {"name": "important"}})
     try:
         here.apply(deployment("small", 1, most, **on))
-        here.kubectl("rollout", "status", "deployment/small", "--timeout=60s", timeout=70)
+        here.kubectl("rollout", "status", "deployment/small", "--timeout=120s")
         here.apply(deployment("large", 1, most, priorityClassName="important", **on))
-        here.kubectl("rollout", "status", "deployment/large", "--timeout=60s", timeout=70)
+        here.kubectl("rollout", "status", "deployment/large", "--timeout=120s")
         says(here, "deploy/small", r"no node will do: 0/3 nodes are available: .*1 Insufficient cpu")
         reasons = [event["reason"] for event in here.get("events")["items"]]
         assert "Preempted" in reasons
@@ -92,7 +93,7 @@ def test_a_pod_that_makes_others_give_way(here: Space) -> None:
 def test_a_host_that_is_lost(here: Space) -> None:
     here.kubectl("uncordon", "h3")
     here.apply(deployment("kept", 1, "10m", nodeSelector={"kubernetes.io/hostname": "h3"}))
-    here.kubectl("rollout", "status", "deployment/kept", "--timeout=60s", timeout=70)
+    here.kubectl("rollout", "status", "deployment/kept", "--timeout=120s")
     here.cluster.hosts[3].cut()
     try:
         says(here, "deploy/kept", r"its host is not heard of.*\n +node/h3: it is lost: its agent has said ")

@@ -52,7 +52,7 @@ def named(here: Space, app: str) -> dict[str, Obj]:
 
 
 def rolled_out(here: Space, what: str) -> None:
-    here.kubectl("rollout", "status", what, "--timeout=60s", timeout=70)
+    here.kubectl("rollout", "status", what, "--timeout=120s")
 
 
 def test_a_stateful_set_keeps_names_order_and_storage(here: Space) -> None:
@@ -83,11 +83,11 @@ def test_a_stateful_set_keeps_names_order_and_storage(here: Space) -> None:
 
     here.exec("db-0", "echo kept >/data/file")
     here.kubectl("delete", "pod", "db-0")
-    here.kubectl("wait", "--for=condition=Ready", "pod/db-0", "--timeout=60s", timeout=70)
+    here.kubectl("wait", "--for=condition=Ready", "pod/db-0", "--timeout=120s")
     assert here.exec("db-0", "cat /data/file") == "kept\n"
 
     here.kubectl("scale", "statefulset/db", "--replicas=1")
-    here.kubectl("wait", "--for=delete", "pod/db-1", "--timeout=60s", timeout=70)
+    here.kubectl("wait", "--for=delete", "pod/db-1", "--timeout=120s")
     assert "www-db-1" in here.kubectl("get", "pvc"), "claims outlive their pods"
 
     uid = here.pod("db-0")["metadata"]["uid"]
@@ -134,7 +134,7 @@ def succeeded(here: Space, name: str, uid: str) -> None:
     def found() -> bool:
         return bool(here.pod(name).get("metadata", {}).get("uid", uid) != uid)
 
-    here.cluster.wait_for(f"another {name}", found, seconds=60)
+    here.cluster.wait_for(f"another {name}", found)
 
 
 def test_a_lost_host_s_pods_are_kept_fenced_or_replaced(here: Space) -> None:
@@ -170,6 +170,6 @@ def test_a_lost_host_s_pods_are_kept_fenced_or_replaced(here: Space) -> None:
     finally:
         cluster.hosts[2].mend()
     cluster.wait_ready("h2")
-    here.kubectl("wait", "--for=condition=Ready", "pod/keep-0", "--timeout=60s", timeout=70)
+    here.kubectl("wait", "--for=condition=Ready", "pod/keep-0", "--timeout=120s")
     assert here.pod("keep-0")["metadata"]["uid"] == uids["keep"]
     succeeded(here, "replace-0", uids["replace"])

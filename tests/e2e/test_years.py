@@ -45,7 +45,7 @@ def shop(hosts: Hosts, image_archives: list[Path], earlier: dict[str, str]) -> I
         cluster.agent(2)
         cluster.wait_ready("h1", "h2")
         cluster.kubectl("apply", f"--filename={MANIFEST}")
-        cluster.kubectl("rollout", "status", "deployment/hello", "--timeout=90s", timeout=100)
+        cluster.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
         cluster.environment = {}
         yield cluster
 
@@ -97,7 +97,7 @@ def test_upgraded_host_by_host_while_requests_run(shop: Cluster) -> None:
         shop.wait_ready("h1", "h2")
         shop.kubectl("cordon", "h1")
         shop.kubectl("scale", "deployment/hello", "--replicas=4")
-        shop.kubectl("rollout", "status", "deployment/hello", "--timeout=60s", timeout=70)
+        shop.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
         restart(shop, 2)
         shop.wait_ready("h1", "h2")
     assert seen.failures == []
@@ -125,7 +125,7 @@ def test_the_servers_host_is_lost_and_restored_elsewhere(shop: Cluster) -> None:
         shop.wait_for("the API", lambda: shop.api("/readyz") == "ok")
         restart(shop, 2)
         shop.kubectl("scale", "deployment/hello", "--replicas=5")
-        shop.kubectl("rollout", "status", "deployment/hello", "--timeout=30s", timeout=40)
+        shop.kubectl("rollout", "status", "deployment/hello", "--timeout=120s", timeout=40)
     assert seen.failures == []
     assert revision(shop) > lost + 1_000_000_000
     deployed(shop, 3).unlink()

@@ -40,7 +40,7 @@ def traffic(host: Host, url: str, *, pause: float = 0.01) -> Iterator[Traffic]:
         yield seen
     finally:
         process.terminate()
-        said: dict[str, Any] = json.loads(process.communicate(timeout=15)[0])
+        said: dict[str, Any] = json.loads(process.communicate(timeout=60)[0])
         seen.answers.update(said["answers"])
         seen.failures.extend(said["failures"])
 
@@ -54,7 +54,7 @@ def main(url: str, pause: float) -> None:
     while not ended:
         began = time.monotonic()
         try:
-            with opener.open(url, timeout=5) as answer:
+            with opener.open(url, timeout=20) as answer:
                 answers[answer.read().decode().strip()] += 1
         except OSError as error:
             failures.append(f"{error!r} after {time.monotonic() - began:.3f} s")

@@ -59,7 +59,7 @@ class FakeLogind:
 
     def wait(self, count: int) -> list[tuple[str, ...]]:
         """The inhibitors once there are so many."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while len(self.inhibitors) != count and time.monotonic() < until:
             time.sleep(0.02)
         return self.inhibitors
@@ -71,7 +71,7 @@ class FakeLogind:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self._bus.close()
         self._daemon.kill()
         self._daemon.communicate()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hosts.ending import in_process_group
 from hosts.host import Host
 
 MINI8S = str(Path(sys.executable).with_name("mini8s"))
@@ -36,16 +37,22 @@ class Program:
     process: subprocess.Popen[Any]
     log: Path
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = 60) -> int:
         """SIGTERM; its exit code. Raises TimeoutExpired when it takes longer than it may."""
         self.process.terminate()
         return self.process.wait(seconds)
 
     def kill(self) -> None:
-        """SIGKILL to it and its children at once, as a crash of the machine's memory would."""
+        """SIGKILL to it and its children at once, as a crash of the machine's memory would; returns when all
+        of them are gone."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
+        deadline = time.monotonic() + 60
+        while left := in_process_group(self.process.pid):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"processes do not end: {sorted(left)}")
+            time.sleep(0.02)
 
     @property
     def runs(self) -> bool:
@@ -102,7 +109,7 @@ class Cluster:
         self.programs[number] = Program(host, process, log)
         return self.programs[number]
 
-    def kubectl(self, *arguments: str, on: int | None = None, stdin: str = "", timeout: float = 60) -> str:
+    def kubectl(self, *arguments: str, on: int | None = None, stdin: str = "", timeout: float = 180) -> str:
         """What kubectl printed on a host, the server's own unless said otherwise. Raises HostError."""
         return self.hosts[on or self.server_number].run(
             *self.kubectl_command(*arguments), stdin=stdin, timeout=timeout
@@ -133,11 +140,11 @@ class Cluster:
         nodes = json.loads(answer).get("items", []) if answer.startswith("{") else []
         return {node["metadata"]["name"] for node in nodes if _is_ready(node)}
 
-    def wait_ready(self, *names: str, seconds: float = 60) -> None:
+    def wait_ready(self, *names: str, seconds: float = 180) -> None:
         """Until these nodes are Ready."""
         self.wait_for(f"{names} to be Ready", lambda: set(names) <= self.ready_nodes(), seconds=seconds)
 
-    def wait_for(self, what: str, look: Callable[[], T], *, seconds: float = 30, pause: float = 0.1) -> T:
+    def wait_for(self, what: str, look: Callable[[], T], *, seconds: float = 120, pause: float = 0.1) -> T:
         """Look until there is something; fails with the programs' last lines."""
         deadline = time.monotonic() + seconds
         while not (seen := look()):

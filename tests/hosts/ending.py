@@ -37,7 +37,7 @@ def end(place: Place, number: int, *, forget: bool) -> None:
             (folder / run).unlink(missing_ok=True)
 
 
-def end_processes(name: str, seconds: float = 10.0) -> set[Path]:
+def end_processes(name: str, seconds: float = 60.0) -> set[Path]:
     """Kill until none is left; the control groups outside the host's own that they were in."""
     own = groups.hierarchy() / name
     seen: set[Path] = set()
@@ -80,6 +80,17 @@ def in_namespace(name: str) -> set[int]:
     except OSError:
         return set()
     return {pid for pid in _parents() if _namespace(pid) == wanted}
+
+
+def in_process_group(number: int) -> set[int]:
+    return {pid for pid in _parents() if _process_group(pid) == number}
+
+
+def _process_group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _namespace(pid: int) -> int:

@@ -84,7 +84,7 @@ def answers(path: Path) -> bool:
         door.close()
 
 
-def wait(folder: Path, seconds: float = 30.0) -> None:
+def wait(folder: Path, seconds: float = 120.0) -> None:
     """Until the engine answers; raises with the end of its log."""
     deadline = time.monotonic() + seconds
     while not answers(folder / "docker.sock"):

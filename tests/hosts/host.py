@@ -92,7 +92,7 @@ class Host:
         return result.stdout
 
     def call(
-        self, *command: str, timeout: float = 60, stdin: str = "", env: Mapping[str, str] | None = None
+        self, *command: str, timeout: float = 180, stdin: str = "", env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on this host; its code, output and errors."""
         return subprocess.run(
@@ -105,7 +105,7 @@ class Host:
             check=False,
         )
 
-    def docker(self, *arguments: str, timeout: float = 60) -> str:
+    def docker(self, *arguments: str, timeout: float = 180) -> str:
         return self.run("docker", *arguments, timeout=timeout)
 
     def cut(self) -> None:

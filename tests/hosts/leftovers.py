@@ -67,7 +67,7 @@ class Leftovers:
         )
 
     @classmethod
-    def after(cls, before: Leftovers, place: Place, seconds: float = 3.0) -> Leftovers:
+    def after(cls, before: Leftovers, place: Place, seconds: float = 30.0) -> Leftovers:
         """What a run left behind; links and processes that are just ending get a moment."""
         deadline = time.monotonic() + seconds
         while True:

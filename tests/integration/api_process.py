@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import random
 import signal
 import socket
 import ssl
@@ -12,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,20 +49,24 @@ class ApiProcess:
         then."""
         sock = socket.socket(socket.AF_UNIX)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 60, 0))
             sock.connect(self.socket_path)
         except OSError:
             sock.close()
             raise
-        sock.settimeout(20)
+        sock.settimeout(60)
         return sock
 
     def secure(self, user: str = "admin") -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
         if user:
             context.load_cert_chain(self.folder / f"{user}.crt", self.folder / f"{user}.key")
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        return context.wrap_socket(plain, server_hostname="127.0.0.1")
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        try:
+            return context.wrap_socket(plain, server_hostname="127.0.0.1")
+        except OSError:
+            plain.close()
+            raise
 
     def ask(
         self, method: str, path: str, body: Any = None, *, user: str | None = None, **headers: str
@@ -71,10 +76,12 @@ class ApiProcess:
         connection.sock = self.unix() if user is None else self.secure(user)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         data = json.dumps(body).encode() if isinstance(body, dict | list) else body
-        connection.request(method, path, data, {"Content-Type": "application/json", **named})
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
+        try:
+            connection.request(method, path, data, {"Content-Type": "application/json", **named})
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
         is_json = "json" in (answer.getheader("Content-Type") or "")
         return answer.status, json.loads(text) if is_json else text.decode()
 
@@ -84,13 +91,13 @@ class ApiProcess:
         self.ask("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "after-"}})
         self.process.send_signal(signal.SIGUSR1)
         exactly = f"/api/v1/namespaces?resourceVersion={before}&resourceVersionMatch=Exact"
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while self.ask("GET", exactly)[0] != 410:
             if time.monotonic() > until:
                 raise TimeoutError("nothing has been compacted")
             time.sleep(0.01)
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = 60) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
@@ -108,16 +115,19 @@ def make_certificates(folder: Path) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Below those that the kernel gives to clients: none of them gets it before the server does, or while it
+    is started again."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def start(folder: Path, port: int, *options: str) -> ApiProcess:
-    process = subprocess.Popen(
-        [sys.executable, str(SERVER), str(folder), str(port), *options], stdout=subprocess.PIPE, text=True
-    )
+    """It ends with who started it."""
+    command = ["setpriv", "--pdeathsig=KILL", sys.executable, str(SERVER), str(folder), str(port), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     api = ApiProcess(folder, port, process)
     if process.stdout is None or process.stdout.readline() != "ready\n":
         process.kill()
@@ -126,7 +136,7 @@ def start(folder: Path, port: int, *options: str) -> ApiProcess:
     return api
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(folder: Path, *options: str) -> Iterator[ApiProcess]:
     """An API process with a `default` namespace, on a free port of loopback."""
     make_certificates(folder)

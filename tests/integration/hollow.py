@@ -26,7 +26,7 @@ from mini8s.util.clock import SystemClock
 from mini8s.util.workers import Stop
 
 NAMES = ("n1", "n2")
-SECONDS = 10.0
+SECONDS = 60.0
 _ROOM = {"cpu": "4", "memory": "8Gi", "ephemeral-storage": "20Gi", "pods": "110"}
 
 

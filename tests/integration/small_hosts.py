@@ -9,13 +9,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
+
+from hosts.ending import end_processes
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.network import netns
@@ -30,7 +34,8 @@ from tests.fakes.network_objects import node
 CLUSTER, SERVICES, DNS, DOMAIN = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.10", "cluster.local"
 OUTSIDE = "10.99.0.99"
 _SERVER = """
-import socket, sys, threading
+import os, socket, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 name, port, size = sys.argv[1].encode(), int(sys.argv[2]), int(sys.argv[3])
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(("0.0.0.0", port))
 tcp = socket.socket(); tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); tcp.bind(("0.0.0.0", port))
@@ -51,12 +56,12 @@ T = TypeVar("T")
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
 
 
-def eventually(check: Callable[[], object], seconds: float = 15.0) -> None:
+def eventually(check: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, f"{check} not true within {seconds} s"
@@ -75,7 +80,7 @@ class Place:
     def sh(self, *command: str) -> str:
         return run("nsenter", f"--net={self.path}", *command)
 
-    def tcp(self, address: str, port: int, timeout: float = 2.0) -> tuple[str, str]:
+    def tcp(self, address: str, port: int, timeout: float = 20.0) -> tuple[str, str]:
         """What a pod's server says: its name, and the address it saw."""
         return self.do(_tcp, address, port, timeout)
 
@@ -154,9 +159,22 @@ class SmallHost(Place):
         for room in self._rooms:
             room.stop()
 
+    def settle(self) -> None:
+        """Until the proxy has programmed all that it was told: a round that ends after there was nothing new
+        any more ends after the one that had it."""
+        eventually(lambda: not self.proxy._changed and self.proxy._book)
+        spent = self.proxy.metrics()["seconds"]
+
+        def another_round() -> bool:
+            self.proxy._wake.set()
+            return self.proxy.metrics()["seconds"] > spent
+
+        eventually(another_round)
+
     def pod(self, name: str, port: int = 8080, size: int = 0) -> Pod:
         process = subprocess.Popen(
             ["unshare", "--net", sys.executable, "-ISc", _SERVER, name, str(port), str(size)],
+            stdin=subprocess.PIPE,  # which ends with this process, and the server with it
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -177,6 +195,7 @@ def small_hosts(
     prefix = f"m8{os.getpid()}"
     informers = FakeInformers()
     hosts: list[SmallHost] = []
+    remove_of_runs_that_were_killed()
     names = [f"{prefix}sw", f"{prefix}out", *(f"{prefix}h{i}" for i in range(1, count + 1))]
     try:
         for name in names:
@@ -206,6 +225,14 @@ def small_hosts(
                 pod.process.communicate()
         for name in names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def remove_of_runs_that_were_killed() -> None:
+    for path in Path("/run/netns").glob("m8[0-9]*"):
+        found = re.match(r"m8(\d+)(?:sw|out|in|h\d)$", path.name)
+        if found and not Path(f"/proc/{found[1]}").exists():
+            end_processes(path.name)
+            subprocess.run(["ip", "netns", "del", path.name], capture_output=True, check=False)
 
 
 def _plug(switch: str, name: str, address: str) -> None:
@@ -242,7 +269,7 @@ def _tcp(address: str, port: int, timeout: float) -> tuple[str, str]:
 
 def _udp(address: str, port: int) -> tuple[str, str]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(2.0)
+        sock.settimeout(20.0)
         sock.connect((address, port))
         sock.send(b"?")
         name, _, peer = sock.recv(1024).decode().partition(" ")

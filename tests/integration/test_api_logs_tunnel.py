@@ -44,7 +44,7 @@ def test_following_sends_headers_and_lines_at_once(api: ApiProcess) -> None:
 
     def answer(sock: socket.socket, _line: str) -> None:
         sock.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n")
-        assert more.wait(10)
+        assert more.wait(60)
         sock.sendall(b"4\r\none\n\r\n")
         time.sleep(0.2)
         sock.sendall(b"4\r\ntwo\n\r\n0\r\n\r\n")
@@ -77,7 +77,7 @@ def test_a_client_that_leaves_frees_the_node(api: ApiProcess, secure: bool) -> N
         response = connection.getresponse()
         response.close()
         connection.close()
-        assert freed.wait(5)
+        assert freed.wait(60)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_node_that_is_away_is_named(api: ApiProcess) -> None:
     status, said = api.ask("GET", f"{PODS}/away/log")
     assert status == 503
     assert said["message"] == 'node "n2" cannot be reached: its agent is not connected to the server'
-    assert time.monotonic() - began < 7
+    assert time.monotonic() - began < 30
 
 
 def test_a_pod_without_a_node_has_no_log(api: ApiProcess) -> None:

@@ -34,7 +34,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
 def ask(api: ApiProcess, path: str, *, secure: bool = True, headers: str = UPGRADE) -> Any:
     """A connection on which that was asked."""
     sock = api.secure() if secure else api.unix()
-    sock.settimeout(10)
+    sock.settimeout(60)
     sock.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
     return sock
 
@@ -96,7 +96,7 @@ def test_a_client_that_leaves_frees_the_node(api: ApiProcess, secure: bool) -> N
         sock = ask(api, f"{PODS}/web/portforward", secure=secure)
         assert sock.recv(1000)
         sock.close()
-        assert freed.wait(5)
+        assert freed.wait(60)
 
 
 def test_a_client_that_leaves_while_the_node_reads_nothing_is_missed(
@@ -116,7 +116,7 @@ def test_a_client_that_leaves_while_the_node_reads_nothing_is_missed(
         passing.join(0.2)
         assert passing.is_alive()
         leaver.close()
-        passing.join(10)
+        passing.join(60)
         assert not passing.is_alive()
 
 
@@ -162,9 +162,9 @@ def test_others_are_served_while_much_passes_by(api: ApiProcess) -> None:
         began = time.monotonic()
         for _ in range(20):
             assert api.ask("GET", f"{PODS}/web")[0] == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
         over.set()
-        reader.join(10)
+        reader.join(60)
         sock.close()
 
 
@@ -187,8 +187,8 @@ def test_who_leaves_before_the_answer_begins_harms_nobody(api: ApiProcess, path:
             sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if "log" in path:
-                assert opened.acquire(timeout=5)
+                assert opened.acquire(timeout=60)
             sock.close()
         for _ in range(20 if "log" in path else 0):
-            assert freed.acquire(timeout=5)
+            assert freed.acquire(timeout=60)
     assert api.ask("GET", f"{PODS}/web")[0] == 200

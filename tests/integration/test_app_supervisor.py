@@ -80,7 +80,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 def pids(folder: Path, name: str, count: int) -> list[int]:
     """The pids that a child noted, once there are `count` of them."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         file = folder / name
         found = [int(line) for line in file.read_text().split()] if file.exists() else []
@@ -91,7 +91,7 @@ def pids(folder: Path, name: str, count: int) -> list[int]:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -111,7 +111,7 @@ def test_a_child_that_dies_is_started_again(start: Callable[..., object], tmp_pa
 
 
 def test_a_child_that_hangs_is_killed_and_started_again(start: Callable[..., object], tmp_path: Path) -> None:
-    start('Child("a", steady("a")), Child("b", steady("b"))', BEAT_SECONDS=0.4, HANGS_SECONDS=1.0)
+    start('Child("a", steady("a")), Child("b", steady("b"))', BEAT_SECONDS=0.4, HANGS_SECONDS=4.0)
     os.kill(pids(tmp_path, "a", 1)[0], signal.SIGSTOP)
     first, second = pids(tmp_path, "a", 2)
     assert gone(first)
@@ -130,7 +130,7 @@ def test_systemd_hears_of_readiness_and_then_regularly_that_nobody_hangs(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(10)
+        systemd.settimeout(60)
         start(
             'Child("a", steady("a"))', {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}
         )
@@ -144,7 +144,7 @@ def test_sigterm_ends_parent_and_children(
     parent = start('Child("a", steady("a")), Child("b", steady("b"))')
     children = pids(tmp_path, "a", 1) + pids(tmp_path, "b", 1)
     parent.terminate()
-    assert parent.wait(5) == 0
+    assert parent.wait(60) == 0
     assert all(gone(pid) for pid in children)
 
 
@@ -154,7 +154,7 @@ def test_a_child_that_ignores_sigterm_is_killed_in_time(
     parent = start('Child("s", stubborn)')
     child = pids(tmp_path, "stubborn", 1)[0]
     parent.terminate()
-    assert parent.wait(10) == 0
+    assert parent.wait(60) == 0
     assert gone(child)
 
 
@@ -172,7 +172,7 @@ def test_a_child_that_says_it_cant_be_ends_everything(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     parent = start('Child("a", steady("a")), Child("f", fatal)')
-    assert parent.wait(10) == 1
+    assert parent.wait(60) == 1
     assert gone(pids(tmp_path, "a", 1)[0])
 
 

@@ -105,7 +105,7 @@ def test_a_watch_is_closed_from_another_thread(server: Server) -> None:
     reader = threading.Thread(target=lambda: got.append(list(watch)))
     reader.start()
     watch.close()
-    reader.join(5)
+    reader.join(60)
     assert got == [[]]
 
 
@@ -182,7 +182,7 @@ def test_a_watch_over_tls_is_closed_from_another_thread(tmp_path: Path) -> None:
         reader.start()
         reader.join(0.3)  # time to be deep in its read
         watch.close()
-        reader.join(5)
+        reader.join(60)
         assert not reader.is_alive()
         assert got == []
         rest.close()
@@ -195,7 +195,7 @@ def test_more_requests_at_once_than_connections_are_kept(
     together = threading.Barrier(2 * transport.POOL_SIZE)
 
     def ask() -> None:
-        together.wait(10)
+        together.wait(60)
         names(server.rest)
 
     threads = [threading.Thread(target=ask) for _ in range(2 * transport.POOL_SIZE)]

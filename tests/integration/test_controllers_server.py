@@ -35,7 +35,7 @@ from mini8s.util.workers import Stop
 from tests.fakes.world import NAMESPACE, deployment, node, service, template
 from tests.integration.api_process import running
 
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 class Cluster:
@@ -120,19 +120,19 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
             clock=clock,
             stop=stop,
             recorder=Recorder(rest, "controllers", "", clock),
-            settings=ControllerSettings(node_grace_seconds=2.0),
+            settings=ControllerSettings(node_grace_seconds=6.0),
         )
         found = Cluster(rest, informers)
         informers.start()
-        assert informers.wait_synced(10)
+        assert informers.wait_synced(SECONDS)
         manager.start()
         beating = threading.Thread(target=beat, args=(rest, found, stop))
         beating.start()
         yield found
         stop.set()
         assert manager.stop()
-        assert informers.close(5)
-        beating.join(5)
+        assert informers.close(SECONDS)
+        beating.join(60)
         rest.close()
 
 

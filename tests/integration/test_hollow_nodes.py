@@ -24,7 +24,7 @@ from mini8s.util.clock import SystemClock
 from mini8s.util.workers import Stop
 
 COUNT, REPLICAS = 20, 100
-GRACE_SECONDS, SECONDS = 6.0, 30.0
+GRACE_SECONDS, SECONDS = 6.0, 120.0
 MINI8S = str(Path(sys.executable).with_name("mini8s"))
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from hosts import Host, HostError, Hosts, groups
-from hosts.leftovers import Leftovers
+from hosts.ending import in_namespace
+from hosts.leftovers import Leftovers, command
 from hosts.place import Place
 
 from scripts import images
@@ -20,6 +21,7 @@ PREFIX = "m8t"
 @pytest.fixture(scope="module")
 def pair(image_archives: list[str]) -> Iterator[Hosts]:
     with Hosts(PREFIX) as made:
+        made.down()  # of a run that was killed
         for host in made.up(2):
             for path in image_archives:
                 host.docker("load", "--input", str(path))
@@ -55,9 +57,10 @@ def test_the_web_server_answers_what_is_under_way_before_it_ends(pair: Hosts) ->
     slow = two.popen(
         "curl", "-s", f"http://{one.ip}:{images.PORT}/cgi-bin/slow?3", stdout=subprocess.PIPE, text=True
     )
-    time.sleep(0.3)
+    name = one.place.host(one.number)
+    wait_for(lambda: "sleep 3" in {command(pid) for pid in in_namespace(name)})
     one.docker("stop", "web")
-    assert slow.communicate(timeout=10)[0] == "slept 3\n"
+    assert slow.communicate(timeout=60)[0] == "slept 3\n"
     assert one.docker("inspect", "--format={{.State.ExitCode}}", "web") == "0\n"
 
 
@@ -68,7 +71,7 @@ def test_a_reboot_ends_everything_but_keeps_the_files(pair: Hosts) -> None:
     one.run("nft", "add", "table", "inet", "mine")
     one.run("ip", "link", "add", "x1", "type", "veth", "peer", "name", "x2")
     one.reboot()
-    assert sleeper.wait(timeout=5) == -9
+    assert sleeper.wait(timeout=60) == -9
     assert one.run("nft", "list", "tables") == ""
     assert "x1" not in one.run("ip", "link")
     state = one.docker("inspect", "--format={{.State.Status}} {{.State.ExitCode}}", "web")
@@ -78,7 +81,7 @@ def test_a_reboot_ends_everything_but_keeps_the_files(pair: Hosts) -> None:
 def test_nothing_out_there_is_waited_for(pair: Hosts) -> None:
     began = time.monotonic()
     assert pair[1].call("curl", "-s", "http://192.0.2.1/").returncode == 7
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "one that is dropped is sent again for two minutes"
 
 
 def test_what_is_wrong_is_said_in_one_sentence(pair: Hosts) -> None:
@@ -104,6 +107,7 @@ def test_down_leaves_nothing_even_with_containers_running(image_archives: list[s
     place = Place.of("m8x")
     before = Leftovers.of_machine()
     with Hosts("m8x") as made:
+        made.down()
         host = made.up(1)[0]
         host.docker("load", "--input", str(image_archives[-1]))
         for group in ("", "--cgroup-parent=/m8x-elsewhere"):
@@ -115,7 +119,7 @@ def test_down_leaves_nothing_even_with_containers_running(image_archives: list[s
     assert not list(groups.hierarchy().glob("m8x*"))
 
 
-def wait_for(condition: object, seconds: float = 5.0) -> None:
+def wait_for(condition: object, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -125,7 +129,7 @@ def wait_for(condition: object, seconds: float = 5.0) -> None:
 def test_a_folder_that_is_not_its_own_is_left_alone() -> None:
     hosts = Hosts("m8o")
     theirs = hosts.place.folder / "1" / "thesis"
-    theirs.parent.mkdir(parents=True)
+    theirs.parent.mkdir(parents=True, exist_ok=True)
     try:
         theirs.touch()
         with pytest.raises(HostError, match="MINI8S_HOSTS_PREFIX"):

@@ -34,7 +34,7 @@ from tests.fakes.api import FakeApi
 from tests.fakes.informers import FakeInformers
 from tests.fakes.ingresses import CLASS, ingress, path, pem, secret
 from tests.fakes.network_objects import endpoint, node, port, service, slice_of
-from tests.integration.small_hosts import Place, eventually, run
+from tests.integration.small_hosts import Place, eventually, remove_of_runs_that_were_killed, run
 
 _BACKEND = """
 import sys, threading
@@ -128,6 +128,7 @@ class Host(Place):
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    remove_of_runs_that_were_killed()
     name = f"m8{os.getpid()}in"
     run("ip", "netns", "add", name)
     run("ip", "-n", name, "link", "set", "lo", "up")

@@ -28,25 +28,25 @@ def pod_of(_namespace: str, name: str) -> Obj | None:
 @contextmanager
 def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     with socket.create_server((LOOPBACK, 0)) as listener:
-        listener.settimeout(10)
+        listener.settimeout(60)
 
         def accept() -> None:
             sock, _ = listener.accept()
             with sock:
-                sock.settimeout(10)
+                sock.settimeout(60)
                 serve(sock)
 
         thread = threading.Thread(target=accept)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(10)
+        thread.join(60)
 
 
 @contextmanager
 def connected(port: int, *, secure: bool = False) -> Iterator[socket.socket]:
     """The server's end of a connection to the pod."""
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
+    ours.settimeout(60)
     agreed = Dials(pod_of, lambda: LOOPBACK).pod("default", "web", str(port), secure=secure)
     assert agreed.head == HEAD
     client = Duct(theirs, b"begun ")
@@ -54,7 +54,7 @@ def connected(port: int, *, secure: bool = False) -> Iterator[socket.socket]:
     thread.start()
     with ours:
         yield ours
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     client.close()
 
@@ -86,7 +86,7 @@ def test_a_client_that_leaves_ends_it_though_nobody_reads() -> None:
     over = threading.Event()
 
     def serve(sock: socket.socket) -> None:
-        assert over.wait(10)  # and reads nothing
+        assert over.wait(60)  # and reads nothing
         with pytest.raises(ConnectionError):
             sock.sendall(bytes(64 << 20))
 

@@ -15,7 +15,7 @@ import pytest
 
 from mini8s.agent.runtime.docker import engine
 
-SILENCE = 0.3  # how long a call may be silent here
+SILENCE = 1.0  # how long a call may be silent here
 
 
 class SlowEngine(http.server.BaseHTTPRequestHandler):

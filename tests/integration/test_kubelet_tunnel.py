@@ -21,13 +21,13 @@ class Server:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(10)
+        self.listener.settimeout(60)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
 
     def accept(self) -> tuple[socket.socket, bytes]:
         """The next connection and its request's head."""
         sock, _ = self.listener.accept()
-        sock.settimeout(10)
+        sock.settimeout(60)
         return sock, read_head(sock)[0]
 
 

@@ -139,26 +139,26 @@ def place(module_place: Place) -> Iterator[Place]:
 
 def true(*checks: Callable[[], bool]) -> None:
     for check in checks:
-        eventually(check, 5)
+        eventually(check)
 
 
 def test_deny_all_and_then_some(place: Place) -> None:
     web = place.web.address
-    assert place.reaches(place.far, web)
+    true(lambda: place.reaches(place.far, web))
     place.apply(app="", policyTypes=["Ingress", "Egress"])
     true(lambda: not place.reaches(place.far, web), lambda: not place.reaches(place.cli, web))
     assert not place.reaches(place.db, web)
     assert not place.reaches(place.far, "10.43.0.80", 80)
     assert not place.reaches(place.web, place.hosts[1].address, 9)
-    assert place.reaches(place.web, web), "a pod can't bar itself from itself"
-    assert place.reaches(place.hosts[0], web), "probes come from the pod's own host"
+    true(lambda: place.reaches(place.web, web))  # a pod can't bar itself from itself
+    true(lambda: place.reaches(place.hosts[0], web))  # probes come from the pod's own host
     assert not place.reaches(place.hosts[1], web), "another host is nobody special"
     place.apply("q", ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "db"}}}]}])
     place.apply("p", app="web", policyTypes=["Ingress"])  # db may send again
     true(lambda: place.reaches(place.db, web))
-    assert place.reaches(place.db, "10.43.0.80", 80), "judged by the pod's own address behind the Service"
+    true(lambda: place.reaches(place.db, "10.43.0.80", 80))  # judged by its own address behind the Service
     assert not place.reaches(place.cli, web)
-    assert place.reaches_udp(place.db, web)
+    true(lambda: place.reaches_udp(place.db, web))
     assert not place.reaches_udp(place.cli, web)
 
 
@@ -178,7 +178,7 @@ def test_blocks_with_holes(place: Place) -> None:
     web, outside = place.web.address, place.hosts[0].outside
     place.apply(ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.42.2.0/24"]}}]}])
     true(lambda: not place.reaches(place.far, web), lambda: place.reaches(place.db, web))
-    assert place.reaches(outside, "10.99.0.11", 30080), "a node port shows the client to the pod's own host"
+    true(lambda: place.reaches(outside, "10.99.0.11", 30080))  # shows the client to the pod's own host
     place.apply(ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.99.0.99/32"]}}]}])
     true(lambda: not place.reaches(outside, "10.99.0.11", 30080), lambda: place.reaches(place.far, web))
 
@@ -187,8 +187,8 @@ def test_egress_and_names_of_the_cluster(place: Place) -> None:
     place.apply(app="cli", egress=[{"to": [{"podSelector": {"matchLabels": {"app": "web"}}}]}],
                 policyTypes=["Egress"])  # fmt: skip
     true(lambda: not place.reaches(place.cli, place.db.address))
-    assert place.reaches(place.cli, place.web.address)
-    assert place.reaches(place.cli, "10.43.0.80", 80)
+    true(lambda: place.reaches(place.cli, place.web.address))
+    true(lambda: place.reaches(place.cli, "10.43.0.80", 80))
     query = b"\0\1\1\0\0\1\0\0\0\0\0\0\7cluster\5local\0\0\6\0\1"
 
     def asks() -> bool:
@@ -213,7 +213,7 @@ def test_egress_and_names_of_the_cluster(place: Place) -> None:
 def test_what_is_connected_stays_connected(place: Place) -> None:
     def connect() -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.settimeout(0.5)
+        sock.settimeout(20)
         sock.connect((place.web.address, 8080))
         return sock
 
@@ -227,7 +227,7 @@ def test_what_is_connected_stays_connected(place: Place) -> None:
 
 
 def test_a_new_pod_has_its_policy_before_it_starts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "ADMIT_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "ADMIT_SECONDS", 30.0)
     host, policies = place.hosts[0], place.policies[0]
     place.apply(app="new", policyTypes=["Ingress"])
     guarded = Guarded(host.network, policies)
@@ -244,6 +244,7 @@ def test_a_new_pod_has_its_policy_before_it_starts(place: Place, monkeypatch: py
     host.do(guarded.detach, "uid-new")
     true(lambda: "mini8s_policy" not in host.sh("nft", "list", "tables"))
     policies._namespaces.synced.clear()
+    monkeypatch.setattr(runner, "ADMIT_SECONDS", 0.1)
     try:
         with pytest.raises(NetworkError, match="not known yet"):
             host.do(guarded.attach, "uid-new", new.process.pid)

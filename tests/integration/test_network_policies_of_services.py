@@ -18,6 +18,7 @@ from tests.fakes.network_objects import endpoint, node, port, service, slice_of
 from tests.integration.small_hosts import OUTSIDE, Place, Pod, SmallHost, eventually, small_hosts
 
 HTTP = port(8080)
+SHORT = 1  # seconds that a client is sent to the same endpoint
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,7 @@ def serve(hosts: list[SmallHost], obj: Obj, endpoints: list[Obj], *ports: Obj) -
 
 def settled(hosts: list[SmallHost]) -> None:
     for host in hosts:
-        eventually(lambda host=host: not host.proxy._changed and host.proxy._book)
-    time.sleep(0.1)
+        host.settle()
 
 
 def who(client: Place, address: str, number: int, count: int = 30) -> set[str]:
@@ -73,7 +73,7 @@ def balanced(name: str, vip: str, *addresses: str, **spec: Any) -> Obj:
 
 
 def health(place: Place, address: str, number: int) -> tuple[int, Obj]:
-    text = place.sh("curl", "-s", "-i", "--max-time", "2", f"http://{address}:{number}/healthz")
+    text = place.sh("curl", "-s", "-i", "--max-time", "20", f"http://{address}:{number}/healthz")
     head, _, body = text.partition("\n\n")
     return int(head.split()[1]), json.loads(body)
 
@@ -154,16 +154,18 @@ def test_affinity_ends_when_the_service_says_and_outlives_a_restart(
 ) -> None:
     client, long = hosts[2], service("long", "10.43.1.6", port(80), sessionAffinity="ClientIP")
     short = service("short", "10.43.1.5", port(80), sessionAffinity="ClientIP")
-    short["spec"]["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": 1}}
+    short["spec"]["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": SHORT}}
     serve(hosts, long, ends(pods))
     serve(hosts, short, ends(pods))
     seen: Counter[str] = Counter()
     for _ in range(8):
-        assert len(who(client, "10.43.1.5", 80, 5)) == 1
-        seen[client.tcp("10.43.1.5", 80)[0]] += 1
+        began = time.monotonic()
+        found = [*who(client, "10.43.1.5", 80, 5)]
+        assert len(found) == 1 or time.monotonic() - began > SHORT, "each request prolongs it"
+        seen.update(found)
         if len(seen) > 1:
             break
-        time.sleep(1.2)
+        time.sleep(SHORT + 0.2)
     assert len(seen) > 1, "with 8 tries one in 2,000 runs would see one endpoint only"
     (favourite,) = who(client, "10.43.1.6", 80)
     client.restart()
@@ -224,7 +226,7 @@ def test_an_endpoint_outside_the_cluster_and_one_that_cant_be(
 
     def once() -> str:
         with socket.create_server((OUTSIDE, 7070)) as server:
-            server.settimeout(5)
+            server.settimeout(30)
             pods[0].do(_call, "10.43.1.9")
             connection, peer = server.accept()
             connection.close()
@@ -234,7 +236,7 @@ def test_an_endpoint_outside_the_cluster_and_one_that_cant_be(
 
 
 def _call(address: str) -> None:
-    with contextlib.closing(socket.create_connection((address, 80), 2)):
+    with contextlib.closing(socket.create_connection((address, 80), 30)):
         pass
 
 
@@ -284,7 +286,7 @@ def test_sctp(hosts: list[SmallHost], pods: list[Pod]) -> None:
 
     def connect() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP) as client:
-            client.settimeout(2)
+            client.settimeout(30)
             client.connect(("10.43.1.12", 80))
 
     with pods[0].do(listen):

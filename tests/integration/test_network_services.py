@@ -38,8 +38,7 @@ def serve(host: SmallHost, obj: Obj, endpoints: list[Obj], *ports: Obj) -> None:
 
 def settled(*hosts: SmallHost) -> None:
     for host in hosts:
-        eventually(lambda host=host: not host.proxy._changed and host.proxy._book)
-    threading.Event().wait(0.1)
+        host.settle()
 
 
 @pytest.fixture
@@ -190,12 +189,13 @@ def test_udp_clients_leave_an_endpoint_that_is_gone(hosts: list[SmallHost], pods
 
     def one_socket() -> list[str]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(0.5)
+            sock.settimeout(20)
             sock.connect(("10.43.0.104", 53))
             sock.send(b"?")
             answers = [sock.recv(100).decode()[0]]
+            sock.settimeout(0.5)
             serve(hosts[0], talk, [endpoint(pods[1].address)], port(8080, protocol="UDP"))
-            end = time.monotonic() + 5
+            end = time.monotonic() + 60
             while answers[-1] == "a" and time.monotonic() < end:
                 sock.send(b"?")
                 with contextlib.suppress(TimeoutError):  # an answer on its way when its flow is forgotten
@@ -225,14 +225,15 @@ def test_a_thousand_changes_and_no_connection_fails(hosts: list[SmallHost], pods
     clients = [threading.Thread(target=lambda: pods[1].do(connect)) for _ in range(2)]
     for client in clients:
         client.start()
-    for i in range(1000):
+    i = 0
+    while i < 1000 or (count <= 500 and not failures):
+        i += 1
         serve(hosts[0], busy, [endpoint(pod.address) for j, pod in enumerate(pods) if j != i % 4], port(8080))
         threading.Event().wait(0.002)
     done.set()
     for client in clients:
         client.join()
     assert failures == []
-    assert count > 500
 
 
 def test_a_restart_drops_nothing(web: Obj, hosts: list[SmallHost], pods: list[Pod]) -> None:
@@ -266,7 +267,7 @@ def test_a_flushed_table_comes_back(web: Obj, hosts: list[SmallHost], pods: list
 
 def test_names_resolve_from_a_pod(web: Obj, hosts: list[SmallHost], pods: list[Pod]) -> None:
     def dig(*words: str) -> str:
-        return pods[0].sh("dig", f"@{DNS}", "+time=2", "+tries=1", *words)
+        return pods[0].sh("dig", f"@{DNS}", "+time=20", "+tries=1", *words)
 
     assert dig("+short", "web.default.svc.cluster.local").strip() == VIP
     assert dig("+short", "+tcp", "web.default.svc.cluster.local").strip() == VIP
@@ -297,15 +298,15 @@ def answered(client: Place, address: str, number: int) -> bool:
 
 
 def _connect(address: str, number: int) -> None:
-    with socket.create_connection((address, number), 5) as connection:
-        connection.settimeout(5)
+    with socket.create_connection((address, number), 30) as connection:
+        connection.settimeout(30)
         while connection.recv(1024):
             pass
 
 
 def _accept_one(provoke: object) -> str:
     with socket.create_server((OUTSIDE, 7000)) as server:
-        server.settimeout(5)
+        server.settimeout(30)
         thread = threading.Thread(target=provoke)  # type: ignore[arg-type]
         thread.start()
         connection, peer = server.accept()

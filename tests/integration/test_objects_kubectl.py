@@ -61,7 +61,7 @@ def kubectl(folder: Path, doc, patch, type: str = "strategic"):
         "-p",
         json.dumps(patch),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 

@@ -32,7 +32,7 @@ from mini8s.objects.kinds import (
     Obj,
 )
 
-SECONDS = 20  # what is waited for comes much sooner
+SECONDS = 90  # what is waited for comes much sooner
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 

@@ -33,7 +33,7 @@ def together(*work: Callable[[], object]) -> list[Exception]:
     start = threading.Barrier(len(work))
 
     def run(one: Callable[[], object]) -> None:
-        start.wait(10)
+        start.wait(60)
         try:
             one()
         except ApiError as error:
@@ -43,7 +43,7 @@ def together(*work: Callable[[], object]) -> list[Exception]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return failed
 
 
@@ -117,7 +117,7 @@ def test_a_watch_misses_nothing_while_others_write(cluster: Cluster) -> None:
         for part in range(4)
     ]
     assert not together(*writers)
-    assert done.wait(10)
+    assert done.wait(60)
     subscription.close()
     revisions = [event.revision for event in seen]
     assert revisions == sorted(set(revisions))

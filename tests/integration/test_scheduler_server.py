@@ -13,7 +13,7 @@ from mini8s.objects.kinds import PODS, Obj
 from mini8s.util.workers import Stop
 from tests.integration import hollow
 
-SECONDS = 20.0
+SECONDS = 90.0
 TERM = {"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "kubernetes.io/hostname"}
 SPEC: Obj = {
     "terminationGracePeriodSeconds": 0,

@@ -9,7 +9,7 @@ from typing import Any
 from integration import hollow
 from integration.api_process import ApiProcess
 
-QUIET_SECONDS, SECONDS = 2.0, 30.0
+QUIET_SECONDS, SECONDS = 2.0, 120.0
 REPLICAS = 2
 Obj = dict[str, Any]
 

@@ -39,7 +39,7 @@ def run_and_kill(folder: Path, seconds: float) -> list[str]:
     with said.open("w") as out:
         child = subprocess.Popen([sys.executable, str(CHILDREN), "writer", str(folder)], stdout=out)
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not said.stat().st_size and time.monotonic() < deadline:
                 time.sleep(0.005)
             time.sleep(seconds)

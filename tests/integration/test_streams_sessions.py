@@ -32,7 +32,7 @@ class Session:
 
     def __init__(self, make: Callable[[Duct], Any]) -> None:
         self.client, theirs = socket.socketpair()
-        self.client.settimeout(5)
+        self.client.settimeout(30)
         self.error: BaseException | None = None
         self._duct = Duct(theirs)
         self._session = make(self._duct)
@@ -48,7 +48,7 @@ class Session:
             self._duct.close()
 
     def end(self) -> BaseException | None:
-        self.thread.join(5)
+        self.thread.join(30)
         assert not self.thread.is_alive()
         return self.error
 
@@ -59,7 +59,7 @@ def command(attached: FakeAttached) -> Iterator[Session]:
     session = Session(
         lambda duct: Command(duct, WebSocketChannels(duct.put, wishes), lambda: attached, coded=True)
     )
-    attached.process.settimeout(5)
+    attached.process.settimeout(30)
     try:
         assert read(session.client, len(GREETING)) == GREETING
         yield session
@@ -192,7 +192,7 @@ def test_an_engine_that_refuses_is_quoted() -> None:
 def test_many_pieces_leave_in_their_order_however_little_is_taken_at_a_time() -> None:
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    theirs.settimeout(10)
+    theirs.settimeout(30)
     duct = Duct(ours)
     pieces = [bytes((number % 251,)) * (number * 37 % 9000) for number in range(300)]
     for piece in pieces:
@@ -236,7 +236,7 @@ class Ports:
         if port == 9:
             raise ConnectionRefusedError(111, "Connection refused")
         ours, self.dialled[port] = socket.socketpair()
-        self.dialled[port].settimeout(5)
+        self.dialled[port].settimeout(30)
         return ours
 
 

@@ -114,14 +114,14 @@ def api() -> Iterator[Recorder]:
     thread.start()
     yield server
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()
 
 
 def run(kubectl: Kubectl, api: Recorder, folder: Path, *arguments: str) -> str:
     url = f"http://127.0.0.1:{api.server_port}"
     command = [kubectl.program, "--server", url, "--cache-dir", str(folder / "cache"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def told(value):
@@ -183,7 +183,7 @@ def test_yaml_is_read_as_kubectl_reads_it(tmp_path):
         "-o",
         "json",
     ]
-    read = json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout)
+    read = json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
     assert codec.decode_yaml(YAML.encode()) == read
 
 
@@ -221,4 +221,4 @@ def test_kubectl_reads_our_yaml(tmp_path):
         "-o",
         "json",
     ]
-    assert json.loads(subprocess.run(command, capture_output=True, timeout=30, check=True).stdout) == obj
+    assert json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout) == obj

@@ -40,7 +40,7 @@ HOLES = {
 }
 _HOLE = re.compile("({})( *)".format("|".join(HOLES)))
 _RANGE = re.compile(r"\[(?:1\.(\d+))?\.\.(?:1\.(\d+))?\] ?")
-SECONDS = 60
+SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def test_shut_down_wakes_a_waiting_worker() -> None:
     worker = threading.Thread(target=lambda: found.append(queue.get()))
     worker.start()
     queue.shut_down()
-    worker.join(5)
+    worker.join(60)
     assert found == [None]
     queue.add("a")
     assert queue.get(0) is None
@@ -113,13 +113,13 @@ def test_shut_down_wakes_a_waiting_worker() -> None:
 def test_a_delayed_key_does_not_wait_for_a_busy_worker() -> None:
     queue = WorkQueue()
     found: list[str | None] = []
-    workers = [threading.Thread(target=lambda: found.append(queue.get(5))) for _ in range(2)]
+    workers = [threading.Thread(target=lambda: found.append(queue.get(60))) for _ in range(2)]
     for worker in workers:
         worker.start()
-    queue.add_after("late", 0.05)
+    queue.add_after("late", 0.5)
     queue.add("now")  # whoever takes it never comes back
     for worker in workers:
-        worker.join(2)
+        worker.join(60)
     assert found == ["now", "late"]
 
 

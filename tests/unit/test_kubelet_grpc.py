@@ -81,7 +81,7 @@ def _talk(server: socket.socket, words: bytes) -> None:
     connection, _ = server.accept()
     with connection:
         connection.sendall(words)
-        connection.settimeout(5)
+        connection.settimeout(60)
         _drain(connection)
 
 

@@ -42,11 +42,11 @@ class Commands:
         self._go.release()
         for thread in threading.enumerate():
             if thread.name.startswith("hook-"):
-                thread.join(5)
+                thread.join(60)
 
     def _answer(self, _container: str, command: Sequence[str]) -> ExecResult:
         self.run.append(" ".join(command))
-        assert self._go.acquire(timeout=5)
+        assert self._go.acquire(timeout=60)
         return ExecResult(self._code, b"words")
 
 
@@ -150,7 +150,7 @@ def test_a_hook_of_a_handler_that_is_none_fails(agent: NodeAgent) -> None:
     uid = agent.create(pod("web", container("c", lifecycle={"postStart": {"tcpSocket": {"port": 1}}})))
     for thread in threading.enumerate():
         if thread.name.startswith("hook-"):
-            thread.join(5)
+            thread.join(60)
     agent.sync(uid)
     assert ("FailedPostStartHook", "PostStartHook failed") in said(agent)
 

@@ -205,7 +205,7 @@ def test_what_the_server_says_later_counts_until_there_is_an_answer() -> None:
 def test_an_engine_that_hangs_keeps_no_other_probe_waiting() -> None:
     answer, told = threading.Event(), threading.Event()
     loop = Loop()
-    loop.runtime.exec = lambda *_: answer.wait(10) and ExecResult(0, b"")  # type: ignore[method-assign, assignment, return-value]
+    loop.runtime.exec = lambda *_: answer.wait(60) and ExecResult(0, b"")  # type: ignore[method-assign, assignment, return-value]
     loop.events.event = lambda *_args, **_more: told.set()  # type: ignore[method-assign]
     for number in range(8):
         hanging = pod(livenessProbe={"exec": {"command": ["x"]}})
@@ -214,7 +214,7 @@ def test_an_engine_that_hangs_keeps_no_other_probe_waiting() -> None:
     loop.prober.follow(View(pod(readinessProbe={"tcpSocket": {"port": 1}}), running()), "127.0.0.1")
     timekeeper = threading.Thread(target=loop.prober.step)
     timekeeper.start()
-    asked = told.wait(5)
+    asked = told.wait(60)
     answer.set()
     loop.prober.close()
     timekeeper.join()

@@ -250,7 +250,7 @@ def test_other_hosts_pods_are_followed_only_while_it_is_open() -> None:
     peers.open()
     peers.open()
     assert peers._informer is not None
-    assert peers._informer.synced.wait(5)
+    assert peers._informer.synced.wait(60)
     assert [one["spec"] for one in peers.list()] == [{}]
     assert seen == ["far"]
     peers.close(forget=True)

@@ -185,7 +185,7 @@ def test_many_at_once_do_not_exceed_a_quota(cluster: Cluster) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(made) == len(cluster.names(CONFIGMAPS)) == 5
 
 

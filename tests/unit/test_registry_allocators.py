@@ -219,7 +219,7 @@ class SlowStore(FakeStore):
         self, key: str, encode: Encode, *, expected: int, durability: Durability = Durability.LASTING
     ) -> Row:
         if key.startswith(SERVICES.prefix()):
-            self._barrier.wait(5)
+            self._barrier.wait(60)
         return super().put(key, encode, expected=expected, durability=durability)
 
 
@@ -235,7 +235,7 @@ def test_writers_at_the_same_moment_never_get_the_same() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len({found["spec"]["clusterIP"] for found in made}) == writers
     assert len({found["spec"]["ports"][0]["nodePort"] for found in made}) == writers
 
