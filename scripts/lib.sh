@@ -4,7 +4,7 @@ VENV=$ROOT/.venv
 
 # PROGRAM:PACKAGE, a program that tells whether the Debian package is there
 RUN_PACKAGES=(dockerd:docker.io containerd:containerd nft:nftables busybox:busybox-static ip:iproute2 curl:curl mkfs.ext4:e2fsprogs)
-TEST_PACKAGES=(busctl:systemd dbus-daemon:dbus-daemon kubectl:kubernetes-client sysctl:procps nsenter:util-linux conntrack:conntrack dig:dnsutils docker-registry:docker-registry openssl:openssl haproxy:haproxy)
+TEST_PACKAGES=(busctl:systemd dbus-daemon:dbus-daemon kubectl:kubernetes-client sysctl:procps nsenter:util-linux conntrack:conntrack dig:dnsutils docker-registry:docker-registry openssl:openssl haproxy:haproxy faketime:faketime)
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

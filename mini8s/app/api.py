@@ -60,6 +60,7 @@ SERVER = User("system:apiserver", ("system:masters",))
 def run(settings: ServerSettings, ready: Ready) -> int:
     """Serve until told to stop; the exit code. A store or an address that can't be had is final."""
     limit_arenas()
+    os.umask(0o077)
     sys.setswitchinterval(SWITCH_SECONDS)
     files = server_files(settings.data_dir)
     files.database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -58,11 +58,12 @@ def certificate(
         .not_valid_before(now - tls.BACKDATE)
         .not_valid_after(min(now + life, by.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(usages), critical=True)
         .add_extension(
             x509.ExtendedKeyUsage([_PURPOSES[one] for one in sorted({*usages} & {*_PURPOSES})]), False
         )
     )
+    if {_SIGNATURE, _ENCIPHERMENT} & {*usages}:  # one that allows nothing is good for nothing
+        builder = builder.add_extension(_usage(usages), critical=True)
     if names := _names(request):
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)

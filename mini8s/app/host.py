@@ -116,7 +116,7 @@ def lock(path: Path) -> IO[bytes]:
     can't be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = path.open("ab")
+        held = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
     except OSError as error:
         raise unwritable(error, path) from error
     try:

@@ -38,6 +38,7 @@ KEEPALIVE_SECONDS = 120  # Go's clients drop idle connections after 90: they mus
 HANDSHAKE_SECONDS = 10  # a TLS client that says nothing holds a greenlet no longer than this
 DRAIN_SECONDS = 5  # for requests under way at SIGTERM
 MAX_CONNECTIONS = 20_000
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; all of 1.3 are as strong (RFC 9325, 4.2)
 OTHER_FILES = 128  # for the store, tunnels and root's own door when strangers fill the other one
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -228,6 +229,7 @@ def _options(tls: Tls, on_ready: Callable[[], None]) -> dict[str, Any]:
         "ca_certs": tls.files.client_ca,
         "ssl_context": tls.context,
         "cert_reqs": ssl.CERT_OPTIONAL,
+        "ciphers": CIPHERS,
         "keepalive": KEEPALIVE_SECONDS,
         "worker_connections": raise_file_limit(MAX_CONNECTIONS + OTHER_FILES) - OTHER_FILES,
         "graceful_timeout": DRAIN_SECONDS + 2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,7 @@ def test_a_key_of_ones_own_is_signed_when_somebody_approves(here: Space, tmp_pat
         "usages": ["client auth"],
         "expirationSeconds": 3600,
     }
+    here.kubectl("delete", "csr", "ann", "ben", "--ignore-not-found")
     for name in ("ann", "ben"):
         csr = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
         here.apply(csr | {"metadata": {"name": name}, "spec": spec})
@@ -170,6 +172,25 @@ def test_a_key_of_ones_own_is_signed_when_somebody_approves(here: Space, tmp_pat
     here.kubectl("create", "rolebinding", "developers", "--clusterrole=view", "--group=dev")
     assert "main" in host.run("kubectl", *pods)
     here.kubectl("delete", "csr", "ann", "ben")
+
+
+def test_what_the_server_keeps_is_roots_alone(here: Space) -> None:
+    data = here.cluster.hosts[1].data
+    agents = [data / "agent" / name for name in ("client.key", "client.crt", "ca.crt")]
+    open_to_all = {".crt", ".jwks"}  # what is no secret
+    for path in (data / "server", *(data / "server").rglob("*"), *agents):
+        found = path.stat()
+        allowed = 0o700 if path.is_dir() else 0o644 if path.suffix in open_to_all else 0o600
+        assert stat.S_IMODE(found.st_mode) & ~allowed == 0, f"{path} has {found.st_mode:o}"
+        assert (found.st_uid, found.st_gid) == (0, 0)
+
+
+def test_an_agent_opens_no_port_of_a_kubelet(here: Space) -> None:
+    """Nor do the controllers, the scheduler and the proxy, which upstream has between 10248 and 10259."""
+    listening = here.cluster.hosts[1].run("ss", "--listening", "--tcp", "--numeric", "--no-header")
+    ports = {int(line.split()[3].rpartition(":")[2]) for line in listening.splitlines()}
+    assert 6443 in ports
+    assert ports.isdisjoint(range(10240, 10270))
 
 
 def test_nothing_on_the_servers_disk_shows_a_secret(here: Space) -> None:

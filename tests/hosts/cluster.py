@@ -70,6 +70,7 @@ class Cluster:
         self.hosts = {host.number: host for host in hosts}
         self.programs: dict[int, Program] = {}
         self.environment: dict[str, str] = {}  # of what is started from now on
+        self.wrapped_in: tuple[str, ...] = ()  # a command that starts others, in front of theirs
         self.server_number = min(self.hosts)
         for host in hosts:
             _provide(images, host.data / "agent" / "images")
@@ -97,6 +98,7 @@ class Cluster:
         log = host.folder / "mini8s.log"
         with log.open("ab") as output:
             process = host.popen(
+                *self.wrapped_in,
                 MINI8S,
                 *command,
                 stdin=subprocess.DEVNULL,

@@ -100,6 +100,8 @@ def test_a_user_gets_what_he_asked_for_and_no_more(world: Signing) -> None:
     purposes = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(purposes) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    with pytest.raises(x509.ExtensionNotFound):
+        made.extensions.get_extension_for_class(x509.KeyUsage)
     assert made.not_valid_after_utc == world.clock.now() + timedelta(seconds=LIFE)
 
 
