@@ -1,8 +1,8 @@
 """Settings: each with its unit, its default and the reason for that default.
 
 A setting comes from a flag, else from the environment (`MINI8S_` and the flag's name), else from
-`config.yaml`, else from here. Names follow k3s. `cli/` makes the flags from these dataclasses, so that
-nothing is said twice.
+`config.yaml.d/*.yaml`, else from `config.yaml`, else from here. Names follow k3s. `cli/` makes the flags from
+these dataclasses, so that nothing is said twice.
 """
 
 from __future__ import annotations
@@ -17,12 +17,31 @@ VERSION = "0.1.0"
 KUBERNETES_VERSION = f"v1.33.0+mini8s-{VERSION}"
 
 
+LIVE = "live"  # a reload tells the processes that use it
+CONTROL = "control"  # a reload starts the process of controllers and scheduler again, which nobody waits for
+
+
 def setting(
-    default: Any, help: str, *, many: bool = False, between: str = ",", choices: tuple[str, ...] = ()
+    default: Any,
+    help: str,
+    *,
+    many: bool = False,
+    between: str = ",",
+    choices: tuple[str, ...] = (),
+    secret: bool = False,
+    reloaded: str = "",
 ) -> Any:
-    """A dataclass field that carries what `--help` says of it. `many`: the flag may be repeated; in the
-    environment `between` stands between the values."""
-    metadata = {"help": help, "many": many, "between": between, "choices": choices}
+    """A dataclass field that carries what `--help` says of it. `many`: the flag may be repeated; `between`
+    stands between several values in one text. `secret`: never shown. `reloaded`: how a server or agent that
+    runs takes a new value over (LIVE, CONTROL); it needs a restart when empty."""
+    metadata = {
+        "help": help,
+        "many": many,
+        "between": between,
+        "choices": choices,
+        "secret": secret,
+        "reloaded": reloaded,
+    }
     if many:
         return field(default=tuple(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -48,10 +67,12 @@ class NodeSettings:
     node_label: tuple[str, ...] = setting((), "Label to register the node with, KEY=VALUE.", many=True)
     node_taint: tuple[str, ...] = setting((), "Taint to register the node with, KEY=VALUE:EFFECT.", many=True)
     docker_host: str = setting("unix:///var/run/docker.sock", "Address of the Docker engine.")
-    token: str = setting("", "Token to join with; made at first start on a server.")
+    token: str = setting("", "Token to join with; made at first start on a server.", secret=True)
     token_file: str = setting("", "File that holds the token.")
     private_registry: str = setting(
-        "/etc/mini8s/registries.yaml", "YAML file with mirrors and credentials of registries, as k3s has it."
+        "/etc/mini8s/registries.yaml",
+        "YAML file with mirrors and credentials of registries, as k3s has it.",
+        reloaded=LIVE,
     )
     network_backend: str = setting("host-gw", "How pods reach other hosts.", choices=("host-gw", "vxlan"))
     nodeport_addresses: tuple[str, ...] = setting(
@@ -71,7 +92,9 @@ class NodeSettings:
     kubelet_arg: tuple[str, ...] = setting(
         (), "One of the kubelet's own settings, NAME=VALUE.", many=True, between=" "
     )
-    log_level: str = setting("info", "Least level to log.", choices=("debug", "info", "warning", "error"))
+    log_level: str = setting(
+        "info", "Least level to log.", choices=("debug", "info", "warning", "error"), reloaded=LIVE
+    )
     config: str = setting(
         "/etc/mini8s/config.yaml", "YAML file with settings; a missing default file is no error."
     )
@@ -98,7 +121,9 @@ class ServerSettings(NodeSettings):
     bind_address: str = setting("0.0.0.0", "Address the API listens on.")
     https_listen_port: int = setting(6443, "Port the API listens on; 6443 is what kubectl users expect.")
     advertise_address: str = setting("", "Address of the API for others; --node-ip when empty.")
-    tls_san: tuple[str, ...] = setting((), "Further name or address in the API's certificate.", many=True)
+    tls_san: tuple[str, ...] = setting(
+        (), "Further name or address in the API's certificate.", many=True, reloaded=LIVE
+    )
     cluster_cidr: str = setting("10.42.0.0/16", "Addresses of pods; each node gets a /24 of it.")
     service_cidr: str = setting("10.43.0.0/16", "Addresses of Services.")
     service_node_port_range: str = setting("30000-32767", "Ports for NodePort Services.")
@@ -125,10 +150,13 @@ class ServerSettings(NodeSettings):
     audit_log_maxage: int = setting(30, "Days after which one that was set aside goes; 0: never.")
     audit_log_maxbackup: int = setting(10, "How many of those set aside are kept; 0: all.")
     node_monitor_grace_period: int = setting(
-        40, "Seconds of silence after which a node is lost: four heartbeats."
+        40, "Seconds of silence after which a node is lost: four heartbeats.", reloaded=CONTROL
     )
     kube_scheduler_arg: tuple[str, ...] = setting(
-        (), "config=FILE: a KubeSchedulerConfiguration with the scheduler's profiles.", many=True
+        (),
+        "config=FILE: a KubeSchedulerConfiguration with the scheduler's profiles.",
+        many=True,
+        reloaded=CONTROL,
     )
     compact_minutes: int = setting(
         10, "Minutes of history a watch or a paged list may go back; etcd's users keep 5."
@@ -141,18 +169,29 @@ class ServerSettings(NodeSettings):
         300, "Longest that events and heartbeats wait for the disk, so that it can sleep."
     )
     snapshot_schedule: str = setting(
-        "0 */12 * * *", "When a snapshot is taken, as of cron in the host's own time; empty: never by itself."
+        "0 */12 * * *",
+        "When a snapshot is taken, as of cron in the host's own time; empty: never by itself.",
+        reloaded=CONTROL,
     )
-    snapshot_dir: str = setting("", "Folder of snapshots; server/snapshots of the data folder when empty.")
-    snapshot_retention: int = setting(5, "Scheduled snapshots that are kept: two and a half days of them.")
+    snapshot_dir: str = setting(
+        "", "Folder of snapshots; server/snapshots of the data folder when empty.", reloaded=CONTROL
+    )
+    snapshot_retention: int = setting(
+        5, "Scheduled snapshots that are kept: two and a half days of them.", reloaded=CONTROL
+    )
     snapshot_max_age: int = setting(
-        0, "Days after which a scheduled snapshot goes; 0: none goes for its age."
+        0, "Days after which a scheduled snapshot goes; 0: none goes for its age.", reloaded=CONTROL
     )
     snapshot_command: str = setting(
-        "", "Shell command that gets each scheduled snapshot on its standard input, in place of the folder."
+        "",
+        "Shell command that gets each scheduled snapshot on its standard input, in place of the folder.",
+        secret=True,
+        reloaded=CONTROL,
     )
     snapshot_encrypt_with: str = setting(
-        "", "File with a passphrase for scheduled snapshots; they are readable for root when empty."
+        "",
+        "File with a passphrase for scheduled snapshots; they are readable for root when empty.",
+        reloaded=CONTROL,
     )
     restore_broken: bool = setting(
         False, "Let the newest good snapshot take the place of a database that is found damaged at start."

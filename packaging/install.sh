@@ -113,6 +113,7 @@ install_program() {
   write_unit server
   write_unit agent
   uninstaller
+  completions
 }
 
 # The units and the uninstaller are in the program, so that one file is enough.
@@ -124,6 +125,15 @@ write_unit() {
 uninstaller() {
   "$program" unit uninstall >"$work/uninstall"
   put "$work/uninstall" "$BIN/mini8s-uninstall" 755
+}
+
+# Where shells look for what an administrator installed: below the folder of the program, as /usr/local/share.
+completions() {
+  shells=$(dirname "$BIN")/share
+  for pair in bash:bash-completion/completions/mini8s zsh:zsh/site-functions/_mini8s fish:fish/vendor_completions.d/mini8s.fish; do
+    "$program" completion "${pair%%:*}" >"$work/completion"
+    put "$work/completion" "$shells/${pair#*:}" 644
+  done
 }
 
 # Flags become a drop-in that is ours alone. A token goes into a file of root's: command lines are everybody's to read.

@@ -26,6 +26,8 @@ else
   for unit in $services; do rm -rf "$units/$unit" "$units/$unit.d" "$units/multi-user.target.wants/$unit"; done
   bin=$(dirname "$program")
   rm -f "$bin/mini8s" "$bin/mini8s-uninstall"
+  shells=$(dirname "$bin")/share
+  rm -f "$shells/bash-completion/completions/mini8s" "$shells/zsh/site-functions/_mini8s" "$shells/fish/vendor_completions.d/mini8s.fish"
   rm -rf /usr/local/lib/mini8s "${MINI8S_PROGRAM_DIR:-/var/lib/mini8s/program}"
   rmdir /var/lib/mini8s 2>/dev/null
   if [ -z "$keep" ]; then rm -rf "$data" /etc/mini8s; fi

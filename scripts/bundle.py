@@ -65,6 +65,12 @@ PACKAGES_WITHOUT = (
 # Of the C library: every host has its own, and two of them in a process can't be.
 GLIBC = re.compile(r"/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|util))\.so")
 
+# Where Debian's shells look for what packages bring.
+COMPLETIONS = {
+    "bash": "bash-completion/completions/mini8s",
+    "zsh": "zsh/vendor-completions/_mini8s",
+    "fish": "fish/vendor_completions.d/mini8s.fish",
+}
 ENTRY = "from mini8s.cli.main import main\n\nmain()\n"
 # What the caller's environment says to other Pythons is not for this one, nor for its children.
 CLEAN = "unset PYTHONPATH PYTHONHOME; export PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1"
@@ -242,6 +248,10 @@ def deb(packages: Path, root: Path, out: Path) -> Path:
     place(root / "usr/sbin/mini8s-uninstall", (PACKAGING / "uninstall.sh").read_text(), 0o755)
     for unit in sorted((ROOT / "systemd").glob("*.service")):
         place(root / "lib/systemd/system" / unit.name, unit.read_text())
+    for shell, name in COMPLETIONS.items():
+        command = (sys.executable, "-c", ENTRY, "completion", shell)
+        text = run("env", f"PYTHONPATH={packages}", "PYTHONDONTWRITEBYTECODE=1", *command)
+        place(root / "usr/share" / name, text)
     place(root / "usr/share/doc/mini8s/copyright", (ROOT / "LICENSE").read_text())
     place(root / "usr/share/doc/mini8s/changelog.md", (PACKAGING / "CHANGELOG.md").read_text())
     size = sum(path.lstat().st_size for path in root.rglob("*")) // 1024

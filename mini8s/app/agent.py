@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from mini8s.app import clock_floor, host
 from mini8s.app.layout import agent_files
+from mini8s.app.news import News
+from mini8s.app.reload import Reload
 from mini8s.app.renewal import Renewal
-from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
+from mini8s.app.supervisor import Child, Ready, Reloaded, Supervisor, in_child
 from mini8s.config import AgentSettings
 from mini8s.util.backoff import Backoff
 from mini8s.util.clock import SystemClock
@@ -19,20 +22,24 @@ from mini8s.util.clock import SystemClock
 log = logging.getLogger(__name__)
 
 
-def run(settings: AgentSettings) -> int:
-    """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
-    if settings.runtime == "hollow":
+def run(said: AgentSettings, read: Callable[[], AgentSettings]) -> int:
+    """Run until told to stop; the exit code. `read` gives the settings anew. Raises HostError,
+    ChildFailed."""
+    if said.runtime == "hollow":
         from mini8s.app import hollow  # no parent and no children: one process is all of it
 
-        return hollow.run(settings)
+        return hollow.run(said)
     host.require_root("mini8s agent")
-    clock_floor.keep(Path(settings.data_dir), time.time(), clock_floor.set_system_clock)
-    settings = complete(settings)
+    clock_floor.keep(Path(said.data_dir), time.time(), clock_floor.set_system_clock)
+    settings = complete(said)
     host.require_docker(settings.docker_host)
     with host.lock(agent_files(settings.data_dir).root / "lock"):
         with in_child(functools.partial(join, settings)):
             host.note_node_ip(settings)
-        return Supervisor([Child("agent", functools.partial(_node, settings))]).run()
+        news = News()
+        reload = Reload(read, said, settings)
+        child = Child("agent", functools.partial(_node, settings, news), news=news)
+        return Supervisor([child], functools.partial(_reloaded, reload, news)).run()
 
 
 def complete(settings: AgentSettings) -> AgentSettings:
@@ -89,7 +96,14 @@ def renew(settings: AgentSettings, *, again: bool = False) -> float:
     return joining.seconds_left(files, now)
 
 
-def _node(settings: AgentSettings, ready: Ready) -> int:
+def _reloaded(reload: Reload[AgentSettings], news: News) -> Reloaded | None:
+    changes = reload()
+    if changes is None:
+        return None
+    return Reloaded(changes.told, (), {"agent": functools.partial(_node, reload.running, news)})
+
+
+def _node(settings: AgentSettings, news: News, ready: Ready) -> int:
     from mini8s.app import node
 
-    return node.run(settings, settings.server, ready, Renewal("agent", settings))
+    return node.run(settings, settings.server, ready, news, Renewal("agent", settings))

@@ -7,12 +7,14 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gevent
+from gevent.event import Event
 
 from mini8s.api.app import create_app
 from mini8s.api.audit.policy import BadPolicy, Policy
@@ -27,6 +29,7 @@ from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
 from mini8s.app.host import HostError
 from mini8s.app.layout import ServerFiles, server_files
+from mini8s.app.news import News
 from mini8s.app.process import limit_arenas, settle
 from mini8s.app.renewal import Renewal
 from mini8s.app.rotation import Rotation
@@ -57,7 +60,7 @@ AGAIN = 75  # EX_TEMPFAIL of sysexits(3): the supervisor starts it again
 SERVER = User("system:apiserver", ("system:masters",))
 
 
-def run(settings: ServerSettings, ready: Ready) -> int:
+def run(settings: ServerSettings, ready: Ready, news: News) -> int:
     """Serve until told to stop; the exit code. A store or an address that can't be had is final."""
     limit_arenas()
     os.umask(0o077)
@@ -81,7 +84,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
         log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a defect
         return FATAL
     try:
-        _serve(settings, files, store, sealer, ready)
+        _serve(settings, files, store, sealer, ready, news)
     except BadPolicy as error:
         log.error("--audit-policy-file %s: %s", settings.audit_policy_file, error)  # noqa: TRY400
         return FATAL
@@ -106,7 +109,12 @@ def _repair(settings: ServerSettings, files: ServerFiles, damage: Damaged) -> in
 
 
 def _serve(
-    settings: ServerSettings, files: ServerFiles, store: SqliteStore, sealer: Sealer, ready: Ready
+    settings: ServerSettings,
+    files: ServerFiles,
+    store: SqliteStore,
+    sealer: Sealer,
+    ready: Ready,
+    news: News,
 ) -> None:
     signer = token_signer(settings.data_dir)
     name = f"https://kubernetes.default.svc.{settings.cluster_domain}"
@@ -124,11 +132,10 @@ def _serve(
     first_objects.ensure(registry, _context, settings, first_ip)
     here = "" if settings.disable_agent else settings.node_name
     admitting = Admitting(registry, _context, files.node_token, here)
-    renewal, tls = (
-        Renewal("server", settings),
-        Tls(TlsFiles(*map(str, (files.serving, files.serving_key, files.ca)))),
-    )
-    housekeeping = [gevent.spawn(_expire, registry), gevent.spawn(_renew, renewal)]
+    renewal, renew_now = Renewal("server", settings), Event()
+    tls = Tls(TlsFiles(*map(str, (files.serving, files.serving_key, files.ca))))
+    news.subscribe(partial(_reload, settings, renewal, renew_now))
+    housekeeping = [gevent.spawn(_expire, registry), gevent.spawn(_renew, renewal, renew_now)]
     app = create_app(
         registry,
         authenticate=authenticator(_tokens(settings, registry, accounts)),
@@ -227,10 +234,18 @@ def _expire(registry: Machine) -> None:
         forget_old_events(registry)
 
 
-def _renew(renewal: Renewal) -> None:
-    gevent.sleep(FIRST_RENEWAL_SECONDS)  # the parent has just looked, and a start has enough to do
+def _renew(renewal: Renewal, now: Event) -> None:
+    now.wait(FIRST_RENEWAL_SECONDS)  # the parent has just looked, and a start has enough to do
     while True:
-        gevent.sleep(renewal.step())
+        now.clear()
+        now.wait(renewal.step())
+
+
+def _reload(settings: ServerSettings, renewal: Renewal, renew_now: Event, said: Mapping[str, Any]) -> None:
+    """What a reload brings: names for the certificate."""
+    if "tls_san" in said:
+        renewal.change(replace(settings, tls_san=tuple(said["tls_san"])))
+        renew_now.set()
 
 
 def forget_old_events(registry: Machine) -> None:

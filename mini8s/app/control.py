@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from mini8s.app.certifying import certified
@@ -24,6 +25,8 @@ from mini8s.objects import cron
 from mini8s.scheduler.runner import NAME, Scheduler
 from mini8s.util.clock import SystemClock
 from mini8s.util.workers import Worker
+
+log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 
@@ -69,6 +72,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             return 0
     manager.start()
     scheduler.start()
+    _note_practice(settings)
     if settings.snapshot_schedule:
         Worker("snapshots", _snapshots(settings, rest).step, stop).start()
     deploying = Deploying(rest, files.manifests, _recorder(rest, settings, "manifests"))
@@ -79,6 +83,15 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     scheduler.stop(STOP_SECONDS)
     informers.close(STOP_SECONDS)
     return 0
+
+
+def _note_practice(settings: ServerSettings) -> None:
+    """As the start did; a reload may have changed it since."""
+    files = server_files(settings.data_dir)
+    try:
+        note.write_practice(files, note.Practice.of(settings, files))
+    except OSError as error:
+        log.warning("snapshots are taken as before: %s", error)
 
 
 def _snapshots(settings: ServerSettings, rest: Rest) -> Snapshots:

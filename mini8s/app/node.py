@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.ingress.runner import Ingress, Setup
@@ -37,6 +37,7 @@ from mini8s.agent.tunnel import Tunnel
 from mini8s.app import default_certificate, registration, registry_settings
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import AgentFiles, agent_files, write_private
+from mini8s.app.news import News
 from mini8s.app.process import limit_arenas, settle, stop_on_sigterm
 from mini8s.app.renewal import Renewal
 from mini8s.app.supervisor import Ready
@@ -61,7 +62,9 @@ class Room(Protocol):
     def stop(self) -> None: ...
 
 
-def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal | None = None) -> int:
+def run(
+    settings: NodeSettings, server_url: str, ready: Ready, news: News, renewal: Renewal | None = None
+) -> int:
     """Run until told to stop; the exit code. `renewal`: unless the server on this host does it."""
     limit_arenas()
     stop, files = stop_on_sigterm(), agent_files(settings.data_dir)
@@ -82,6 +85,7 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal 
     ingress = _ingress(settings, files, rest, informers, stop)
     counted = (dns.metrics, ingress.metrics)
     kubelet = _kubelet(settings, cluster, rest, informers, network, guarded, address, tokens, stop, counted)
+    news.subscribe(partial(_reload, kubelet))
     address.on_change(network.look_again)
     address.on_move(network.look_again)
     address.on_move(kubelet.moved)
@@ -104,6 +108,13 @@ def run(settings: NodeSettings, server_url: str, ready: Ready, renewal: Renewal 
         room.stop()
     informers.close()
     return 0
+
+
+def _reload(kubelet: Kubelet, said: Mapping[str, Any]) -> None:
+    """What a reload brings: registries."""
+    registries = registry_settings.read(Path(said["private_registry"]))
+    registry_settings.introduce(registries, kubelet.trust)
+    kubelet.use_registries(registries)
 
 
 def _note(path: Path, address: str) -> None:
@@ -200,7 +211,7 @@ def _kubelet(
 ) -> Kubelet:
     clock, engine = SystemClock(), DockerEngine(settings.docker_host)
     registries, arguments = registry_settings.load(settings), parse(settings.kubelet_arg)
-    registry_settings.introduce(registries, engine)
+    registry_settings.introduce(registries, engine.trust)
     node = NodeSetup(
         name=settings.node_name,
         ip=address,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
 
 from mini8s.agent.kubelet.images.registries import BadRegistries, Registries, parse
-from mini8s.agent.runtime.base import Runtime
 from mini8s.config import NodeSettings
 
 log = logging.getLogger(__name__)
 
 
 def load(settings: NodeSettings) -> Registries:
+    """Raises BadRegistries."""
+    return read(Path(settings.private_registry))
+
+
+def read(path: Path) -> Registries:
     """Nothing when there is no such file. Raises BadRegistries, whose message names the file."""
-    path = Path(settings.private_registry)
     try:
         return parse(yaml.safe_load(path.read_text()))
     except FileNotFoundError:
@@ -25,11 +29,12 @@ def load(settings: NodeSettings) -> Registries:
         raise BadRegistries(f"{path}: {error}") from error
 
 
-def introduce(registries: Registries, engine: Runtime) -> None:
-    """Have the engine trust what the node trusts. What it has to be told otherwise is said."""
+def introduce(registries: Registries, trust: Callable[[str, Mapping[str, str]], None]) -> None:
+    """Have the engine trust what the node trusts (`Runtime.trust`). What it has to be told otherwise is
+    said."""
     for host, files in registries.files.items():
         try:
-            engine.trust(host, files)
+            trust(host, files)
         except OSError as error:
             log.warning("certificates of registry %s are not used: %s", host, error)
     for host in registries.unverified:

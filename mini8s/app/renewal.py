@@ -35,6 +35,10 @@ class Renewal:
         self._turn = Lock()  # one child at a time: they write the same files
         self._due = 0.0
 
+    def change(self, settings: NodeSettings) -> None:
+        """What certificates are to say from now on."""
+        self._settings = encode_json(asdict(settings))
+
     def step(self) -> float:
         """Renew what is due; seconds until the next look."""
         return self._run()

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,9 @@ from pathlib import Path
 from mini8s.app import clock_floor, host
 from mini8s.app.cluster import Cluster
 from mini8s.app.layout import agent_files, server_files, write_private
-from mini8s.app.supervisor import Child, Ready, Supervisor, in_child
+from mini8s.app.news import News
+from mini8s.app.reload import Reload
+from mini8s.app.supervisor import Child, Ready, Reloaded, Supervisor, in_child
 from mini8s.config import ServerSettings
 from mini8s.util.clock import SystemClock
 
@@ -36,11 +39,12 @@ SHARED = (
 )
 
 
-def run(settings: ServerSettings) -> int:
-    """Run until told to stop; the exit code. Raises HostError, ChildFailed."""
+def run(said: ServerSettings, read: Callable[[], ServerSettings]) -> int:
+    """Run until told to stop; the exit code. `read` gives the settings anew. Raises HostError,
+    ChildFailed."""
     host.require_root("mini8s server")
-    clock_floor.keep(Path(settings.data_dir), time.time(), clock_floor.set_system_clock)
-    settings = complete(settings)
+    clock_floor.keep(Path(said.data_dir), time.time(), clock_floor.set_system_clock)
+    settings = complete(said)
     ranges = {"--cluster-cidr": settings.cluster_cidr, "--service-cidr": settings.service_cidr}
     host.require_apart(ranges, host.ROUTES.read_text())
     if not settings.disable_agent:
@@ -48,7 +52,9 @@ def run(settings: ServerSettings) -> int:
     with host.lock(server_files(settings.data_dir).lock):
         with in_child(functools.partial(begin, settings)):
             preload()
-        return Supervisor(children(settings)).run()
+        news = News()
+        reload = Reload(read, said, settings)
+        return Supervisor(children(settings, news), functools.partial(_reloaded, reload, news)).run()
 
 
 def complete(settings: ServerSettings) -> ServerSettings:
@@ -113,24 +119,32 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def children(settings: ServerSettings) -> list[Child]:
+def children(settings: ServerSettings, news: News) -> list[Child]:
     """In order of start; each imports its own world in its own process."""
     all_of_them = [
-        Child("api", functools.partial(_api, settings)),
-        Child("control", functools.partial(_control, settings), "mini8s.app.control"),
+        Child("api", functools.partial(_api, settings, news), news=news),
+        Child("control", functools.partial(_control, settings), "mini8s.app.control", news),
     ]
     if not settings.disable_agent:
-        all_of_them.append(Child("agent", functools.partial(_agent, settings), "mini8s.app.node"))
+        all_of_them.append(Child("agent", functools.partial(_agent, settings, news), "mini8s.app.node", news))
     return all_of_them
 
 
-def _api(settings: ServerSettings, ready: Ready) -> int:
+def _reloaded(reload: Reload[ServerSettings], news: News) -> Reloaded | None:
+    changes = reload()
+    if changes is None:
+        return None
+    runs = {child.name: child.run for child in children(reload.running, news)}
+    return Reloaded(changes.told, ["control"] if changes.control else [], runs)
+
+
+def _api(settings: ServerSettings, news: News, ready: Ready) -> int:
     from mini8s.app import hub
 
     hub.patch()  # before anything imports ssl or socket
     from mini8s.app import api
 
-    return api.run(settings, ready)
+    return api.run(settings, ready, news)
 
 
 def _control(settings: ServerSettings, ready: Ready) -> int:
@@ -139,8 +153,8 @@ def _control(settings: ServerSettings, ready: Ready) -> int:
     return control.run(settings, ready)
 
 
-def _agent(settings: ServerSettings, ready: Ready) -> int:
+def _agent(settings: ServerSettings, news: News, ready: Ready) -> int:
     from mini8s.app import node
 
     here = f"https://127.0.0.1:{settings.https_listen_port}"
-    return node.run(settings, here, ready)
+    return node.run(settings, here, ready, news)

@@ -1,22 +1,16 @@
-"""Settings put together: flags over environment over `config.yaml` over defaults.
-
-The file's keys are the flags' names without dashes in front, as in k3s. An unknown key, a wrong type or a
-value outside its choices is one sentence that names where it came from.
-"""
+"""Settings put together (`given.py` says from where), and what must hold between them."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
-from dataclasses import Field, fields
-from pathlib import Path
+import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
-
-import yaml
 
 from mini8s.agent.kubelet.images.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
 from mini8s.app import registration, registry_settings, scheduling
+from mini8s.app.given import DEFAULT, Gathered, Given, flag, gather
 from mini8s.config import AgentSettings, NodeSettings, ServerSettings
 from mini8s.objects import cron
 
@@ -25,7 +19,6 @@ S = TypeVar("S", bound=NodeSettings)
 HEARTBEAT_SECONDS = 10  # how often an agent renews its lease
 MOST_CERTIFICATE_SECONDS = 3650 * 86400  # what the authority itself lives
 MOST_HOLLOW = 20_000  # nodes of one process, whose one processor is busy with their leases by then
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
 class SettingsError(Exception):
@@ -34,19 +27,29 @@ class SettingsError(Exception):
 
 def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> S:
     """The settings of one command. `flags` holds only what was given. Raises SettingsError."""
-    items = {item.name: item for item in fields(cls)}
-    config = str(flags.get("config") or environ.get("MINI8S_CONFIG") or items["config"].default)
-    must_exist = config != items["config"].default
-    values = _from_file(Path(config), items, must_exist=must_exist)
-    values |= {
-        name: _from_text(item, environ[variable], f"${variable}")
-        for name, item in items.items()
-        if (variable := "MINI8S_" + name.upper()) in environ
-    }
-    values |= {name: _checked(items[name], value, _flag(name)) for name, value in flags.items()}
-    settings = cls(**values)
-    check(settings)
+    settings, problems = judge(cls, gather(cls, flags, environ))
+    if problems:
+        more = f" (and {len(problems) - 1} more: mini8s config check)" if len(problems) > 1 else ""
+        raise SettingsError(f"{problems[0]}{more}")
     return settings
+
+
+def judge(cls: type[S], gathered: Gathered) -> tuple[S, list[str]]:
+    """The settings, and a sentence for each thing that is wrong with them. What can't be read counts as not
+    said."""
+    settings, problems = cls(**gathered.values), list(gathered.problems)
+    try:
+        check(settings)
+    except SettingsError as error:
+        problems.append(f"{error}{_origins(str(error), gathered.given)}")
+    return settings, problems
+
+
+def _origins(sentence: str, given: Mapping[str, Given]) -> str:
+    """Where the settings that a sentence names were said, unless it was by these very flags."""
+    named = {name: given[name].origin for name in given if re.search(rf"{flag(name)}(?![\w-])", sentence)}
+    places = [f"{flag(name)}: {where}" for name, where in named.items() if where not in (DEFAULT, flag(name))]
+    return f" ({'; '.join(places)})" if places else ""
 
 
 def check(settings: NodeSettings) -> None:
@@ -106,7 +109,7 @@ def _check_audit(settings: ServerSettings) -> None:
         raise SettingsError(f"--audit-log-maxsize {settings.audit_log_maxsize} is no size of a file")
     for name in ("audit_log_maxage", "audit_log_maxbackup"):
         if getattr(settings, name) < 0:
-            raise SettingsError(f"{_flag(name)} {getattr(settings, name)} is less than nothing")
+            raise SettingsError(f"{flag(name)} {getattr(settings, name)} is less than nothing")
 
 
 def _check_snapshots(settings: ServerSettings) -> None:
@@ -136,7 +139,7 @@ def _check_hollow(settings: NodeSettings) -> None:
 def _check_ingress(settings: NodeSettings) -> None:
     for name in ("ingress_http_port", "ingress_https_port"):
         if not 0 < getattr(settings, name) < 65536:
-            raise SettingsError(f"{_flag(name)} {getattr(settings, name)} is not a port")
+            raise SettingsError(f"{flag(name)} {getattr(settings, name)} is not a port")
     if settings.ingress_http_port == settings.ingress_https_port:
         raise SettingsError("--ingress-http-port and --ingress-https-port are the same")
 
@@ -146,67 +149,3 @@ def _network(text: str, flag: str) -> ipaddress.IPv4Network:
         return ipaddress.IPv4Network(text)
     except ValueError as error:
         raise SettingsError(f"{flag}: {error}") from error
-
-
-def _from_file(path: Path, items: Mapping[str, Field[Any]], *, must_exist: bool) -> dict[str, Any]:
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        if must_exist:
-            raise SettingsError(f"{path} does not exist") from None
-        return {}
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {error.strerror}") from error
-    try:
-        found = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise SettingsError(f"{path} is not a mapping of settings")
-    values = {}
-    for key, value in found.items():
-        name = str(key).replace("-", "_")
-        if name not in items:
-            raise SettingsError(f"{path}: there is no setting {key}")
-        values[name] = _checked(items[name], value, f"{path}: {key}")
-    return values
-
-
-def _from_text(item: Field[Any], text: str, where: str) -> Any:
-    if item.metadata["many"]:
-        parts = [part.strip() for part in text.split(item.metadata["between"]) if part.strip()]
-        return _checked(item, parts, where)
-    if isinstance(item.default, bool):
-        if text.lower() not in _TRUE + _FALSE:
-            raise SettingsError(f"{where} is {text!r}, not true or false")
-        return text.lower() in _TRUE
-    if isinstance(item.default, int):
-        if not text.strip().isdigit():
-            raise SettingsError(f"{where} is {text!r}, not a whole number")
-        return int(text)
-    return _checked(item, text, where)
-
-
-def _checked(item: Field[Any], value: Any, where: str) -> Any:
-    if item.metadata["many"]:
-        values = [str(part) for part in (value if isinstance(value, list | tuple) else [value])]
-        for part in values:
-            _check_choice(item, part, where)
-        return tuple(values)
-    wanted: Callable[[Any], Any] = type(item.default)
-    if isinstance(item.default, str) and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if type(value) is not wanted:
-        raise SettingsError(f"{where} is {value!r}, not of type {type(item.default).__name__}")
-    _check_choice(item, value, where)
-    return value
-
-
-def _check_choice(item: Field[Any], value: Any, where: str) -> None:
-    choices = item.metadata["choices"]
-    if choices and value not in choices:
-        raise SettingsError(f"{where} is {value!r}, not one of {', '.join(choices)}")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

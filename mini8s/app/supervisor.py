@@ -7,7 +7,8 @@ leftovers. Everything a child does must stand such an end anyway.
 
 A child that is ready beats through its pipe from a thread of its own (in the api a greenlet, so that a loop
 that is held up is noticed). One that is silent for too long hangs: it is killed, and starts again. systemd's
-watchdog (sd_notify(3)) is told only while nobody hangs.
+watchdog (sd_notify(3)) is told only while nobody hangs. The same thread hears what the parent has to tell
+after a reload.
 """
 
 from __future__ import annotations
@@ -16,17 +17,21 @@ import ctypes
 import importlib
 import logging
 import os
+import select
 import selectors
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from mini8s.app.news import News, tell
 from mini8s.app.process import settle
 from mini8s.util.backoff import Backoff
+from mini8s.util.log import set_level
 from mini8s.util.notify import notify
 
 log = logging.getLogger(__name__)
@@ -41,6 +46,16 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 Ready = Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """`told` goes to every child, who is named in `again` starts again, and whoever starts from now on does
+    `runs`."""
+
+    told: Mapping[str, Any]
+    again: Sequence[str]
+    runs: Mapping[str, Callable[[Ready], int]]
+
+
 @dataclass(slots=True)
 class Child:
     """One process. `run` gets a function to call when it is ready, and returns its exit code. What it needs
@@ -49,12 +64,15 @@ class Child:
     name: str
     run: Callable[[Ready], int]
     module: str = ""
+    news: News = field(default_factory=News)
     pid: int = 0
     ready_fd: int = -1
+    news_fd: int = -1
     ready: bool = False
     beat: float = 0.0  # when it was last heard
     started: float = 0.0
     again_at: float = 0.0
+    called_back: bool = False  # told to end, to start with other settings
     backoff: Backoff = field(default_factory=lambda: Backoff(first=0.5, most=30.0))
 
 
@@ -65,8 +83,11 @@ class Supervisor:
     vain tries. What they wait at is a pipe that ends when the parent closes it.
     """
 
-    def __init__(self, children: Sequence[Child]) -> None:
+    def __init__(
+        self, children: Sequence[Child], reload: Callable[[], Reloaded | None] = lambda: None
+    ) -> None:
         self._children = list(children)
+        self._reload = reload
         self._selector = selectors.DefaultSelector()
         self._gate, self._gate_key = os.pipe2(os.O_CLOEXEC)
         self._wakeup = -1  # the pipe into which the interpreter writes each signal's number
@@ -89,7 +110,9 @@ class Supervisor:
     def _catch_signals(self) -> None:
         self._wakeup, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        by_hand = os.isatty(0)  # then a hang-up is the terminal's end, and ours
+        hangup = () if by_hand else (signal.SIGHUP,)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *hangup):
             signal.signal(number, lambda *_: None)
         self._selector.register(self._wakeup, selectors.EVENT_READ)
 
@@ -108,11 +131,14 @@ class Supervisor:
 
     def _start(self, child: Child, now: float) -> None:
         read, write = os.pipe2(os.O_CLOEXEC)
+        hear, child.news_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(child.news_fd, False)
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(child, parent, write, lambda: self._pass_gate(child))
+            _become(child, parent, (write, hear), lambda: self._pass_gate(child))
         os.close(write)
+        os.close(hear)
         child.pid, child.started, child.ready_fd, child.beat = pid, now, read, 0.0
         self._selector.register(read, selectors.EVENT_READ, child)
         log.debug("started %s, pid %d", child.name, pid)
@@ -143,7 +169,8 @@ class Supervisor:
         if child.ready_fd >= 0:
             self._selector.unregister(child.ready_fd)
             os.close(child.ready_fd)
-            child.ready_fd = -1
+            os.close(child.news_fd)
+            child.ready_fd = child.news_fd = -1
 
     def _end_hanging(self, now: float) -> None:
         """Kill who is silent. A parent that comes late to see it was held up itself, and so, maybe, were they
@@ -169,6 +196,25 @@ class Supervisor:
             notify("STOPPING=1")
         if signal.SIGCHLD in numbers:
             self._reap(time.monotonic())
+        if signal.SIGHUP in numbers and not self._stopping:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        if self._announced:
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        if reloaded := self._reload():
+            for child in self._children:
+                self._hand_over(child, reloaded)
+        if self._announced:
+            notify("READY=1")
+
+    def _hand_over(self, child: Child, reloaded: Reloaded) -> None:
+        child.run = reloaded.runs[child.name]
+        if child.pid and child.name in reloaded.again:
+            child.called_back = True
+            os.kill(child.pid, signal.SIGTERM)
+        elif child.news_fd >= 0 and reloaded.told and not tell(child.news_fd, reloaded.told):
+            log.warning("%s could not be told what was reloaded", child.name)
 
     def _reap(self, now: float) -> None:
         for child in self._children:
@@ -180,6 +226,9 @@ class Supervisor:
     def _ended(self, child: Child, code: int, now: float) -> None:
         if self._stopping:
             return
+        if child.called_back:
+            child.called_back = False
+            return  # and starts again at once
         if code == FATAL:
             self._stopping, self._exit_code = True, 1
             return
@@ -219,8 +268,9 @@ class Supervisor:
                 child.pid = 0
 
 
-def _become(child: Child, parent: int, ready_fd: int, wait: Callable[[], None]) -> None:
-    """The forked child's whole life; never returns."""
+def _become(child: Child, parent: int, pipes: tuple[int, int], wait: Callable[[], None]) -> None:
+    """The forked child's whole life; never returns. `pipes`: where it says that it is ready, and where it
+    hears news."""
     code = 1
     try:
         _die_with(parent)
@@ -228,11 +278,13 @@ def _become(child: Child, parent: int, ready_fd: int, wait: Callable[[], None]) 
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's end is for the parent alone
         os.environ.pop("NOTIFY_SOCKET", None)
+        child.news.subscribe(_set_level)
         if child.module:
             importlib.import_module(child.module)
         wait()
-        code = child.run(lambda: _say_ready(ready_fd))
+        code = child.run(lambda: _say_ready(*pipes, child.news))
     except BaseException:
         log.exception("%s failed", child.name)
     finally:
@@ -253,15 +305,22 @@ def _name(name: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15])
 
 
-def _say_ready(fd: int) -> None:
-    os.write(fd, b"r")
-    threading.Thread(target=_beat, args=(fd,), name="beat", daemon=True).start()
+def _set_level(said: Mapping[str, Any]) -> None:
+    if "log_level" in said:
+        set_level(said["log_level"])
 
 
-def _beat(fd: int) -> None:
+def _say_ready(ready_fd: int, news_fd: int, news: News) -> None:
+    os.write(ready_fd, b"r")
+    threading.Thread(target=_beat, args=(ready_fd, news_fd, news), name="beat", daemon=True).start()
+
+
+def _beat(ready_fd: int, news_fd: int, news: News) -> None:
     while True:
-        time.sleep(BEAT_SECONDS)
-        os.write(fd, b"b")
+        due, _, _ = select.select([news_fd], [], [], BEAT_SECONDS)
+        if due:
+            news.hear(os.read(news_fd, 65_536))
+        os.write(ready_fd, b"b")
 
 
 def _exit_code(pid: int) -> int | None:

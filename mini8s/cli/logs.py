@@ -30,13 +30,13 @@ _UNITS = {"h": 3600, "m": 60, "s": 1}
 def command(word: str, namespace: str, kubeconfig: str, data_dir: str, **options: Any) -> None:
     """Print the logs of a container."""
     rest = connect(kubeconfig, data_dir)
-    path = kinds.PODS.path(namespace, _pod(rest, word, namespace), "log")
+    path = kinds.PODS.path(namespace, pod_of(rest, word, namespace), "log")
     for piece in rest.stream("GET", path, query=_query(**options), accept="*/*"):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
 
 
-def _pod(rest: Rest, word: str, namespace: str) -> str:
+def pod_of(rest: Rest, word: str, namespace: str) -> str:
     """The pod meant: by name, or the first of those that a Deployment, ReplicaSet or Service selects."""
     if "/" not in word:
         return word

@@ -7,9 +7,11 @@ with 2; anything else is a defect and shows its trace.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from mini8s.cli.errors import CommandError
 from mini8s.config import VERSION
@@ -23,6 +25,9 @@ COMMANDS = {
     "apply": "Create or change objects so that they are as in files.",
     "delete": "Delete objects.",
     "logs": "Print the logs of a container.",
+    "exec": "Run a command in a container.",
+    "top": "Show how much cpu and memory nodes or pods use.",
+    "expose": "Make a Service that leads to a workload's pods.",
     "run": "Run so many pods of an image, and follow them until they are available.",
     "why": "Say why an object is as it is, and what is behind that.",
     "history": "List an object's revisions, who made them and what they changed.",
@@ -36,6 +41,10 @@ COMMANDS = {
     "snapshot": "Save, list, restore and delete snapshots of the server.",
     "upgrade": "Upgrade hosts one by one.",
     "secrets": "Change the key under which Secrets lie on the disk.",
+    "config": "Show and check the settings of this host's server or agent.",
+    "check": "Tell what a host lacks, before anything is installed.",
+    "debug": "Collect what helps to find out what is wrong.",
+    "completion": "Print what a shell needs to complete commands.",
     "kubeconfig": "Print the administrator's kubeconfig.",
     "unit": "Print the systemd unit of the server or the agent.",
     "reset": "Take away all that mini8s made on this host.",
@@ -54,6 +63,15 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"mini8s.cli.{name}").command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table: click's own way would import every command at each press of a key."""
+        found = [
+            CompletionItem(name, help=about)
+            for name, about in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -65,9 +83,14 @@ def cli() -> None:
     """mini8s runs containers on a handful of small hosts and speaks the Kubernetes API."""
 
 
+def colour() -> bool | None:
+    """None: on a terminal only (https://no-color.org)."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def main() -> None:
     try:
-        cli()
+        cli(color=colour())
     except (CommandError, ApiError) as error:
         click.echo(f"mini8s: {error}", err=True)
         sys.exit(1)

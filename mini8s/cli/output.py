@@ -23,6 +23,17 @@ def output_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("-o", "--output", default="", callback=_checked, help=about)(command)
 
 
+def data_option(command: Callable[..., None]) -> Callable[..., None]:
+    """-o for what is no object of the API."""
+    kinds = click.Choice(["json", "yaml"])
+    return click.option("-o", "--output", type=kinds, help="json or yaml in place of a table.")(command)
+
+
+def echo_data(value: Any, output: str) -> None:
+    text = json.dumps(value, indent=4) if output == "json" else codec.encode_yaml(value).decode().rstrip()
+    click.echo(text)
+
+
 def is_table(output: str) -> bool:
     return output in ("", "wide")
 
@@ -30,6 +41,12 @@ def is_table(output: str) -> bool:
 def echo_table(answer: Obj, output: str, *, no_headers: bool = False, namespaces: bool = False) -> None:
     text = table.text(answer, wide=output == "wide", no_headers=no_headers, namespaces=namespaces)
     click.echo(text, nl=False)
+
+
+def echo_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of what is no object of the API."""
+    columns = [{"name": name, "type": "string", "format": "", "priority": 0} for name in names]
+    echo_table({"columnDefinitions": columns, "rows": [{"cells": list(row)} for row in rows]}, "")
 
 
 def echo_nothing(kinds: Iterable[Kind], namespace: str) -> None:

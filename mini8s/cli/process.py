@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from mini8s.app.host import HostError
@@ -17,12 +18,17 @@ from mini8s.util import log
 S = TypeVar("S", bound=NodeSettings)
 
 
-def start(cls: type[S], flags: dict[str, Any], run: Callable[[S], int]) -> NoReturn:
+def start(cls: type[S], flags: dict[str, Any], run: Callable[[S, Callable[[], S]], int]) -> NoReturn:
     """Be the process that the settings describe, and end with its exit code. Raises CommandError."""
-    given = {name: value for name, value in flags.items() if value is not None and value != ()}
     try:
-        settings = load(cls, given, os.environ)
+        read = partial(load, cls, given(flags), dict(os.environ))
+        settings = read()
         log.setup(settings.log_level)
-        sys.exit(run(settings))
+        sys.exit(run(settings, read))
     except (SettingsError, HostError, ChildFailed) as error:
         raise CommandError(str(error)) from error
+
+
+def given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are on the command line."""
+    return {name: value for name, value in flags.items() if value is not None and value != ()}

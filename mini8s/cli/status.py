@@ -38,13 +38,14 @@ class Facts:
 def command(kubeconfig: str, data_dir: str) -> None:
     """Say how the cluster is, in a screen; exit code 1 when something is not as it should be."""
     rest = connect(kubeconfig, data_dir)
-    facts = _facts(rest)
-    click.echo("\n".join(screen(facts, SystemClock().now())))
-    if troubles(facts):
+    found = facts(rest)
+    for line in screen(found, SystemClock().now()):
+        click.echo(click.style(line, fg="red") if line.startswith("!") else line)
+    if troubles(found):
         raise SystemExit(1)
 
 
-def _facts(rest: Rest) -> Facts:
+def facts(rest: Rest) -> Facts:
     version = codec.decode_json(rest.request("GET", "/version").body)["gitVersion"]
     lists = (rest.list(kind).items for kind in (kinds.NODES, kinds.DEPLOYMENTS, kinds.PODS, kinds.EVENTS))
     return Facts(version, *lists)

@@ -18,6 +18,10 @@ def setup(level: str = "info") -> None:
     )
 
 
+def set_level(level: str) -> None:
+    logging.getLogger().setLevel(level.upper())
+
+
 class OnChange:
     """Logs a cycle's sentence when it differs from the last one."""
 

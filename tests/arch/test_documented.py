@@ -42,6 +42,7 @@ def row(item: Field[Any]) -> str:
         if item.name in {field.name for field in fields(cls)} - names
     ]
     more = ["May be repeated."] if item.metadata["many"] else []
+    more += ["Reloaded."] if item.metadata["reloaded"] else []
     said = " ".join([f"{about}: {choices}." if choices else f"{about}.", *more, *only])
     shown = f"`{default}`" if default not in ("", ()) else ""
     return f"| `--{item.name.replace('_', '-')}` | {shown} | {said} |"

@@ -133,7 +133,7 @@ def main(core: int, flags: list[str]) -> None:
 
     os.sched_setaffinity(0, {core})
     whole = server.children
-    server.children = lambda settings: whole(settings)[:1]
+    server.children = lambda settings, news: whole(settings, news)[:1]
     cli(["server", *flags])
 
 

@@ -16,7 +16,8 @@ MANIFEST = Path(__file__).parents[2] / "scripts" / "hello.yaml"
 def one_host(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
     """A server with its agent on h1, Ready. h2 is a host beside it that runs nothing of mini8s."""
     with Cluster(hosts.up(2), image_archives) as cluster:
-        cluster.server(1)
+        (cluster.hosts[1].folder / "config.yaml").write_text("tls-san: [shop.example]\n")
+        cluster.server(1, f"--config={cluster.hosts[1].folder}/config.yaml")
         cluster.wait_ready("h1")
         yield cluster
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import signal
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -220,6 +224,130 @@ def test_delete_returns_when_they_are_gone(here: Space) -> None:
         "mini8s: resource(s) were provided, but no"
     )
     assert mini8s(here, "delete", "pod", "gone-1", "-n", "cli", "--ignore-not-found") == ""
+
+
+def test_exec(here: Space, tmp_path: Path) -> None:
+    host, lone = here.cluster.hosts[1], (MINI8S, "exec", "-n", "cli", "lone")
+    said = host.call(*lone, "--", "sh", "-c", "echo out; echo err >&2; exit 3", env=BY_SOCKET)
+    assert (said.stdout, said.stderr, said.returncode) == ("out\n", "err\n", 3)
+    much = "0123456789" * 20_000
+    command = (MINI8S, "exec", "-i", "-n", "cli", "deployment/web", "--", "cat")
+    path = tmp_path / "kubeconfig"
+    path.write_text(mini8s(here, "kubeconfig"))
+    for number, way in ((1, BY_SOCKET), (2, {"KUBECONFIG": str(path)})):
+        assert here.cluster.hosts[number].run(*command, stdin=much, env=way) == much
+    assert 'pods "nobody" not found' in refused(here, "exec", "nobody", "--", "true")
+    assert host.call(*lone, "--", "not-there", env=BY_SOCKET).returncode in (126, 127)
+    ours, theirs = pty.openpty()
+    shell = host.popen(*lone[:2], "-it", *lone[2:], "sh", env=BY_SOCKET, stdin=theirs, stdout=theirs)
+    try:
+        os.write(ours, b"test -t 0 && exit 5\r")
+        assert shell.wait(30) == 5
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_top_and_expose(here: Space) -> None:
+    for words in (("nodes",), ("pods", "-n", "cli"), ("pods", "-A")):
+        ours, theirs = mini8s(here, "top", *words), here.cluster.kubectl("top", *words)
+        firsts = ([line.split()[0] for line in text.splitlines()] for text in (ours, theirs))
+        assert next(firsts) == next(firsts)
+        assert ours.splitlines()[0].split() == theirs.splitlines()[0].upper().split()
+    said = mini8s(
+        here, "expose", "deployment/web", "--name=shown", "--port=80", "--target-port=8080", "-n", "cli"
+    )
+    assert said == "service/shown exposed\n"
+    spec = here.get("service", "shown")["spec"]
+    assert spec["selector"] == {"app": "web"}
+    assert spec["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 8080}]
+    assert "declares no port: give --port" in refused(here, "expose", "deployment/web", "-n", "cli")
+
+
+def test_a_bundle_for_others_has_no_secrets(here: Space, tmp_path: Path) -> None:
+    host = here.cluster.hosts[1]
+    planted = ("planted-in-a-secret", "planted-in-a-configmap", "planted-in-an-environment")
+    here.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "p"}, "stringData": {"k": planted[0]}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "p"}, "data": {"k": planted[1]}},
+        pod("told", container("sleep 1000", env=[{"name": "P", "value": planted[2]}])),
+    )
+    token = mini8s(here, "token").strip()
+    log = tmp_path / "shop.log"
+    log.write_text(f"I am a log\ntoken {token}\nit said {planted[0]}\n")
+    path = tmp_path / "bundle.tar.gz"
+    mini8s(here, "debug", "bundle", "-o", str(path), "--log", str(log))
+    assert path.stat().st_mode & 0o777 == 0o600
+    texts = members(path)
+    for name in ("status.txt", "network/nft.txt", "docker/info.json", "objects/events.json", "metrics.txt"):
+        assert "could not be had" not in texts[name], name
+    assert "Nodes        1 of 1 ready" in texts["status.txt"]
+    assert "table ip mini8s_proxy" in texts["network/nft.txt"]
+    assert "I am a log" in texts["logs/shop.log"]
+    keys = [found.read_text() for found in host.data.rglob("*.key")]
+    encryption = json.loads((host.data / "server/cred/encryption.json").read_text())
+    secrets = [*planted, token, token.rpartition(":")[2], *keys, *strings(encryption)]
+    assert [name for name, text in texts.items() for secret in secrets if secret in text] == []
+    alone = tmp_path / "alone.tar.gz"
+    here.cluster.hosts[2].run(MINI8S, "debug", "bundle", "-o", str(alone), env=BY_SOCKET)
+    assert "no server runs here" in members(alone)["status.txt"]
+
+
+def members(path: Path) -> dict[str, str]:
+    with tarfile.open(path) as archive:
+        return {
+            member.name.partition("/")[2]: found.read().decode()
+            for member in archive
+            if (found := archive.extractfile(member))
+        }
+
+
+def strings(said: object) -> list[str]:
+    """Of an encryption's file: its keys, long enough to be none of a word's letters."""
+    if isinstance(said, dict):
+        return [text for value in said.values() for text in strings(value)]
+    if isinstance(said, list):
+        return [text for value in said for text in strings(value)]
+    return [said] if isinstance(said, str) and len(said) > 30 else []
+
+
+def test_a_host_is_checked(here: Space) -> None:
+    """That on which a server runs, and one beside it. What this very machine lacks is not the test's."""
+    for number in (1, 2):
+        said = here.cluster.hosts[number].call(MINI8S, "check", "-o", "json", env=BY_SOCKET)
+        found = {one["subject"]: one for one in json.loads(said.stdout)}
+        for subject in (
+            "Services",
+            "NetworkPolicies",
+            "masquerading",
+            "connection tracking",
+            "veth",
+            "VXLAN",
+        ):
+            assert found[subject]["level"] == "OK", found[subject]
+        assert found["Docker"]["level"] == "OK"
+        assert found["port 6443"]["text"] == ("mini8s has it" if number == 1 else "free")
+    assert here.cluster.hosts[2].run("nft", "list", "tables") == ""
+
+
+def test_a_reload_takes_over_what_it_can(here: Space) -> None:
+    cluster, host = here.cluster, here.cluster.hosts[1]
+    config = host.folder / "config.yaml"
+    before = here.pod("lone")["status"]["containerStatuses"]
+    config.write_text("tls-san: [shop.example, new.example]\npod-max-pids: 99\n")
+    cluster.programs[1].process.send_signal(signal.SIGHUP)
+    certificate = str(host.data / "server/tls/serving.crt")
+    asks = ("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", certificate)
+    cluster.wait_for("the new name", lambda: "DNS:new.example" in host.run(*asks))
+    log = cluster.programs[1].log.read_text()
+    assert "reloaded: tls-san; a restart is needed for pod-max-pids" in log
+    config.write_text("tls-sna: [shop.example]\n")
+    cluster.programs[1].process.send_signal(signal.SIGHUP)
+    said = f'{config}:1: unknown key "tls-sna": did you mean "tls-san"?'
+    cluster.wait_for("the slip to be told", lambda: said in cluster.programs[1].log.read_text())
+    assert here.pod("lone")["status"]["containerStatuses"] == before
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ PROGRAM = """
 import os, signal, sys, time, logging
 from pathlib import Path
 from mini8s.app import supervisor
-from mini8s.app.supervisor import FATAL, Child, Supervisor
+from mini8s.app.news import News
+from mini8s.app.supervisor import FATAL, Child, Reloaded, Supervisor
 logging.basicConfig(level="INFO")
 folder = Path(sys.argv[1])
 sys.path.append(sys.argv[1])
@@ -52,6 +53,10 @@ def slow(ready):
     time.sleep(60)
     return 0
 
+def listening(news):
+    news.subscribe(lambda said: note(f"told-{said['n']}"))
+    return steady("l")
+
 def after_slow(ready):
     assert (folder / "slow").exists()
     return steady("after")(ready)
@@ -64,10 +69,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def go(
-        children: str, environment: Mapping[str, str] | None = None, **constants: float
+        children: str,
+        environment: Mapping[str, str] | None = None,
+        reload: str = "lambda: None",
+        **constants: float,
     ) -> subprocess.Popen[bytes]:
         changed = "".join(f"supervisor.{name} = {value}\n" for name, value in constants.items())
-        program = textwrap.dedent(PROGRAM) + changed + f"sys.exit(Supervisor([{children}]).run())\n"
+        program = textwrap.dedent(PROGRAM) + changed + f"sys.exit(Supervisor([{children}], {reload}).run())\n"
         command = [sys.executable, "-c", program, str(tmp_path)]
         started.append(subprocess.Popen(command, env={**os.environ, **(environment or {})}))
         return started[-1]
@@ -136,6 +144,29 @@ def test_systemd_hears_of_readiness_and_then_regularly_that_nobody_hangs(
         )
         assert systemd.recv(100) == b"READY=1\nSTATUS=running: a"
         assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+
+
+def test_sighup_tells_children_and_starts_again_who_must(
+    start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        runs = '{"l": listening(news), "a": steady("other")}'
+        parent = start(
+            '*[Child("l", listening(news := News()), news=news), Child("a", steady("a"))]',
+            {"NOTIFY_SOCKET": str(tmp_path / "notify")},
+            reload=f'lambda: Reloaded({{"n": 1}}, ["a"], {runs})',
+        )
+        assert systemd.recv(100).startswith(b"READY=1")
+        parent.send_signal(signal.SIGHUP)
+        assert systemd.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert systemd.recv(100) == b"READY=1"
+    listener = pids(tmp_path, "l", 1)
+    assert pids(tmp_path, "told-1", 1) == listener
+    assert gone(pids(tmp_path, "a", 1)[0])
+    assert pids(tmp_path, "other", 1)
+    assert pids(tmp_path, "l", 1) == listener, "who is told goes on"
 
 
 def test_sigterm_ends_parent_and_children(

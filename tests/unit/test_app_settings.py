@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mini8s.app.settings import SettingsError, check, load
+from mini8s.app.given import gather
+from mini8s.app.settings import SettingsError, check, judge, load
 from mini8s.config import AgentSettings, NodeSettings, ServerSettings, known
 
 
@@ -35,12 +36,22 @@ def test_a_missing_default_file_is_no_error_but_a_named_one_is(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("nodename: x", "there is no setting nodename"),
-        ("https-listen-port: many", "https-listen-port is 'many', not of type int"),
+        ("clutser-cidr: x", r'yaml:1: unknown key "clutser-cidr": did you mean "cluster-cidr"\?'),
+        ("\n\nserver: x", r'yaml:3: unknown key "server": it is one of mini8s agent only'),
+        ("config: other.yaml", 'yaml:1: unknown key "config"$'),
+        ("https-listen-port: many", "yaml:1: https-listen-port is 'many', not a whole number"),
+        ("node-name:", "yaml:1: node-name has no value"),
+        ("node-name: on", "put it in quotes"),
+        ("node-name: [a, b]", "is a list, and takes one value"),
+        ("node-label: {a: b}", 'yaml:1: "node-label" is a mapping'),
+        ("node-label:\n- a=b\n- [c]", 'yaml:3: "node-label" is not a list of texts'),
+        ("node-ip: 10.0.0.1\n\nnode-ip: 10.0.0.2", 'yaml:3: "node-ip" is in line 1 already'),
+        ("https-listen-port+: 1", "can't be added to"),
+        ("disable-agent: maybe", "not true or false"),
         ("network-backend: ipip", "not one of host-gw, vxlan"),
         ("- a\n- b", "is not a mapping"),
-        ("a: [", "is not YAML"),
-        ("cluster-cidr: 10.43.0.0/16", "overlap"),
+        ("a: 1\nb: [", r"yaml:\d: it is not YAML"),
+        ("cluster-cidr: 10.43.0.0/16", r"overlap \(--cluster-cidr: .*yaml:1\)"),
         ("cluster-dns: 10.44.0.10", "is not an address in"),
         ("cluster-cidr: 10.42.0.0/28", "smaller than the /24"),
         ("service-node-port-range: 40000-30000", "is not LOW-HIGH"),
@@ -57,6 +68,39 @@ def test_a_missing_default_file_is_no_error_but_a_named_one_is(tmp_path: Path) -
 def test_a_setting_that_cant_be_used_is_one_sentence(config: Path, text: str, sentence: str) -> None:
     config.write_text(text)
     with pytest.raises(SettingsError, match=sentence):
+        load(ServerSettings, {"config": str(config)}, {})
+
+
+def test_drop_ins_are_read_by_name_and_the_last_one_counts(config: Path) -> None:
+    config.write_text("node-name: base\ntls-san: [a]\nnode-label: [x=1]\nwrite-kubeconfig-mode: 0644\n")
+    folder = config.with_name("config.yaml.d")
+    folder.mkdir()
+    (folder / "20-b.yaml").write_text("node-name: b\ntls-san+: 'c,d'\nkubelet-arg+: [max-pods=3]\n")
+    (folder / "10-a.yaml").write_text("node-name: a\ntls-san+: b\nnode-label: [y=2]\n")
+    (folder / "30-c.yaml.bak").write_text("node-name: [")
+    gathered = gather(ServerSettings, {"config": str(config)}, {})
+    settings, problems = judge(ServerSettings, gathered)
+    assert problems == []
+    assert (settings.node_name, settings.node_label) == ("b", ("y=2",))
+    assert (settings.tls_san, settings.kubelet_arg) == (("a", "b", "c", "d"), ("max-pods=3",))
+    assert settings.write_kubeconfig_mode == "0644"  # not the number that YAML sees
+    assert gathered.given["node_name"].origin == f"{folder}/20-b.yaml:1"
+    assert gathered.given["tls_san"].origin.split(", ") == [
+        f"{config}:2",
+        f"{folder}/10-a.yaml:2",
+        f"{folder}/20-b.yaml:2",
+    ]
+    assert load(ServerSettings, {"config": str(config), "tls_san": ("z,y",)}, {}).tls_san == ("z", "y")
+
+
+def test_everything_that_is_wrong_is_said_at_once(config: Path) -> None:
+    config.write_text("nodename: x\nhttps-listen-port: x\ningress-http-port: 443\n")
+    settings, problems = judge(ServerSettings, gather(ServerSettings, {"config": str(config)}, {}))
+    assert problems[0].startswith(f"{config}:1: ")
+    assert problems[1].startswith(f"{config}:2: ")
+    assert "are the same" in problems[2]
+    assert settings.https_listen_port == 6443
+    with pytest.raises(SettingsError, match=r"nodename.*and 2 more: mini8s config check"):
         load(ServerSettings, {"config": str(config)}, {})
 
 

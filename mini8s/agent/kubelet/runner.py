@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from mini8s.agent.kubelet.images.registries import Registries
 from mini8s.agent.kubelet.isolation.policy import Policy
@@ -66,6 +66,14 @@ class Kubelet:
         self._parts.heartbeat.wake()
         for uid in list(self._parts.worker.memories):
             self._parts.queue.add(uid)
+
+    def use_registries(self, registries: Registries) -> None:
+        """From the next pull on."""
+        self._parts.images.use(registries)
+
+    def trust(self, registry: str, files: Mapping[str, str]) -> None:
+        """Raises OSError."""
+        self._doors.runtime.trust(registry, files)
 
     def static_pods(self) -> Iterable[Obj] | None:
         """Those of the folder, None while it has not been read."""

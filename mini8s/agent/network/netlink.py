@@ -94,6 +94,11 @@ class Kernel:
             # last: a link with a route is a pod that is ready
             ipr.route("replace", dst=address + "/32", oif=index, scope=_LINK_SCOPE, proto=_PROTOCOL)
 
+    def try_veth(self) -> None:
+        """A pair of links such as pods have, in a namespace that the caller throws away."""
+        with _using() as ipr:
+            ipr.link("add", ifname=f"{LINK_PREFIX}check", kind="veth", peer={"ifname": "eth0"})
+
     def remove_link(self, name: str) -> None:
         """None there is success; its routes go with it."""
         with _using() as ipr:

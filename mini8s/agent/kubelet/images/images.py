@@ -73,6 +73,10 @@ class Images:
         self._fresh: set[Request] = set()  # pulled for this very start
         self._todo: queue.SimpleQueue[str] = queue.SimpleQueue()
 
+    def use(self, registries: Registries) -> None:
+        """From the next pull on."""
+        self._registries = registries
+
     def ensure(self, pod: Obj, container: Obj, attempt: int) -> None:
         """Return when the image is there. Raises ImageWait, EngineDown."""
         name, policy = container["image"], pull_policy(container)
