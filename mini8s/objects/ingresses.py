@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mini8s.objects import meta
+from mini8s.objects import host_ports, meta
 from mini8s.objects.kinds import Obj
 
 CONTROLLER = "mini8s.io/ingress"
@@ -22,9 +22,23 @@ def our_classes(classes: Iterable[Obj]) -> tuple[frozenset[str], bool]:
     return frozenset(map(meta.name, found)), default
 
 
-def is_ours(ingress: Obj, names: frozenset[str], *, default: bool) -> bool:
+def class_of(ingress: Obj) -> str:
+    """Empty when it names none."""
     said = (ingress.get("spec") or {}).get("ingressClassName") or meta.annotations(ingress).get(OLD_CLASS)
+    return str(said or "")
+
+
+def is_ours(ingress: Obj, names: frozenset[str], *, default: bool) -> bool:
+    said = class_of(ingress)
     return said in names if said else default
+
+
+def oldest(found: Iterable[Obj], classes: Iterable[Obj]) -> Obj | None:
+    """Of those that are ours: its age is that of the ports they are served on."""
+    names, default = our_classes(classes)
+    return min(
+        (one for one in found if is_ours(one, names, default=default)), key=host_ports.age, default=None
+    )
 
 
 def chosen(nodes: Iterable[Obj]) -> frozenset[str]:
@@ -32,6 +46,11 @@ def chosen(nodes: Iterable[Obj]) -> frozenset[str]:
     said = {meta.name(node): meta.labels(node).get(WANTED) for node in nodes}
     some = frozenset(name for name, value in said.items() if value == "true")
     return some or frozenset(name for name, value in said.items() if value != "false")
+
+
+def served_ports(node: Obj) -> list[int]:
+    """Where a node says that it serves Ingresses; none when it doesn't."""
+    return [int(one) for one in meta.annotations(node).get(SERVED, "").split(",") if one.isdigit()]
 
 
 def secrets(ingress: Obj) -> Iterator[str]:

@@ -98,6 +98,16 @@ def is_sidecar(container: Obj) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
+def host_ports(spec: Obj) -> Iterator[tuple[str, str, int]]:
+    """Address ("" for all), protocol and port of the host, of all that runs side by side: an init container
+    that ends gives its ports back before they are needed."""
+    for container in (*(spec.get("containers") or ()), *filter(is_sidecar, spec.get("initContainers") or ())):
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                address = port.get("hostIP") or ""
+                yield "" if address == "0.0.0.0" else address, port.get("protocol", "TCP"), port["hostPort"]
+
+
 def requests(spec: Obj) -> tuple[int, int]:
     """cpu in millicores and memory in bytes, as the scheduler counts them for a pod's spec."""
     return needed(spec, "requests", "cpu"), needed(spec, "requests", "memory")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from mini8s.objects import claims, meta, pods, quantity
 from mini8s.objects.kinds import Obj
-from mini8s.scheduler.base import HostPort, NodeState, PodFacts, Resources
+from mini8s.scheduler.base import NodeState, PodFacts, Resources
 from mini8s.scheduler.terms import constraints, rules
 
 _TOLD = (
@@ -37,7 +35,7 @@ def pod_facts(pod: Obj) -> PodFacts:
         node_selector=spec.get("nodeSelector") or {},
         node_affinity=(spec.get("affinity") or {}).get("nodeAffinity") or {},
         tolerations=spec.get("tolerations") or (),
-        host_ports=frozenset(_host_ports(spec)),
+        host_ports=frozenset(pods.host_ports(spec)),
         scheduler=spec.get("schedulerName") or "default-scheduler",
         claim_names=tuple(claims.of_pod(pod)) if spec.get("volumes") else (),
         labels=meta.labels(pod),
@@ -85,14 +83,3 @@ def _requested(spec: Obj) -> set[str]:
     every = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     stated = [(item.get("resources") or {}).get("requests") or {} for item in every]
     return {name for amounts in (*stated, spec.get("overhead") or {}) for name in amounts}
-
-
-def _host_ports(spec: Obj) -> Iterable[HostPort]:
-    """Of all that runs side by side: an init container that ends gives its ports back before they are
-    needed."""
-    sidecars = filter(pods.is_sidecar, spec.get("initContainers") or ())
-    for container in (*(spec.get("containers") or ()), *sidecars):
-        for port in container.get("ports") or ():
-            if port.get("hostPort"):
-                address = port.get("hostIP") or ""
-                yield ("" if address == "0.0.0.0" else address, port.get("protocol", "TCP"), port["hostPort"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hosts.cluster import Cluster
@@ -43,6 +44,27 @@ def test_an_ingress_from_kubectl_to_another_host(one_host: Cluster, hello: str, 
     counted = kubectl("get", "--raw", "/api/v1/nodes/h1/proxy/metrics")
     assert "\nmini8s_ingress_paths 2\n" in counted
     assert "\nmini8s_dns_synced 1\n" in counted
+
+
+def test_a_port_of_the_host_is_had_by_who_is_older(one_host: Cluster) -> None:
+    """An Ingress or a load balancer; who comes second is told, and has it when the first is gone."""
+    cluster, kubectl = one_host, one_host.kubectl
+    kubectl("create", "service", "loadbalancer", "late", "--tcp=80:8080")
+
+    def late() -> str:
+        return json.dumps(cluster.get("service", "late")["status"])
+
+    cluster.wait_for("the second to be told", lambda: "10.99.0.11 is taken by Ingress default/shop" in late())
+    kubectl("delete", "ingress", "shop")
+    cluster.wait_for("the second to have it", lambda: '"ingress": [{"ip": "10.99.0.11"' in late())
+    assert "LoadBalancerPortsError" not in late()
+    kubectl("create", "ingress", "shop", "--rule=shop.example/*=hello:80")
+    said = "not served at h1: port 80/TCP is taken by Service default/late"
+    cluster.wait_for("the Ingress to be told", lambda: said in kubectl("describe", "ingress", "shop"))
+    assert address(cluster, "shop") == ""
+    kubectl("delete", "service", "late")
+    cluster.wait_for("the Ingress to have it", lambda: address(cluster, "shop") == "10.99.0.11")
+    cluster.wait_for("an answer", lambda: ask(cluster, "http://shop.example/").startswith("hello v1 from "))
 
 
 def test_it_is_served_while_nobody_is_there_and_after(one_host: Cluster, hello: str) -> None:

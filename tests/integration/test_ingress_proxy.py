@@ -284,21 +284,27 @@ def test_no_request_fails_while_all_changes(shop: Host) -> None:
                 assert status == 200
                 counts[0] += 1
             except Exception as error:
-                failures.append(repr(error))
+                failures.append(f"anew: {error!r}")
 
     def again() -> None:
         """On one connection as long as the proxy keeps it: it says when it doesn't."""
         while not done.is_set():
             connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=5)
-            for _ in range(50):
+            for nth in range(50):
                 try:
                     connection.request("GET", "/api", headers={"Host": "shop.example"})
                     answer = connection.getresponse()
                     answer.read()
                     assert answer.status == 200
                     counts[1] += 1
+                except ConnectionError as error:  # http.client's RemoteDisconnected is one
+                    # a connection's end may cross its next request, more so on a machine that is slow: whoever
+                    # keeps connections asks again on another one (RFC 9112, 9.3.1)
+                    if not nth:
+                        failures.append(f"again: {error!r}")
+                    break
                 except Exception as error:
-                    failures.append(repr(error))
+                    failures.append(f"again: {error!r}")
                     break
                 if answer.will_close:
                     break
@@ -338,6 +344,24 @@ def test_the_next_agent_goes_on_with_the_proxy(shop: Host) -> None:
     shop.room._wake.set()  # as if its time had come
     eventually(lambda: int((shop.folder / "pid").read_text().split()[0]) != before)
     eventually(lambda: shop.body("http://127.0.0.1/", "shop.example") == "a")
+
+
+def test_a_port_that_a_load_balancer_has_is_told_until_it_goes(shop: Host) -> None:
+    lb = service("lb", "10.43.0.101", port(80), type="LoadBalancer")
+    lb["metadata"]["creationTimestamp"] = "2025-01-01T00:00:00Z"
+    lb["status"] = {"loadBalancer": {"ingress": [{"ip": "10.99.0.11"}]}}
+    shop.informers.put(SERVICES, lb)
+    eventually(lambda: announced(shop) is None)
+    eventually(lambda: shop.room.sentence.endswith("port 80/TCP is taken by Service default/lb"))
+    said = ("PortTaken", "not served at h1: port 80/TCP is taken by Service default/lb")
+    assert shop.recorder.said.count(said) == 1
+    shop.informers.remove(SERVICES, lb)
+    eventually(lambda: announced(shop) == "80,443")
+
+
+def announced(host: Host) -> str | None:
+    said = host.api.get(NODES, "", "h1")["metadata"].get("annotations") or {}
+    return said.get("mini8s.io/ingress-ports")
 
 
 def test_a_port_in_use_is_one_sentence(host: Host) -> None:

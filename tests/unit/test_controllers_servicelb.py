@@ -10,7 +10,9 @@ from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
 from mini8s.controllers.kinds.servicelb.controller import ServiceLoadBalancers
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.objects import conditions
-from mini8s.objects.kinds import NODES, PODS, SERVICES, Obj
+from mini8s.objects.ingresses import SERVED
+from mini8s.objects.kinds import INGRESSCLASSES, INGRESSES, NODES, PODS, SERVICES, Obj
+from tests.fakes import ingresses
 from tests.fakes.world import NAMESPACE, World, node, pod, service
 
 
@@ -154,3 +156,65 @@ def test_what_hosts_need_for_others_is_not_given(world: World, port: int, by: st
     balancer(world, ports=[{"port": port, "protocol": "TCP"}])
     assert addresses(world) == ([11, 13] if port == 8443 else [])
     assert any(f"port {port}/TCP of 10.99.0.12 is taken by {by}" in one for one in world.told())
+
+
+def with_port(name: str, number: int, **port: object) -> Obj:
+    ports = [{"containerPort": 8080, "hostPort": number, "protocol": "TCP", **port}]
+    return pod(name, node="h2", containers=[{"name": "c", "image": "i", "ports": ports}])
+
+
+def test_a_pods_host_port_is_its_own_whoever_came_first(world: World) -> None:
+    world.api.create(PODS, with_port("before", 80))
+    world.clock.step(1)
+    balancer(world)
+    assert addresses(world) == [11, 13]
+    (told,) = world.told()
+    assert told.endswith(
+        "Error syncing load balancer: port 80/TCP of 10.99.0.12 is taken by Pod default/before"
+    )
+    for change in ({"status": {"phase": "Succeeded"}}, {"status": {"phase": "Running"}}):
+        world.api.patch_status(PODS, NAMESPACE, "before", change)
+        world.settle()
+        assert addresses(world) == ([11, 12, 13] if "Succeeded" in str(change) else [11, 13])
+    world.told()
+    world.api.delete(PODS, NAMESPACE, "before", grace_seconds=0)
+    world.settle()
+    assert addresses(world) == [11, 12, 13]
+    assert conditions.get(world.get(SERVICES, "web"), "LoadBalancerPortsError") is None
+    for number, port in enumerate(({"hostIP": "10.99.0.99"}, {"protocol": "UDP"}, {"hostPort": 81})):
+        world.api.create(PODS, with_port(f"other-{number}", 80, **port))
+    world.settle()
+    assert addresses(world) == [11, 12, 13]
+    world.told()
+    world.api.create(PODS, with_port("after", 80, hostIP="10.99.0.12"))
+    world.settle()
+    assert addresses(world) == [11, 13]
+    assert any("taken by Pod default/after" in one for one in world.told())
+
+
+def serves(world: World, name: str, ports: str | None) -> None:
+    world.api.patch(NODES, "", name, {"metadata": {"annotations": {SERVED: ports}}})
+    world.settle()
+
+
+def test_the_ports_of_older_ingresses_are_theirs_where_they_are_served(world: World) -> None:
+    world.api.create(INGRESSCLASSES, ingresses.CLASS)
+    world.clock.step(1)
+    balancer(world)
+    world.clock.step(1)
+    world.api.create(
+        INGRESSES, ingresses.ingress("young") | {"metadata": {"namespace": NAMESPACE, "name": "young"}}
+    )
+    serves(world, "h2", "80,443")
+    assert addresses(world) == [11, 12, 13], "the Service is older: the agent steps back"
+    world.clock.step(1)
+    balancer(world, "second", ports=[{"port": 443, "protocol": "TCP"}])
+    assert addresses(world, "second") == [11, 13]
+    assert any("port 443/TCP of 10.99.0.12 is taken by Ingress default/young" in one for one in world.told())
+    serves(world, "h2", None)
+    assert addresses(world, "second") == [11, 12, 13]
+    serves(world, "h3", "8080,443")
+    assert addresses(world, "second") == [11, 12]
+    world.api.delete(INGRESSES, NAMESPACE, "young")
+    world.settle()
+    assert addresses(world, "second") == [11, 12, 13]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.agent.ingress import haproxy, model
+from mini8s.agent.ingress import haproxy, model, ports
 from mini8s.agent.ingress.haproxy import FREE, Host
 from mini8s.agent.ingress.model import Certificate, Picture
 from mini8s.agent.ingress.plan import Plan, plan, slots
@@ -18,7 +18,7 @@ from mini8s.agent.ingress.secrets import read
 from mini8s.objects import ingresses
 from mini8s.objects.kinds import Obj
 from tests.fakes.ingresses import CLASS, ingress, path, secret
-from tests.fakes.network_objects import endpoint, node, port, service, slice_of
+from tests.fakes.network_objects import endpoint, node, pod_with_ports, port, service, slice_of
 
 GOLDEN = Path(__file__).parents[1] / "cases" / "ingress" / "shop.cfg"
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
@@ -235,6 +235,44 @@ def test_which_nodes_serve() -> None:
     assert ingresses.chosen(nodes) == {"b", "c"}
     nodes[1]["metadata"]["labels"] = {"mini8s.io/ingress": "true"}
     assert ingresses.chosen(nodes) == {"b"}
+
+
+def balancer(address: str, number: int, *, born: str, **spec: object) -> Obj:
+    made = service("lb", "10.43.0.1", port(number), type="LoadBalancer", **spec)
+    made["metadata"]["creationTimestamp"] = born
+    made["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lb", "pod", "said"),
+    [
+        (balancer("10.99.0.11", 80, born="2025"), None, ["port 80/TCP is taken by Service default/lb"]),
+        (balancer("10.99.0.11", 80, born="2027"), None, []),
+        (balancer("10.99.0.12", 80, born="2025"), None, []),
+        (balancer("10.99.0.11", 81, born="2025"), None, []),
+        (
+            balancer("10.99.0.12", 443, born="2027", externalIPs=["10.99.0.11"]),
+            None,
+            ["port 443/TCP is taken by Service default/lb"],
+        ),
+        (None, {"hostPort": 80}, ["port 80/TCP is taken by Pod default/p"]),
+        (None, {"hostPort": 443, "hostIP": "10.99.0.11"}, ["port 443/TCP is taken by Pod default/p"]),
+        (None, {"hostPort": 443, "hostIP": "10.99.0.99"}, []),
+        (None, {"hostPort": 80, "protocol": "UDP"}, []),
+        (None, {"containerPort": 80}, []),
+    ],
+)
+def test_who_has_the_ports_of_a_host(lb: Obj | None, pod: Obj | None, said: list[str]) -> None:
+    here = node("h1", "10.99.0.11", "10.42.1.0/24")
+    services = [balancer("", 9, born="2025"), *([lb] if lb else [])]
+    pods = [pod_with_ports("p", "10.42.1.2", pod)] if pod else []
+    assert ports.taken([ingress("shop", born="2026")], (80, 443), here, services, pods) == said
+    for one in pods:
+        one["status"]["phase"] = "Failed"
+    assert ports.taken([ingress("shop", born="2026")], (80, 443), here, services, pods) == (
+        said if lb else []
+    )
 
 
 def test_certificates_by_age_and_host() -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mini8s.agent.ingress import haproxy, model
+from mini8s.agent.ingress import haproxy, model, ports
 from mini8s.agent.ingress.exposition import exposition
 from mini8s.agent.ingress.model import Picture
 from mini8s.agent.ingress.plan import Plan, Problem, plan, slots
@@ -22,9 +22,9 @@ from mini8s.agent.ingress.secrets import Certificates
 from mini8s.agent.network.facts import BY_SERVICE, by_service
 from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
-from mini8s.objects import ingresses, meta
+from mini8s.objects import host_ports, ingresses, meta
 from mini8s.objects.errors import ApiError
-from mini8s.objects.kinds import ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, NODES, SERVICES, Obj
+from mini8s.objects.kinds import ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, NODES, PODS, SERVICES, Obj
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
 
@@ -55,9 +55,13 @@ class Ingress:
     def __init__(self, setup: Setup, api: Api, informers: Informers, recorder: EventSink, stop: Stop) -> None:
         self._setup, self._api, self._recorder, self._stop = setup, api, recorder, stop
         self._ingresses, self._classes = informers.of(INGRESSES), informers.of(INGRESSCLASSES)
-        self._services, self._nodes = informers.of(SERVICES), informers.of(NODES)
+        self._services = informers.of(SERVICES, indexers={host_ports.OUTWARD: host_ports.outward})
+        self._nodes = informers.of(NODES)
         self._slices = informers.of(ENDPOINTSLICES, indexers={BY_SERVICE: by_service})
-        self._informers = (self._ingresses, self._classes, self._services, self._nodes, self._slices)
+        self._pods = informers.of(PODS, fields=f"spec.nodeName={setup.node_name}")
+        self._informers = (
+            self._ingresses, self._classes, self._services, self._nodes, self._slices, self._pods,
+        )  # fmt: skip
         self._wake = threading.Event()
         self._certificates = Certificates(api, informers.memory, self._wake.set)
         self._proxy = HaProxy(setup.folder)
@@ -65,6 +69,7 @@ class Ingress:
         self._busy = True  # until the first look has shown otherwise
         self._room: dict[str, int] = {}  # slots by backend
         self._told: frozenset[Problem] = frozenset()
+        self._taken: list[str] = []  # ports of this host that somebody else has
         self._said, self._said_of_node = OnChange(log), OnChange(log)
         self._worker = Worker("ingress", self.step, stop)
         self.counters = {"reloads": 0, "changes": 0, "failures": 0}
@@ -80,7 +85,7 @@ class Ingress:
 
     def start(self) -> None:
         for informer in self._informers:
-            informer.subscribe(self._changed)
+            informer.subscribe(self._pod_changed if informer is self._pods else self._changed)
         self._wake.set()
         self._worker.start()
 
@@ -103,7 +108,7 @@ class Ingress:
         except (ProxyError, OSError) as error:
             self.counters["failures"] += 1
             self._said.say(f"Ingresses are not served as they should be: {error}")
-            self._announce(self._ports if self._proxy.runs else "")
+            self._announce(self._ports if self._proxy.runs and not self._taken else "")
         return 0.0
 
     def _round(self) -> str:
@@ -119,18 +124,35 @@ class Ingress:
             self._plan = Plan()
             self._proxy.stop()
             self._announce("")
+            self._told, self._taken = frozenset(), []
             return "no Ingress is to be served here"
         self._certificates.follow(model.wanted_secrets(found))
         if not self._certificates.known(SECRET_SECONDS):
             return "Ingresses wait for their Secrets"
         self._plan = plan(self._whole(picture, found))
         self._bring(self._plan)
-        self._announce(self._ports)
-        if self._setup.node_name == min(chosen):
-            self._tell(self._plan.problems)  # one host says it, not all
+        self._taken = self._look_at_ports(found)
+        self._announce("" if self._taken else self._ports)
+        mine = (
+            self._plan.problems if self._setup.node_name == min(chosen) else ()
+        )  # one host says it, not all
+        self._tell((*mine, *self._not_here(found)))
         count = self._plan.ingresses
         served = "1 Ingress is served" if count == 1 else f"{count} Ingresses are served"
-        return f"{served} on ports {self._ports.replace(',', ' and ')}"
+        return "; ".join((f"{served} on ports {self._ports.replace(',', ' and ')}", *self._taken))
+
+    def _look_at_ports(self, found: list[Obj]) -> list[str]:
+        node = self._nodes.cache.get("", self._setup.node_name)
+        wanted = (self._setup.http_port, self._setup.https_port)
+        if node is None:
+            return []
+        services = self._services.cache.index(host_ports.OUTWARD, host_ports.EVERY)
+        return ports.taken(found, wanted, node, services, self._pods.cache.list())
+
+    def _not_here(self, found: list[Obj]) -> Iterator[Problem]:
+        if self._taken:
+            said = f"not served at {self._setup.node_name}: {'; '.join(self._taken)}"
+            yield from (Problem(one, meta.key(one), "PortTaken", said) for one in found)
 
     def _whole(self, picture: Picture, found: list[Obj]) -> Picture:
         """With the Services that they name."""
@@ -183,6 +205,12 @@ class Ingress:
             return
         self._wake.set()
 
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        before, after = (host_ports.every(pod) if pod else set() for pod in (old, new))
+        if before != after:
+            self._wake.set()
 
-def _as_seen(node: Obj) -> tuple[str | None, str | None]:
-    return meta.labels(node).get(ingresses.WANTED), meta.annotations(node).get(ingresses.SERVED)
+
+def _as_seen(node: Obj) -> tuple[object, ...]:
+    addresses = (node.get("status") or {}).get("addresses")
+    return meta.labels(node).get(ingresses.WANTED), meta.annotations(node).get(ingresses.SERVED), addresses

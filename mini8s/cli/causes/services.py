@@ -21,9 +21,10 @@ def service(world: World, obj: Obj) -> Cause:
     if spec.get("type") == "LoadBalancer" and not ((obj.get("status") or {}).get("loadBalancer") or {}).get(
         "ingress"
     ):
-        return Cause(
-            about, "it answers inside the cluster, and no host has taken its address and ports outside"
-        )
+        said = (conditions.get(obj, "LoadBalancerPortsError") or {}).get("message")
+        why = f": {said}" if said else ""
+        inside = "it answers inside the cluster, and no host has taken its address and ports outside"
+        return Cause(about, inside + why)
     ports = ", ".join(str(port["port"]) for port in spec.get("ports") or ())
     if spec.get("clusterIP") == "None":
         return Cause(about, f"it is headless: its name leads to {count(ready, 'ready pod')}", well=True)

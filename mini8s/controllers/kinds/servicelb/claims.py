@@ -1,8 +1,10 @@
-"""Whose a port of the hosts is, when several Services want it. PURE.
+"""Whose a port of the hosts is, when several want it. PURE.
 
 A host's port can lead to one Service only. The oldest has it; the proxies judge the same way
 (`agent/proxy/plan.py`). What the hosts need for themselves nobody gets: who took the API server's port would
-cut every node off.
+cut every node off. Nor what pods have as host ports: a pod can be on its own host only, a load balancer on
+others too. Ingresses are held to their age, as Services are; there the agent steps back
+(`agent/ingress/ports.py`).
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mini8s.objects import meta
+from mini8s.objects import host_ports, ingresses, meta
+from mini8s.objects.host_ports import Wanted
 from mini8s.objects.kinds import Obj
 
 OWN_CLASS = "mini8s.io/servicelb"
-Wanted = tuple[str, int]  # protocol, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +39,24 @@ def is_ours(service: Obj) -> bool:
     return wanted and spec.get("loadBalancerClass") in (None, "", OWN_CLASS)
 
 
-def wanted(service: Obj) -> Iterator[Wanted]:
-    for port in service["spec"].get("ports") or ():
-        yield port.get("protocol") or "TCP", port["port"]
-
-
 def taken(
-    service: Obj, hosts: Mapping[str, str], others: Iterable[Obj], reserved: Mapping[Wanted, str]
+    service: Obj, hosts: Mapping[str, str], others: Iterable[Obj], used: Mapping[str, Mapping[Wanted, str]]
 ) -> list[Taken]:
-    """What of these hosts' ports is somebody else's."""
-    ports, found = set(wanted(service)), []
+    """What of these hosts' ports is somebody else's. `used`: by the host's name, what is not free there."""
+    ports, found = set(host_ports.wanted(service)), []
+    for name, address in sorted(hosts.items(), key=lambda one: one[1]):
+        has = used.get(name, {})
+        found += [Taken(address, *one, has[one]) for one in sorted(ports & has.keys())]
     addresses = sorted(hosts.values())
-    for one in sorted(ports & reserved.keys()):
-        found += [Taken(address, *one, reserved[one]) for address in addresses]
     for other in others:
         if meta.uid(other) == meta.uid(service):
             continue
         key = f"Service {meta.key(other)}"
-        has = _held(other) if _age(other) < _age(service) else {}
+        held = host_ports.held(other) if host_ports.age(other) < host_ports.age(service) else {}
         found += [
             Taken(address, *one, key)
             for address in addresses
-            for one in sorted(ports & has.get(address, set()))
+            for one in sorted(ports & held.get(address, set()))
         ]
         nodes = {
             (port.get("protocol") or "TCP", port.get("nodePort")) for port in other["spec"].get("ports") or ()
@@ -71,12 +69,20 @@ def taken(
     return found
 
 
-def _held(other: Obj) -> dict[str, set[Wanted]]:
-    """Ports by address, of its load balancer and of its external addresses."""
-    listed = ((other.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    addresses = [one.get("ip") for one in listed] if other["spec"].get("type") == "LoadBalancer" else []
-    return {str(one): set(wanted(other)) for one in [*addresses, *(other["spec"].get("externalIPs") or ())]}
+def used(node: Obj, address: str, pods: Iterable[Obj], ingress: Obj | None) -> dict[Wanted, str]:
+    """What pods of a host have there, and what Ingresses have where they are served; `ingress`: the oldest,
+    if it is older than the Service that asks."""
+    found: dict[Wanted, str] = {}
+    if ingress:
+        for number in ingresses.served_ports(node):
+            found["TCP", number] = f"Ingress {meta.key(ingress)}"
+    for pod in pods:
+        found |= dict.fromkeys(host_ports.of_pod(pod, address), f"Pod {meta.key(pod)}")
+    return found
 
 
-def _age(service: Obj) -> tuple[str, str]:
-    return str(service["metadata"].get("creationTimestamp") or ""), meta.key(service)
+def by_node(pod: Obj) -> Iterator[str]:
+    """The index function of pods that have ports of their host."""
+    node = (pod.get("spec") or {}).get("nodeName")
+    if node and any(True for _ in host_ports.every(pod)):
+        yield str(node)

@@ -9,10 +9,12 @@ from mini8s.controllers.actions import NORMAL, NOTHING, WARNING, Action, Plan, T
 from mini8s.controllers.base import Context, Source
 from mini8s.controllers.kinds.endpoints.slices import by_service
 from mini8s.controllers.kinds.servicelb import claims, hosts
-from mini8s.controllers.kinds.servicelb.claims import Taken, Wanted
-from mini8s.objects import conditions, meta
-from mini8s.objects.kinds import ENDPOINTSLICES, NODES, SERVICES, Obj
+from mini8s.controllers.kinds.servicelb.claims import Taken
+from mini8s.objects import conditions, host_ports, ingresses, meta
+from mini8s.objects.host_ports import Wanted
+from mini8s.objects.kinds import ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, NODES, PODS, SERVICES, Obj
 
+BALANCED = "balanced"  # the index of the Services whose load balancers are ours; it has one value
 CONFLICT = "LoadBalancerPortsError"  # the condition that upstream documents for Services
 
 
@@ -21,9 +23,11 @@ class ServiceLoadBalancers:
 
     def __init__(self, context: Context) -> None:
         self._clock = context.clock
-        self._services = context.cache(SERVICES)
+        self._services = context.cache(SERVICES, {BALANCED: _balanced})
         self._nodes = context.cache(NODES)
         self._slices = context.cache(ENDPOINTSLICES, {"service": by_service})
+        self._pods = context.cache(PODS, {"host ports": claims.by_node})
+        self._ingresses, self._classes = context.cache(INGRESSES), context.cache(INGRESSCLASSES)
         self._enabled = context.settings.service_load_balancers
         port = context.settings.api_port
         self._reserved: dict[Wanted, str] = {("TCP", port): "the API server"} if port else {}
@@ -31,6 +35,9 @@ class ServiceLoadBalancers:
             Source(SERVICES, self._service_changed),
             Source(NODES, self._node_changed),
             Source(ENDPOINTSLICES, self._slice_changed),
+            Source(PODS, self._pod_changed),
+            Source(INGRESSES, self._ingress_changed),
+            Source(INGRESSCLASSES, lambda _old, _new: self._all()),
         )
 
     def plan(self, key: str) -> Plan:
@@ -46,20 +53,47 @@ class ServiceLoadBalancers:
         alive = any(conditions.is_true(node, "Ready") for node in nodes)
         if not chosen and not alive and _addresses(service):
             return Plan(said="no node is Ready: its hosts stay as they were")
-        taken = claims.taken(service, chosen, self._services.list(), self._reserved)
+        taken = claims.taken(service, chosen, self._services.list(), self._used(service, nodes, chosen))
         return plan(service, chosen, taken, self._clock.now())
+
+    def _used(
+        self, service: Obj, nodes: Iterable[Obj], chosen: Mapping[str, str]
+    ) -> dict[str, dict[Wanted, str]]:
+        """What is not free on the hosts, by their names."""
+        oldest = ingresses.oldest(self._ingresses.list(), self._classes.list())
+        if oldest and host_ports.age(oldest) > host_ports.age(service):
+            oldest = None
+        found = {}
+        for node in nodes:
+            name = meta.name(node)
+            if name in chosen:
+                pods = self._pods.index("host ports", name)
+                found[name] = self._reserved | claims.used(node, chosen[name], pods, oldest)
+        return found
 
     def _service_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
         """Its own, and all that may wait for a port that it has."""
         if _facts(old) == _facts(new):
             return ()
-        own = meta.key(new or old or {})
-        return {own, *(meta.key(one) for one in self._services.list() if claims.is_ours(one))}
+        return {meta.key(new or old or {}), *self._all()}
 
     def _node_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
         if (hosts.facts(old) if old else None) == (hosts.facts(new) if new else None):
             return ()
-        return [meta.key(one) for one in self._services.list() if claims.is_ours(one)]
+        return self._all()
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
+        """One that takes or leaves ports of its host."""
+        before, after = (_ports(pod) if pod else set() for pod in (old, new))
+        return () if before == after else self._all()
+
+    def _ingress_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
+        """Only which is the oldest of ours counts."""
+        same = old and new and ingresses.class_of(old) == ingresses.class_of(new)
+        return () if same else self._all()
+
+    def _all(self) -> set[str]:
+        return {meta.key(one) for one in self._services.index(BALANCED, "")}
 
     def _slice_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
         for key in {key for obj in (old, new) if obj for key in by_service(obj)}:
@@ -70,6 +104,10 @@ class ServiceLoadBalancers:
                 and service["spec"].get("externalTrafficPolicy") == "Local"
             ):
                 yield key
+
+
+def _balanced(service: Obj) -> list[str]:
+    return [""] if claims.is_ours(service) else []
 
 
 def plan(service: Obj, chosen: Mapping[str, str], taken: Sequence[Taken], now: datetime) -> Plan:
@@ -123,6 +161,11 @@ def _facts(service: Obj | None) -> object:
     if service is None:
         return None
     return service.get("spec"), meta.labels(service), _addresses(service), meta.deleting(service)
+
+
+def _ports(pod: Obj) -> set[object]:
+    """What of a pod counts here."""
+    return {(node, *one) for node in claims.by_node(pod) for one in host_ports.every(pod)}
 
 
 def _in_order(address: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 
-from mini8s.objects import conditions, meta
+from mini8s.objects import conditions, ingresses, meta
 from mini8s.objects.kinds import Obj
 
 LABEL = "mini8s.io/lb"
@@ -42,10 +42,10 @@ def serving_nodes(slices: Iterable[Obj]) -> set[str]:
     }
 
 
-def facts(node: Obj) -> tuple[str, bool, Mapping[str, str]]:
+def facts(node: Obj) -> tuple[str, bool, Mapping[str, str], list[int]]:
     """What of a node counts here: heartbeats change it all the time."""
     labels = {key: value for key, value in meta.labels(node).items() if key in (LABEL, EXCLUDED)}
-    return _address(node), conditions.is_true(node, "Ready"), labels
+    return _address(node), conditions.is_true(node, "Ready"), labels, ingresses.served_ports(node)
 
 
 def _address(node: Obj) -> str:
