@@ -54,6 +54,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
             local_zone=local_zone(),
             service_load_balancers="servicelb" not in settings.disable,
             api_port=settings.https_listen_port,
+            cluster_cidr=settings.cluster_cidr,
             server_node=own_node,
             api_node="" if settings.advertise_address else own_node,
         ),

@@ -19,6 +19,7 @@ from mini8s.controllers.kinds.daemonset.controller import DaemonSets
 from mini8s.controllers.kinds.deployment.controller import Deployments
 from mini8s.controllers.kinds.disruptionbudget import DisruptionBudgets
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
+from mini8s.controllers.kinds.endpoints.mirroring import EndpointMirrors
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices
 from mini8s.controllers.kinds.garbage import GarbageCollector
 from mini8s.controllers.kinds.ingress import IngressStatus
@@ -31,6 +32,7 @@ from mini8s.controllers.kinds.resourcequota import ResourceQuotas
 from mini8s.controllers.kinds.rootca import RootCaPublisher
 from mini8s.controllers.kinds.serviceaccount import ServiceAccounts
 from mini8s.controllers.kinds.servicelb.controller import ServiceLoadBalancers
+from mini8s.controllers.kinds.servicewarnings import ServiceWarnings
 from mini8s.controllers.kinds.signing.approver import Approver
 from mini8s.controllers.kinds.signing.cleaner import Cleaner
 from mini8s.controllers.kinds.signing.signer import Signer
@@ -63,8 +65,10 @@ CONTROLLERS: tuple[Callable[[Context], Controller], ...] = (
     Autoscalers,
     EndpointSlices,
     Endpoints,
+    EndpointMirrors,
     ApiAddress,
     ServiceLoadBalancers,
+    ServiceWarnings,
     NodeLifecycle,
     ControlPlane,
     TaintEviction,

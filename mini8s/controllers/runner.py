@@ -35,6 +35,7 @@ LOOK_AGAIN_SECONDS = 0.1  # the news itself wakes the key; this is for news that
 # As who a controller speaks in events, where upstream's name is not made of ours.
 _COMPONENTS = {
     "endpointslice": "endpoint-slice-controller",
+    "endpointslice-mirroring": "endpoint-slice-mirroring-controller",
     "garbage": "garbage-collector-controller",
     "nodelifecycle": "node-controller",
     "tainteviction": "taint-eviction-controller",

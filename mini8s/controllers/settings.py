@@ -25,6 +25,7 @@ class ControllerSettings:
     local_zone: tzinfo = UTC  # where a CronJob means its hours when it names no place: as cron, the host's
     endpoints_per_slice: int = 100
     service_load_balancers: bool = True  # whether Services of type LoadBalancer get addresses of hosts
+    cluster_cidr: str = ""  # where pods' addresses are; nothing is said of strays when it is not known
     api_port: int = 0  # of the server, which no load balancer gets; 0 when it is not known
     root_ca: Callable[[], str] = str  # the cluster's CA as PEM, as it is now; nothing is published when empty
     certificate_seconds: int = 365 * 86400  # the longest that a certificate which somebody asks for may live

@@ -125,7 +125,16 @@ def test_the_service_leads_to_pods_on_either_host_from_either_host(pair: Cluster
 
 
 def test_a_host_port_leads_to_the_pod_that_has_it_now(pair: Cluster) -> None:
-    address = pair.hosts[1].ip
+    """A load balancer with the same port gives the pod's host up, and has it again when the pod is gone."""
+    address, balanced = pair.hosts[1].ip, [host.ip for host in pair.hosts.values()]
+    spec = {
+        "type": "LoadBalancer",
+        "selector": {"app": "pair"},
+        "ports": [{"port": 8000, "targetPort": 8080}],
+    }
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "before"}, "spec": spec}
+    pair.kubectl("apply", "--filename=-", stdin=json.dumps(made))
+    pair.wait_for("both hosts to be given", lambda: ingress(pair, "before") == balanced)
     for name in ("first", "second"):
         pod = {
             "apiVersion": "v1",
@@ -145,12 +154,53 @@ def test_a_host_port_leads_to_the_pod_that_has_it_now(pair: Cluster) -> None:
         }
         pair.kubectl("apply", "--filename=-", stdin=json.dumps(pod))
         pair.kubectl("wait", "pod", name, "--for=condition=Ready", "--timeout=120s")
+        pair.wait_for("the host to be given up", lambda: ingress(pair, "before") == balanced[1:])
+        (condition,) = pair.get("service", "before")["status"]["conditions"]
+        assert condition["message"] == f"port 8000/TCP of {address} is taken by Pod default/{name}"
         for host in (1, 2):
-            said = pair.hosts[host].run(
-                "curl", "--silent", "--retry", "5", "--retry-connrefused", f"http://{address}:8000/"
+            pair.wait_for(
+                "the pod",
+                lambda host=host, name=name: f"from {name}" in pair.curl(f"http://{address}:8000/", on=host),  # type: ignore[misc]
             )
-            assert f"from {name}" in said
         pair.kubectl("delete", "pod", name)
+    pair.wait_for("both hosts to be given again", lambda: ingress(pair, "before") == balanced)
+    assert "LoadBalancerPortsError" not in json.dumps(pair.get("service", "before")["status"])
+    pair.kubectl("delete", "service", "before")
+
+
+def test_endpoints_that_somebody_wrote_are_served(pair: Cluster) -> None:
+    """The older kind, for a Service without a selector; those at which nobody can be are told."""
+    pod = pods(pair, "h2")[0]["status"]["podIP"]
+    metadata = {"name": "by-hand"}
+    made = (
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": metadata,
+            "subsets": [
+                {"addresses": [{"ip": pod}], "ports": [{"port": 8080}]},
+                {"notReadyAddresses": [{"ip": "10.42.250.9"}], "ports": [{"port": 8080}]},
+            ],
+        },
+    )
+    for one in made:
+        pair.kubectl("apply", "--filename=-", stdin=json.dumps(one))
+    address = pair.get("service", "by-hand")["spec"]["clusterIP"]
+    for host in (1, 2):
+        pair.wait_for("an answer", lambda host=host: "hello" in pair.curl(f"http://{address}/", on=host))  # type: ignore[misc]
+    told = (
+        "get",
+        "events",
+        "--field-selector=involvedObject.name=by-hand",
+        "--output=custom-columns=:.message",
+    )
+    pair.wait_for(
+        "the stray to be told", lambda: "10.42.250.9 of EndpointSlice by-hand-" in pair.kubectl(*told)
+    )
+    pair.kubectl("delete", "service,endpoints", "by-hand")
+    mirrors = ("endpointslices", "--selector=kubernetes.io/service-name=by-hand")
+    pair.wait_for("the mirrors to go, too", lambda: pair.get(*mirrors)["items"] == [])
 
 
 def test_a_load_balancer_has_the_hosts_addresses(pair: Cluster) -> None:

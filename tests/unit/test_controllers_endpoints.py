@@ -13,6 +13,7 @@ from mini8s.controllers.actions import Create, Delete, Update
 from mini8s.controllers.kinds.endpoints.hints import hints
 from mini8s.controllers.kinds.endpoints.legacy import Endpoints
 from mini8s.controllers.kinds.endpoints.members import Member, Port, members
+from mini8s.controllers.kinds.endpoints.mirroring import EndpointMirrors
 from mini8s.controllers.kinds.endpoints.slices import EndpointSlices, plan
 from mini8s.controllers.settings import ControllerSettings
 from mini8s.objects import meta
@@ -24,7 +25,7 @@ APP = {"app": "web"}
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    world = World([EndpointSlices, Endpoints])
+    world = World([EndpointSlices, Endpoints, EndpointMirrors])
     yield world
     world.close()
 
@@ -137,6 +138,92 @@ def test_headless_services_and_host_names(world: World) -> None:
     assert world.get(ENDPOINTS, "web")["subsets"][0]["addresses"][0]["hostname"] == "db-0"
 
 
+def endpoints(name: str, *subsets: Obj, **metadata: object) -> Obj:
+    return {"metadata": {"namespace": NAMESPACE, "name": name, **metadata}, "subsets": list(subsets)}
+
+
+def test_endpoints_that_somebody_wrote_are_mirrored(world: World) -> None:
+    world.api.create(SERVICES, service("db", selector={}))
+    http, pg = {"name": "http", "port": 80, "protocol": "TCP"}, {"port": 5432}
+    first = {
+        "addresses": [{"ip": "192.0.2.1", "hostname": "one", "nodeName": "n1"}, {"ip": "fd00::1"}],
+        "notReadyAddresses": [{"ip": "192.0.2.2"}],
+        "ports": [http],
+    }
+    annotations = {"kept": "yes", "kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    made = endpoints(
+        "db", first, {"addresses": [{"ip": "192.0.2.3"}], "ports": [pg]}, annotations=annotations
+    )
+    world.api.create(ENDPOINTS, made)
+    world.settle()
+    found = {(one["addressType"], one["ports"][0]["port"]): one for one in world.all(ENDPOINTSLICES)}
+    assert set(found) == {("IPv4", 80), ("IPv6", 80), ("IPv4", 5432)}
+    piece = found["IPv4", 80]
+    assert piece["endpoints"] == [
+        {"addresses": ["192.0.2.1"], "conditions": {"ready": True}, "hostname": "one", "nodeName": "n1"},
+        {"addresses": ["192.0.2.2"], "conditions": {"ready": False}},
+    ]
+    assert meta.annotations(piece) == {"kept": "yes"}
+    assert meta.labels(piece) == {
+        "kubernetes.io/service-name": "db",
+        "endpointslice.kubernetes.io/managed-by": "endpointslicemirroring-controller.k8s.io",
+    }
+    assert meta.owners(piece)[0]["kind"] == "Endpoints"
+    world.writes()
+    world.api.patch(ENDPOINTS, NAMESPACE, "db", {"subsets": [first | {"addresses": [{"ip": "192.0.2.9"}]}]})
+    world.settle()
+    (piece,) = world.all(ENDPOINTSLICES)
+    assert [one["addresses"] for one in piece["endpoints"]] == [["192.0.2.9"], ["192.0.2.2"]]
+    world.writes()
+    world.api.patch(SERVICES, NAMESPACE, "db", {"metadata": {"labels": {"of": "no interest"}}})
+    world.settle()
+    assert [said for said in world.writes() if "endpointslices" in said] == []
+    world.api.delete(ENDPOINTS, NAMESPACE, "db")
+    world.settle()
+    assert world.all(ENDPOINTSLICES) == []
+
+
+def test_more_addresses_than_a_mirror_holds_are_told_of(world: World) -> None:
+    world.api.create(SERVICES, service("db", selector={}))
+    addresses = [{"ip": f"192.0.{number >> 8}.{number & 255}"} for number in range(1002)]
+    world.api.create(ENDPOINTS, endpoints("db", {"addresses": addresses, "ports": [{"port": 80}]}))
+    world.settle()
+    assert len(slice_of(world)["endpoints"]) == 1000
+    limit = "A max of 1000 addresses can be mirrored to EndpointSlices per Endpoints subset"
+    assert world.told() == [f"TooManyAddressesToMirror: {limit}. 2 addresses were skipped"]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        {"annotations": {"control-plane.alpha.kubernetes.io/leader": "{}"}},
+        {"name": "of-nobody"},
+    ],
+    ids=["skipped", "lock", "no-service"],
+)
+def test_endpoints_that_are_not_mirrored(world: World, metadata: dict[str, object]) -> None:
+    world.api.create(SERVICES, service("db", selector={}))
+    subset = {"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]}
+    made = endpoints("db", subset)
+    made["metadata"] |= metadata
+    world.api.create(ENDPOINTS, made)
+    world.settle()
+    assert world.all(ENDPOINTSLICES) == []
+
+
+def test_a_service_that_selects_again_needs_no_mirror(world: World) -> None:
+    world.api.create(SERVICES, service("db", selector={}))
+    world.api.create(
+        ENDPOINTS, endpoints("db", {"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80}]})
+    )
+    world.settle()
+    assert slice_of(world)["endpoints"][0]["addresses"] == ["192.0.2.1"]
+    world.api.patch(SERVICES, NAMESPACE, "db", {"spec": {"selector": {"app": "web"}}})
+    world.settle()
+    assert [one["endpoints"] for one in world.all(ENDPOINTSLICES)] == [[]]
+
+
 def test_services_without_a_selector_are_left_alone(world: World) -> None:
     world.api.create(SERVICES, service("manual", selector={}))
     world.api.create(SERVICES, service("outside", type="ExternalName"))
@@ -146,7 +233,7 @@ def test_services_without_a_selector_are_left_alone(world: World) -> None:
     }
     world.api.create(ENDPOINTS, own)
     world.settle()
-    assert world.names(ENDPOINTSLICES) == []
+    assert slice_of(world)["endpoints"][0]["addresses"] == ["1.2.3.4"]
     world.api.delete(SERVICES, NAMESPACE, "manual")
     world.settle()
     assert world.names(ENDPOINTS) == ["manual"]

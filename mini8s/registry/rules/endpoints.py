@@ -59,11 +59,20 @@ def _endpoint(item: Obj, family: str, field: str) -> Causes:
         if family == "FQDN":
             yield from named(path, address, names.dns_subdomain(address))
         else:
+            if family in _TYPES and not _is_of(address, family):
+                yield invalid(path, address, f"must be a valid {family} address")
             yield from _address(address, path)
     if host := item.get("hostname"):
         yield from named(f"{field}.hostname", host, names.dns_label(host))
     if node := item.get("nodeName"):
         yield from named(f"{field}.nodeName", node, names.dns_subdomain(node))
+
+
+def _is_of(text: str, family: str) -> bool:
+    try:
+        return f"IPv{ipaddress.ip_address(text).version}" == family
+    except ValueError:
+        return False
 
 
 def _address(text: str, field: str) -> Causes:
