@@ -46,6 +46,14 @@ FAR: list[Obj] = [
         "endpoints": [{"addresses": ["10.99.0.78"], "conditions": {"ready": True}, "nodeName": "far"}],
     },
 ]
+GUARD: Obj = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "guard"},
+    "spec": {
+        "podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["works", "own"]}]}
+    },
+}
 MOUNTS = [{"name": name, "mountPath": f"/{name}"} for name in ("config", "secret", "memory", "kept")]
 VOLUMES: list[Obj] = [
     {"name": "config", "configMap": {"name": "settings"}},
@@ -135,6 +143,7 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         )
         assert vip in inside(host, "works", f"nslookup {NAME}")
         begin_own(host, here)
+        guarded(host)
         alone = containers(host)
         since = {name: started(host, name) for name in ("web", "works")}
         host.mend()
@@ -171,6 +180,7 @@ def begin(here: Space) -> None:
         SERVICE,
         *FAR,
         CLAIM,
+        GUARD,
         pod("web", WEB),
         pod("works", container(WORK, volumeMounts=MOUNTS, env=ENV), volumes=VOLUMES),
         pod("done", container("true"), restartPolicy="Never"),
@@ -188,6 +198,17 @@ def begin_own(host: Host, here: Space) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "own.json").write_text(json.dumps(manifest))
     here.cluster.wait_for("the host's own pod", lambda: main(host, "own-h2"))
+
+
+def guarded(host: Host) -> None:
+    """That the policy holds, for a pod of the host's own too, and for nobody else."""
+    addresses = {name: inside(host, name, "hostname -i").strip() for name in ("web", "works", "own-h2")}
+    isolated = host.run("nft", "list", "map", "ip", "mini8s_policy", "in")
+    assert [name for name, address in addresses.items() if f"{address} :" in isolated] == ["works", "own-h2"]
+    # where nobody listens: refused at once, or silence
+    asked = f"timeout 1 nc {addresses['works']} 9 </dev/null; echo $?"
+    assert inside(host, "works", asked).strip() == "1"
+    assert inside(host, "web", asked).strip() != "1"
 
 
 def far_is_asked(host: Host) -> bool:

@@ -17,7 +17,7 @@ class FakeKernel:
         self.fail_next = False
         self.present = True
         self.needs = Needs()
-        self.lack = self.block = ""
+        self.lack = self.block = self.no_sctp = ""
 
     def replace(self, elements: Elements, needs: Needs) -> None:
         self._call("replace")
@@ -52,6 +52,9 @@ class FakeKernel:
 
     def lacks(self) -> str:
         return self.lack
+
+    def without_sctp(self) -> str:
+        return self.no_sctp
 
     def blocked(self) -> str:
         return self.block

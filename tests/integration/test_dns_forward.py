@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from dnslib import QTYPE, RR, A, DNSRecord
+from dnslib import QTYPE, RCODE, RR, A, DNSRecord
 
 from mini8s.agent.dns.burst import Burst
 from mini8s.agent.dns.forward import Forwarder
@@ -81,7 +81,10 @@ def ask(host: SmallHost, name: str) -> DNSRecord:
 
 
 def test_a_name_outside_is_asked_once(host: SmallHost, outside: NameServer) -> None:
+    """By whom a search list of the cluster's leads there, too: its denials are the host's own."""
     for _ in range(5):
+        for domain in ("default.svc.cluster.local", "svc.cluster.local", "cluster.local"):
+            assert ask(host, f"once.example.{domain}").header.rcode == RCODE.NXDOMAIN
         assert str(ask(host, "once.example").rr[0].rdata) == "203.0.113.7"
     assert outside.asked == 1
 

@@ -105,6 +105,10 @@ def test_a_host_whose_own_address_changes_goes_on() -> None:
         one.sh("ip", "link", "set", "eth0", "up")
         one.sh("ip", "route", "add", "default", "via", "10.99.0.99")
         eventually(lambda: reaches(pods[0], pods[1]))
+        one.sh("ip", "link", "set", "eth0", "mtu", "1400")  # the link of a host that was carried elsewhere
+        one.network.look_again()
+        eventually(lambda: one.network._mtu == 1400)
+        assert "mtu 1400" in one.pod("later").sh("ip", "link", "show", "eth0")
 
 
 def reaches(near: Pod, far: Pod) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,12 @@ def test_what_a_kernel_lacks_is_named(word: str, named: str) -> None:
 
     assert named in features.missing(load)
     assert features.missing(lambda _: None) == ""
+
+
+def test_a_connection_table_without_sctp_is_told(tmp_path: Path) -> None:
+    assert "CONFIG_NF_CT_PROTO_SCTP" in features.without_sctp(tmp_path / "established")
+    assert features.without_sctp(tmp_path / "not" / "loaded" / "yet") == ""
+    assert features.without_sctp(tmp_path) == ""
 
 
 def test_a_foreign_chain_that_drops_is_told_with_what_to_do() -> None:

@@ -87,6 +87,22 @@ def test_a_kernel_that_lacks_something_is_told_of_in_one_sentence() -> None:
     assert made.sentence == kernel.lack
 
 
+def test_a_kernel_without_sctp_is_told_of_while_a_service_has_it() -> None:
+    informers, kernel = FakeInformers(), FakeKernel()
+    kernel.no_sctp = "this kernel lacks SCTP"
+    informers.put(SERVICES, WEB)
+    made = proxy(informers, kernel)
+    made.step()
+    assert "SCTP" not in made.sentence
+    other = service("sctp", "10.43.0.101", port(80, protocol="SCTP"))
+    informers.put(SERVICES, other)
+    made.step()
+    assert made.sentence.endswith("; this kernel lacks SCTP")
+    informers.remove(SERVICES, other)
+    made.step()
+    assert "SCTP" not in made.sentence
+
+
 def test_rules_of_others_that_drop_pods_packets_are_told_of() -> None:
     kernel = FakeKernel()
     kernel.block = "the nftables chain inet firewall forward drops forwarded packets"

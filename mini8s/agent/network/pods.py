@@ -18,7 +18,7 @@ class Pods:
         self, kernel: Kernel, pod_cidr: str, mtu: int, known: Callable[[], Mapping[str, str]] = dict
     ) -> None:
         self._kernel = kernel
-        self._mtu = mtu
+        self.mtu = mtu  # of the next pod: others learn of a narrower link from their host
         self._known = known
         self._lock = threading.Lock()  # guards the addresses and who is busy
         self._busy: set[str] = set()  # pods that are being attached: the kernel doesn't show them yet
@@ -68,7 +68,7 @@ class Pods:
             address = self._addresses.take(uid, known)
         try:
             self._kernel.remove_link(link_name(uid))  # of a sandbox before this one
-            self._kernel.add_pod(uid, pid, address, self._mtu)
+            self._kernel.add_pod(uid, pid, address, self.mtu)
         except NetworkError:
             self.detach(uid)
             raise

@@ -150,9 +150,10 @@ class Network:
             self._kernel.make_tunnel(address, mac, own.address, mtu - VXLAN_OVERHEAD)
         if self._backend == plan.VXLAN:  # else pods learn it where they need it, from their host
             mtu -= VXLAN_OVERHEAD
-        if self._pod_cidr != own.pod_cidr:
+        if self._pods is None or self._pod_cidr != own.pod_cidr:
             self._pods = Pods(self._kernel, own.pod_cidr, mtu, self._known_addresses)
             self._pod_cidr = own.pod_cidr
+        self._pods.mtu = mtu
         return problems
 
     def _apply(self, nodes: Sequence[plan.Node], own: plan.Node, far: Collection[str]) -> list[str]:

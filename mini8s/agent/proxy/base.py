@@ -35,6 +35,9 @@ class Kernel(Protocol):
     def lacks(self) -> str:
         """A sentence about what this kernel lacks for all this; empty when it is something else."""
 
+    def without_sctp(self) -> str:
+        """A sentence when Services can't be reached by SCTP here; empty when they can."""
+
     def blocked(self) -> str:
         """A sentence about whose rules keep pods' packets from other hosts; empty when nobody's do."""
 

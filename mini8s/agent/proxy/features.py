@@ -4,10 +4,12 @@ the table, so that the refusal becomes one sentence that names what is missing."
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from mini8s.agent.network import probe
 
 _TABLE = "mini8s_probe"
+_SCTP = Path("/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established")
 _NAT = "type nat hook prerouting priority dstnat;"
 _DNAT = "meta l4proto tcp dnat ip addr . port to meta mark map @m"
 _FEATURES: tuple[probe.Feature, ...] = (
@@ -33,3 +35,14 @@ _FEATURES: tuple[probe.Feature, ...] = (
 def missing(load: Callable[[str], None]) -> str:
     """A sentence about what this kernel lacks, empty when it has all that is needed."""
     return probe.missing(load, _TABLE, _FEATURES, "Services")
+
+
+def without_sctp(known: Path = _SCTP) -> str:
+    """A sentence when the connection table does not know this protocol's ports: it is an option of its own,
+    and nf_tables takes the rules all the same. Once it knows any, it has settings for each that it knows."""
+    if known.exists() or not known.parent.exists():
+        return ""
+    return (
+        "this kernel lacks connection tracking of SCTP (CONFIG_NF_CT_PROTO_SCTP), without which no Service "
+        "can be reached by it here"
+    )

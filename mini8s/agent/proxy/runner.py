@@ -68,6 +68,7 @@ class Proxy:
         self._wake = threading.Event()
         self._checked = self._looked = 0.0
         self._blocked = ""  # what is in the way of pods' packets
+        self._sctp: set[str] = set()  # Services that have ports of this protocol
         self._large: dict[str, int] = {}  # Services with more endpoints than a group holds
         self._checks: dict[str, tuple[int, Check]] = {}  # health check ports by Service
         self._health = HealthChecks(stop, lambda: self._book is not None)
@@ -145,6 +146,7 @@ class Proxy:
         keys += [_pod_key(pod) for pod in self._pods.cache.list() if model.has_host_ports(pod)]
         self._checks.clear()
         self._large.clear()
+        self._sctp.clear()
         delta = book.change({key: self._wanted(key) for key in keys})
         self._kernel.replace(book.elements, book.needs)
         self._kernel.forget_others(book.flows)
@@ -178,7 +180,8 @@ class Proxy:
         if self._book is not None:
             large = [f"{key} has {count} endpoints of a port, {MOST_ENDPOINTS} of which are used"
                      for key, count in sorted(self._large.items())]  # fmt: skip
-            self._said.say("; ".join(filter(None, [summary(self._book), *large, self._blocked])))
+            sctp = self._kernel.without_sctp() if self._sctp else ""
+            self._said.say("; ".join(filter(None, [summary(self._book), *large, sctp, self._blocked])))
 
     def _check(self) -> None:
         now = time.monotonic()
@@ -207,6 +210,9 @@ class Proxy:
         found = model.service(obj, slices, home) if obj else None
         self._checks.pop(key, None)
         self._large.pop(key, None)
+        self._sctp.discard(key)
+        if found and any(one.protocol == "sctp" for one in found.ports):
+            self._sctp.add(key)
         if found and found.check_port:
             self._checks[key] = (found.check_port, Check(namespace, name, found.ready_here))
         most = max(map(len, found.endpoints), default=0) if found else 0

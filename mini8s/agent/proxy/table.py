@@ -74,6 +74,9 @@ class Table:
     def lacks(self) -> str:
         return features.missing(ruleset.load)
 
+    def without_sctp(self) -> str:
+        return features.without_sctp()
+
     def blocked(self) -> str:
         return foreign.drops_forwarding(
             itertools.starmap(foreign.chain, self._nft.chains()), self._cluster_cidr
