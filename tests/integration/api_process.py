@@ -107,9 +107,14 @@ def make_certificates(folder: Path) -> None:
     now = datetime.now(UTC)
     ca = tls.new_ca("test", now)
     (folder / "ca.crt").write_bytes(ca.certificate)
+    foreign = tls.new_ca("test", now)  # of the same name
+    made = {
+        "foreign": tls.issue(foreign, USERS["admin"], now),
+        "ended": tls.issue(ca, USERS["admin"], now - 2 * tls.LEAF_LIFE),
+    }
     leaves = {"server": tls.Leaf("mini8s", addresses=("127.0.0.1", "localhost")), **USERS}
-    for name, leaf in leaves.items():
-        pair = tls.issue(ca, leaf, now)
+    made |= {name: tls.issue(ca, leaf, now) for name, leaf in leaves.items()}
+    for name, pair in made.items():
         (folder / f"{name}.crt").write_bytes(pair.certificate)
         (folder / f"{name}.key").write_bytes(pair.key)
 

@@ -194,6 +194,15 @@ def test_users_come_from_certificates_tokens_and_the_socket(api: ApiProcess) -> 
     assert 'User "jane"' in answer["message"]
 
 
+@pytest.mark.parametrize("user", ["foreign", "ended"])
+def test_a_certificate_of_another_cluster_or_time_opens_nothing(api: ApiProcess, user: str) -> None:
+    """Not even what everybody may see: the handshake fails, of which a client of TLS 1.3 learns when it
+    reads."""
+    alert = r"alert (unknown ca|decrypt error|certificate expired|bad certificate)"
+    with pytest.raises(OSError, match=alert), contextlib.closing(api.secure(user)) as sock:
+        sock.recv(1)
+
+
 def test_a_stranger_may_see_the_ca(api: ApiProcess) -> None:
     status, text = api.ask("GET", "/cacerts", user="")
     assert (status, text) == (200, (api.folder / "ca.crt").read_text())

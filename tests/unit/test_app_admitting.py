@@ -14,7 +14,7 @@ from mini8s.app.token import Token, parse
 from mini8s.controllers.kinds.tokencleaner import TokenCleaner
 from mini8s.objects import bootstrap_tokens, node_keys
 from mini8s.objects.errors import Forbidden, Unauthorized
-from mini8s.objects.kinds import NAMESPACES, SECRETS
+from mini8s.objects.kinds import NAMESPACES, NODES, SECRETS
 
 TOKEN = "abcdef.0123456789abcdef"
 CA = "ab" * 32
@@ -86,6 +86,18 @@ def test_a_node_is_the_key_that_came_first(cluster: Cluster, admitting: Admittin
     admitting.check_key("pi", "k2", CA)
     with pytest.raises(Forbidden):
         admitting.check_key("pi", "k1", CA)
+
+
+def test_nodes_that_have_no_certificate_of_the_new_authority_yet_are_known(
+    cluster: Cluster, admitting: Admitting
+) -> None:
+    for node in ("pi", "po"):
+        cluster.create(NODES, {"metadata": {"name": node}})
+        admitting.check_key(node, "k", "old")
+    admitting.check_key("gone", "k", "old")
+    assert admitting.of_other_authorities("old") == []
+    admitting.check_key("po", "k", "new")
+    assert admitting.of_other_authorities("new") == ["pi"]
 
 
 def test_nobody_else_is_the_servers_own_node(admitting: Admitting) -> None:

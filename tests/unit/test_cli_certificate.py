@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mini8s.app import bootstrap
+from mini8s.app import authority, bootstrap
 from mini8s.app.layout import agent_files, server_files
 from mini8s.cli.certificate import command
 from mini8s.cli.errors import CommandError
@@ -37,6 +37,23 @@ def test_what_is_in_time_and_what_is_not(tmp_path: Path, days: int, code: int, s
     assert [row[0] for row in rows[1:]] == ["authority", "server", "administrator", "node"]
     assert [row[-1] for row in rows[1:]] == states
     assert rows[4][1] == "system:node:pi"
+
+
+def test_a_change_of_the_authority_is_told(tmp_path: Path) -> None:
+    plan = bootstrap.Plan(names=("localhost",), server="https://10.0.0.1:6443", life=timedelta(days=7))
+    files, now = server_files(str(tmp_path)), datetime.now(UTC)
+    begun = now - timedelta(seconds=9)
+    bootstrap.prepare_server(files, agent_files(str(tmp_path)), plan, begun)
+    authority.begin(files, now, plan.life)
+    assert "not in use yet" in CliRunner().invoke(command, ["check", f"--data-dir={tmp_path}"]).output
+    bootstrap.prepare_server(files, agent_files(str(tmp_path)), plan, now)
+    exit_code, rows = check(tmp_path)
+    assert exit_code == 0
+    assert [(row[0], row[1] == "before", row[-1]) for row in rows[1:3]] == [
+        ("authority", False, "ok"),
+        ("authority", True, "leaving"),
+    ]
+    assert f"is believed until {now + plan.life:%Y-%m-%dT%H:%M:%SZ}, or" in " ".join(rows[-1])
 
 
 def test_a_host_without_any_says_so(tmp_path: Path) -> None:
