@@ -8,7 +8,6 @@ that the old one isn't given up while a host depends on it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -21,8 +20,6 @@ from mini8s.objects.errors import Conflict
 from mini8s.objects.kinds import Obj
 from mini8s.wire import pem
 from mini8s.wire.codec import decode_json
-
-log = logging.getLogger(__name__)
 
 
 class Rotation:

@@ -13,9 +13,12 @@ from fakes.http import FakeServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.api.attributes import Attributes
+from mini8s.api import target
+from mini8s.api.answer import Answer
+from mini8s.api.attributes import Attributes, Decision
 from mini8s.api.audit import policy
 from mini8s.api.audit.policy import BadPolicy, parse
+from mini8s.api.audit.trail import Audit, answered
 from mini8s.app.audit_log import AuditLog, read_policy
 from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, NODES, PODS, SECRETS, Kind
 from mini8s.registry.base import User
@@ -231,6 +234,17 @@ def test_what_may_be_secret_is_written_only_where_a_rule_names_it(kind: Kind) ->
     named = Server(everything | {"resources": [CORE | {"resources": [kind.plural]}]})
     named.ask("POST", path, body)
     assert b"sesame" in b"".join(named.lines)
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b"no JSON"), (201, b""), (500, b"[1]"), (201, b"7")])
+def test_what_a_pod_answers_through_the_proxy_is_whatever_it_is(status: int, body: bytes) -> None:
+    lines: list[bytes] = []
+    audit = Audit(of({"level": "RequestResponse"}), lines.append, Clock(), lambda *_: Decision(True))
+    path = "/api/v1/namespaces/default/pods/a/proxy/x"
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "wsgi.input": None}
+    audit.received(environ, JANE, target.parse(path))
+    answered(environ, Answer(body, status, "application/json"))
+    assert json.loads(lines[-1])["responseStatus"] == {"metadata": {}, "code": status}
 
 
 def test_managed_fields_can_be_left_out() -> None:

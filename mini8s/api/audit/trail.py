@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from mini8s.api import query as queries
@@ -88,8 +89,8 @@ class Trail:
         answer.headers.append((_HEADER, self.id))
         if self.body is not None:
             self._keep("requestObject", _decoded(self.environ, self.body.data))
-        if self.verdict.has(RESPONSE) and self.verdict.bodies and answer.content_type == JSON and answer.body:
-            self._keep("responseObject", codec.decode_json(answer.body))
+        if self.verdict.has(RESPONSE) and self.verdict.bodies:
+            self._keep("responseObject", _told(answer))
         if self.user is None:
             self.tell(STARTED)
         elif answer.pieces is not None:
@@ -218,9 +219,19 @@ def _decoded(environ: Mapping[str, Any], data: bytes) -> Any:
 
 def _answered(answer: Answer | None) -> Obj:
     """The object that was made, for its name."""
-    if answer is None or answer.status != 201 or answer.content_type != JSON:
+    if answer is None or answer.status != HTTPStatus.CREATED:
         return {}
-    return {"responseObject": codec.decode_json(answer.body)}
+    return {"responseObject": _told(answer)}
+
+
+def _told(answer: Answer) -> Any:
+    """What the answer says, None for nothing that can be read: it may be a pod's, through the proxy."""
+    if answer.content_type != JSON or not answer.body:
+        return None
+    try:
+        return codec.decode_json(answer.body)
+    except ApiError:
+        return None
 
 
 def _reference(what: Attributes, objects: Obj) -> Obj:
@@ -243,9 +254,9 @@ def _reference(what: Attributes, objects: Obj) -> Obj:
 def _status(answer: Answer) -> Obj:
     status = 101 if answer.take_over is not None and answer.status == 200 else answer.status
     said: Obj = {"metadata": {}, "code": status}
-    if status < 400 or answer.content_type != JSON:
+    told = _told(answer) if status >= HTTPStatus.BAD_REQUEST else None
+    if not isinstance(told, dict):
         return said
-    told = codec.decode_json(answer.body)
     return said | {part: told[part] for part in ("status", "message", "reason") if part in told}
 
 
