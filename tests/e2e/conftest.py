@@ -6,10 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import packages
 from hosts import Hosts
 from hosts.cluster import Cluster
 
 MANIFEST = Path(__file__).parents[2] / "scripts" / "hello.yaml"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    packages.begin(session)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    packages.end(config)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from e2e import packages
 from hosts import Hosts
 from hosts.cluster import Cluster, Program
 from hosts.host import Host
@@ -72,14 +73,10 @@ class Root:
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built once. MINI8S_TEST_DIST names a folder that has them already."""
-    if given := os.environ.get("MINI8S_TEST_DIST"):
-        return Path(given)
-    folder = tmp_path_factory.mktemp("dist")
-    environment = {**os.environ, "MINI8S_DIST": str(folder)}
-    subprocess.run([ROOT / "scripts/package", "binary", "deb"], env=environment, check=True, timeout=580)
-    return folder
+def dist(request: pytest.FixtureRequest) -> Path:
+    """The folder of the packages."""
+    given = os.environ.get(packages.GIVEN)
+    return Path(given) if given else request.config.stash[packages.KEY].result()
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_sigterm_ends_parent_and_children(
 def test_a_child_that_ignores_sigterm_is_killed_in_time(
     start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
-    parent = start('Child("s", stubborn)')
+    parent = start('Child("s", stubborn)', STOP_SECONDS=1.0)
     child = pids(tmp_path, "stubborn", 1)[0]
     parent.terminate()
     assert parent.wait(60) == 0
