@@ -102,8 +102,8 @@ print(child is not None, bool(signer.sign({})), signer._child is child)
 signing.KEEP_SECONDS = 0.3
 signer.sign({})
 gone(signer)
-signer.prepare()
 while signer._child is None:
+    signer.prepare()
     gevent.sleep(0.02)
 gone(signer)
 print(signer._child)
