@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from werkzeug.exceptions import HTTPException
 
-from mini8s.api import applying, query, routes
+from mini8s.api import applying, query, routes, together
 from mini8s.api.answer import Answer, StartResponse, begun, failure, legible, send
 from mini8s.api.answered import Answered
 from mini8s.api.attributes import Attributes, require
@@ -136,6 +136,8 @@ class Api:
             self._audit.received(environ, asker, target)
         if asker is None:
             raise Unauthorized("Unauthorized")
+        if path == together.PATH and environ["REQUEST_METHOD"] == "POST":  # each of them is checked by itself
+            return together.answer(environ, self._part)
         user = impersonated(environ, asker, self._authorize)
         if user is not asker:
             speaks_for(environ, user)
@@ -145,6 +147,17 @@ class Api:
             self._check_path(environ, user, path)
         environ[routes.USER_KEY] = user
         return self._by_flask(environ)
+
+    def _part(self, environ: dict[str, Any], target: Target | None) -> Answer:
+        """One of several requests that came as one."""
+        started, metrics = time.monotonic(), self._rooms.metrics
+        metrics.inflight(reads=False, more=1)
+        answer = self._answer(environ, target)
+        if self._audit is not None:
+            answered(environ, answer)
+        metrics.inflight(reads=False, more=-1)
+        metrics.observe(_series_of(environ, target, answer), answer.status, time.monotonic() - started)
+        return answer
 
     def _check_path(self, environ: Mapping[str, Any], user: User, path: str) -> None:
         require(self._authorize, user, Attributes(environ["REQUEST_METHOD"].lower(), path=path))

@@ -52,30 +52,31 @@ class Schedule:
 
 
 class Frames:
-    """The chunks of the newest events, made once per encoding."""
+    """The lines of the newest events, made once per encoding."""
 
     def __init__(self) -> None:
-        self._chunks: OrderedDict[Hashable, tuple[bytes, bytes]] = OrderedDict()
+        self._lines: OrderedDict[Hashable, tuple[bytes, bytes]] = OrderedDict()
         self._batch: tuple[Hashable, Sequence[WatchEvent], bytes] = (None, (), b"")
 
-    def chunks(self, encoding: Encoding, events: Sequence[WatchEvent]) -> bytes:
-        """A batch as it goes out. Most who hear of it do so one after the other, and want the same."""
+    def batch(self, encoding: Encoding, events: Sequence[WatchEvent]) -> bytes:
+        """A batch as it goes out, one chunk: who reads it has work with each. Most who hear of it do so one
+        after the other, and want the same."""
         key, batch, data = self._batch
         if events is batch and key == encoding.key:
             return data
-        data = b"".join([self.chunk(encoding, event) for event in events])
+        data = chunk(b"".join([self.line(encoding, event) for event in events]))
         self._batch = (encoding.key, events, data)
         return data
 
-    def chunk(self, encoding: Encoding, event: WatchEvent) -> bytes:
+    def line(self, encoding: Encoding, event: WatchEvent) -> bytes:
         key = (encoding.key, event.type, event.revision)
-        found = self._chunks.get(key)
+        found = self._lines.get(key)
         if found is not None and found[0] is event.value:
             return found[1]
-        made = chunk(encoding.event(event.type, event.value, first=False))
-        self._chunks[key] = (event.value, made)
-        if len(self._chunks) > _KEEP_FRAMES:
-            self._chunks.popitem(last=False)
+        made = encoding.event(event.type, event.value, first=False)
+        self._lines[key] = (event.value, made)
+        if len(self._lines) > _KEEP_FRAMES:
+            self._lines.popitem(last=False)
         return made
 
 
@@ -166,7 +167,7 @@ class Feed:
     def _framed(self, events: Sequence[WatchEvent]) -> bytes:
         if self._fresh or self._stream is None:
             return chunk(b"".join([self._line(event.type, event.value) for event in events]))
-        return self._frames.chunks(self._encoding, events)
+        return self._frames.batch(self._encoding, events)
 
     def _line(self, type: str, value: bytes) -> bytes:
         line = self._encoding.event(type, value, first=self._fresh)

@@ -38,7 +38,7 @@ def run(settings: ServerSettings, ready: Ready) -> int:
     files = server_files(settings.data_dir)
     socket = str(files.socket)
     rest = Rest(Endpoint(unix_socket=socket), user_agent=f"mini8s-control/{VERSION}")
-    informers = Informers(rest, stop)
+    informers = Informers(rest, stop, sharing=True)
     own_node = "" if settings.disable_agent else settings.node_name
     manager = Manager(
         rest,

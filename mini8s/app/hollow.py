@@ -35,7 +35,7 @@ def run(settings: AgentSettings) -> int:
     # a line for each of thousands of nodes says nothing: the nodes' own sentence counts them
     logging.getLogger("mini8s.agent.kubelet.node.heartbeat").setLevel(logging.WARNING)
     rest = Rest(endpoint(settings), user_agent=f"mini8s-hollow/{VERSION}")
-    informers = Informers(rest, stop)
+    informers = Informers(rest, stop, sharing=True)
     nodes = HollowNodes(
         names(settings),
         lambda name: rest.acting_as(f"system:node:{name}", "system:nodes"),

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 def patch() -> None:
     """Make the standard library cooperative. Safe to call twice."""
+    gevent.config.track_greenlet_tree = False  # who spawned whom: a look at the stack for each connection
     if not monkey.is_module_patched("socket"):
         monkey.patch_all()
 

@@ -7,10 +7,11 @@ All methods raise the errors of `mini8s.objects.errors`; a server that cannot be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mini8s.objects.errors import ApiError
 from mini8s.objects.kinds import Kind, Obj
 
 NO_QUERY: Mapping[str, str] = {}
@@ -91,6 +92,10 @@ class Api(Protocol):
     def request_token(self, namespace: str, account: str, request: Obj) -> Obj:
         """A TokenRequest's answer: a token for a ServiceAccount."""
 
+    def together(self, asks: Sequence[Ask]) -> Sequence[Obj | ApiError]:
+        """Many writes at once: what each was answered, or why it was refused, in their order. They take
+        effect in any."""
+
     def watch(
         self,
         kind: Kind,
@@ -101,6 +106,9 @@ class Api(Protocol):
         fields: str = "",
         timeout_seconds: int = 300,
     ) -> Watch: ...
+
+
+Ask = Callable[[Api], Obj | None]  # makes one write on what it is given, and gives its answer back
 
 
 class EventSink(Protocol):

@@ -8,15 +8,17 @@ that keeps complaining is limited to a burst and then one event every few minute
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from mini8s.client.base import RETRY_SECONDS, Api
@@ -30,6 +32,7 @@ from mini8s.util.clock import Clock
 log = logging.getLogger(__name__)
 
 QUEUE = 1000  # events that may wait for the server
+TOGETHER = 64  # of them in a request, when they come faster than they go
 REMEMBERED = 1024  # events and objects whose counts are remembered
 BURST = 25.0  # events an object may have at once
 REFILL_SECONDS = 300.0  # ...and one more after each of these
@@ -128,24 +131,50 @@ class Recorder:
 
     def _run(self) -> None:
         while True:
-            happened = self._queue.get()
+            batch = self._next()
             try:
-                self._handle(happened)
+                self._handle(batch)
             except Exception:
                 log.exception("an event was lost")
             finally:
-                self._queue.task_done()
+                for _ in batch:
+                    self._queue.task_done()
 
-    def _handle(self, happened: Occurrence) -> None:
-        if not self._allowed(happened):
-            return
-        while (error := self._tried(happened)) is not None:
+    def _next(self) -> list[Occurrence]:
+        """What waits, as much as goes in one request."""
+        batch = [self._queue.get()]
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < TOGETHER:
+                batch.append(self._queue.get_nowait())
+        return batch
+
+    def _handle(self, batch: Sequence[Occurrence]) -> None:
+        allowed = [happened for happened in batch if self._allowed(happened)]
+        new = {one.identity: one for one in reversed(allowed) if one.identity not in self._sent}
+        first = [one for one in allowed if new.get(one.identity) is one]
+        outcomes = self._api.together([partial(self._create, one) for one in first]) if first else ()
+        for happened, outcome in zip(first, outcomes, strict=True):
+            refused = outcome if isinstance(outcome, ApiError) else None
+            if not isinstance(outcome, ApiError):
+                _remember(self._sent, happened.identity, _Sent(meta.name(outcome), 1))
+            self._insist(happened, refused)
+        for happened in allowed:
+            if new.get(happened.identity) is not happened:
+                self._insist(happened, self._tried(happened))
+
+    def _insist(self, happened: Occurrence, error: ApiError | None) -> None:
+        """Try again what did not go for a reason that passes."""
+        while error is not None:
             away = isinstance(error, ServiceUnavailable)
             if not away or self._wait is None or self._wait(self._pause.failed()):
                 self._lose(happened, error)
                 return
+            error = self._tried(happened)
         self._lost = 0
         self._pause.succeeded()
+
+    def _create(self, happened: Occurrence, api: Api) -> Obj:
+        return api.create(EVENTS, self._new(happened))
 
     def _tried(self, happened: Occurrence) -> ApiError | None:
         """Send it; what went wrong."""
@@ -162,8 +191,7 @@ class Recorder:
         _remember(self._sent, happened.identity, sent)
 
     def _first(self, happened: Occurrence) -> _Sent:
-        created = self._api.create(EVENTS, self._new(happened))
-        return _Sent(meta.name(created), 1)
+        return _Sent(meta.name(self._create(happened, self._api)), 1)
 
     def _again(self, happened: Occurrence, sent: _Sent) -> bool:
         """Count one more; whether the event object is still there."""

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from mini8s.client.base import RETRY_SECONDS, Api, Watch
 from mini8s.client.cache import Cache, IndexFunction
+from mini8s.client.sharing import Shared
 from mini8s.objects import meta
 from mini8s.objects.errors import ApiError, Expired
 from mini8s.objects.kinds import Kind, Obj
@@ -48,6 +49,7 @@ class Informer:
         fields: str = "",
         labels: str = "",
         keep: Keep | None = None,
+        sharing: bool = False,
         random: Callable[[], float] = _RANDOM,
     ) -> None:
         self.kind = kind
@@ -58,6 +60,7 @@ class Informer:
         self._stop = stop
         self._namespace, self._fields, self._labels = namespace, fields, labels
         self._keep = keep
+        self._slim = Shared().slim if sharing else None
         self._random = random
         self._lock = threading.RLock()  # a handler that joins sees each change once: guards list and calls
         self._handlers: list[Handler] = []
@@ -73,6 +76,11 @@ class Informer:
     def version(self) -> int:
         """The revision up to which the cache has seen all changes; 0 before the first list."""
         return self._seen
+
+    @property
+    def following(self) -> bool:
+        """Whether a watch is open, so that the cache is as the server is, but for what is under way."""
+        return self._watch is not None
 
     @property
     def selection(self) -> str:
@@ -199,7 +207,8 @@ class Informer:
         self._seen = int(version)
 
     def _kept(self, obj: Obj) -> Obj:
-        return self._keep(obj) if self._keep else obj
+        kept = self._keep(obj) if self._keep else obj
+        return self._slim(kept) if self._slim else kept
 
     def _tell(self, old: Obj | None, new: Obj | None) -> None:
         if old and new and old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"]:
@@ -244,9 +253,11 @@ class NoMemory:
 
 
 class Informers:
-    """The informers of a process, one for each selection that somebody asked for."""
+    """The informers of a process, one for each selection that somebody asked for. `sharing`: what is equal in
+    several objects is kept once, for who caches thousands of a kind."""
 
-    def __init__(self, api: Api, stop: Stop, memory: Memory | None = None) -> None:
+    def __init__(self, api: Api, stop: Stop, memory: Memory | None = None, *, sharing: bool = False) -> None:
+        self._sharing = sharing
         self.memory = memory or NoMemory()
         self._api = api
         self._stop = stop
@@ -270,7 +281,14 @@ class Informers:
             key = (*key[:4], None)
         if key not in self._informers:
             self._informers[key] = Informer(
-                self._api, kind, self._stop, namespace=namespace, fields=fields, labels=labels, keep=keep
+                self._api,
+                kind,
+                self._stop,
+                namespace=namespace,
+                fields=fields,
+                labels=labels,
+                keep=keep,
+                sharing=self._sharing,
             )
             self.memory.adopt(self._informers[key])
         for name, function in (indexers or {}).items():

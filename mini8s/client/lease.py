@@ -105,12 +105,10 @@ class Lease:
 
     def _renew(self, lease: Obj) -> bool:
         now = format_micro(self._clock.now())
-        renewed = copy.deepcopy(lease)
+        spec = lease["spec"] | self._spec(now)
         if not self._ours(lease):
-            renewed["spec"]["leaseTransitions"] = (lease["spec"].get("leaseTransitions") or 0) + 1
-            renewed["spec"]["acquireTime"] = now
-        renewed["spec"] |= self._spec(now)
-        self._note(self._api.update(LEASES, renewed))
+            spec |= {"leaseTransitions": (spec.get("leaseTransitions") or 0) + 1, "acquireTime": now}
+        self._note(self._api.update(LEASES, lease | {"spec": spec}))
         return True
 
     def _spec(self, now: str) -> Obj:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mini8s.client.base import NO_QUERY, Listed
+from mini8s.client.base import NO_QUERY, Ask, Listed
 from mini8s.client.transport import Answer, Endpoint, Stream, Transport
 from mini8s.objects import errors, meta
 from mini8s.objects.kinds import PODS, SERVICEACCOUNTS, Kind, Obj
 from mini8s.wire import codec
+from mini8s.wire import together as several
 
 __all__ = ["Answer", "Endpoint", "Listed", "Rest", "Stream", "Watch"]
 
 PAGE = 500  # objects a list request asks for, as kubectl does
 WATCH_IDLE_SECONDS = 90.0  # a little above the minute after which a server sends a bookmark
 JSON = "application/json"
+_NO_SUCH_DOOR = (errors.NotFound, errors.Forbidden, errors.MethodNotAllowed)
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 PATCH_TYPES = {
@@ -60,13 +62,14 @@ class Rest:
         *,
         user_agent: str,
         on_warning: Callable[[str], None] | None = None,
-        transport: Transport | None = None,
+        transport: Transport | Noted | None = None,
         in_the_name_of: Mapping[str, str] = NO_QUERY,
     ) -> None:
         self.endpoint = endpoint
         self._transport = transport or Transport(endpoint, user_agent=user_agent)
         self._on_warning = on_warning
         self._in_the_name_of = in_the_name_of
+        self._one_by_one = False
 
     def acting_as(self, user: str, group: str) -> Rest:
         """The same connections, for an administrator who asks in somebody else's name and is judged as
@@ -147,6 +150,22 @@ class Rest:
     def request_token(self, namespace: str, account: str, request: Obj) -> Obj:
         return self._object("POST", SERVICEACCOUNTS.path(namespace, account, "token"), request)
 
+    def together(self, asks: Sequence[Ask]) -> Sequence[Obj | errors.ApiError]:
+        """A server without a door for several gets one after the other."""
+        if len(asks) == 1 or self._one_by_one:
+            return [_attempt(ask, self) for ask in asks]
+        noted = Noted(self.endpoint)
+        for ask in asks:
+            ask(Rest(self.endpoint, user_agent="", transport=noted))
+        made: builtins.list[Obj | errors.ApiError] = []
+        try:
+            for batch in several.batches(noted.asks):
+                made += self._together(batch)
+        except _NO_SUCH_DOOR:
+            self._one_by_one = True
+            return [_attempt(ask, self) for ask in asks]
+        return made
+
     def watch(
         self,
         kind: Kind,
@@ -175,7 +194,9 @@ class Rest:
     ) -> Answer:
         """Any request, its answer as bytes; raises what the server refuses."""
         headers = {**_headers(body, content_type, accept), **self._in_the_name_of}
-        answer = self._transport.send(method, _target(path, query), body, headers)
+        return self._taken(self._transport.send(method, _target(path, query), body, headers))
+
+    def _taken(self, answer: Answer) -> Answer:
         for warning in _warnings(answer.headers.get("Warning", "")):
             if self._on_warning:
                 self._on_warning(warning)
@@ -203,6 +224,24 @@ class Rest:
     def close(self) -> None:
         self._transport.close()
 
+    def _together(self, asks: Sequence[several.Ask]) -> Sequence[Obj | errors.ApiError]:
+        """Raises what says that there is no such door."""
+        try:
+            answer = self.request("POST", several.PATH, body=several.encode(asks))
+        except _NO_SUCH_DOOR:
+            raise
+        except errors.ApiError as error:
+            return [error] * len(asks)
+        return [self._outcome(said) for said in several.decode_answers(answer.body)]
+
+    def _outcome(self, said: several.Said) -> Obj | errors.ApiError:
+        try:
+            answer = self._taken(Answer(said.code, said.headers, bytes(said.body)))
+        except errors.ApiError as error:
+            return error
+        made: Obj = codec.decode_json(answer.body)
+        return made
+
     def _object(
         self,
         method: str,
@@ -229,6 +268,33 @@ class Rest:
             if not metadata.get("continue"):
                 return Listed(items, metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
+
+
+class Noted:
+    """In the place of a transport: notes what would be sent."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.asks: builtins.list[several.Ask] = []
+
+    def send(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        self.asks.append(several.ask(method, target, body, headers.get("Content-Type", JSON)))
+        return Answer(200, {}, b"{}")
+
+    def stream(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], idle_seconds: float
+    ) -> Stream:
+        raise NotImplementedError("a watch is no write")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _attempt(ask: Ask, api: Rest) -> Obj | errors.ApiError:
+    try:
+        return ask(api) or {}
+    except errors.ApiError as error:
+        return error
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
@@ -165,7 +165,31 @@ class Transport:
         return Answer(response.status, response.headers, response.data)
 
 
-class _UnixConnection(HTTPConnection):
+class _OnePiece(HTTPConnection):
+    """Sends a request's head and body together: who gets one without the other has to wait for it."""
+
+    _held: bytearray | None = None
+
+    def request(self, method: str, url: str, *args: Any, **keywords: Any) -> None:
+        self._held = bytearray()
+        try:
+            super().request(method, url, *args, **keywords)
+        finally:
+            data, self._held = bytes(self._held), None
+        self.send(data)
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held += data
+
+
+class _TlsConnection(_OnePiece, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _UnixConnection(_OnePiece):
     """A connection whose peer is a path."""
 
     def __init__(self, host: str, *, path: str, **keywords: Any) -> None:
@@ -188,6 +212,14 @@ class _UnixPool(HTTPConnectionPool):
     ConnectionCls = _UnixConnection
 
 
+class _TcpPool(HTTPConnectionPool):
+    ConnectionCls = _OnePiece
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
 def _pool(endpoint: Endpoint) -> HTTPConnectionPool:
     if endpoint.unix_socket:
         return _UnixPool("mini8s", maxsize=POOL_SIZE, path=endpoint.unix_socket)
@@ -195,10 +227,8 @@ def _pool(endpoint: Endpoint) -> HTTPConnectionPool:
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError(f'"{endpoint.url}" is no URL of a server such as https://server:6443')
     if url.scheme == "http":
-        return HTTPConnectionPool(
-            url.hostname, url.port or 80, maxsize=POOL_SIZE, socket_options=_SOCKET_OPTIONS
-        )
-    return HTTPSConnectionPool(
+        return _TcpPool(url.hostname, url.port or 80, maxsize=POOL_SIZE, socket_options=_SOCKET_OPTIONS)
+    return _TlsPool(
         url.hostname,
         url.port or 443,
         maxsize=POOL_SIZE,

@@ -77,13 +77,16 @@ class Delete:
     words: Words | None = None
 
 
+Write = Create | Delete | Patch
+
+
 @dataclass(frozen=True, slots=True)
 class Burst:
     """Independent actions, done side by side in batches of 1, 2, 4 …: a fault that hits all of them (a quota,
     a bad template) costs one request and not hundreds. `otherwise`: what to do instead of what follows the
     burst in the plan when a part of it was refused."""
 
-    actions: tuple[Create | Delete | Patch, ...]
+    actions: tuple[Write, ...]
     otherwise: Otherwise | None = None
 
 

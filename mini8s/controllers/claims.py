@@ -58,20 +58,34 @@ def claim(
 ) -> Claims:
     """What an owner has of a cache that has the indexes above. `selector`: where it is not `spec.selector` as
     most write it; `fits`: what must hold besides."""
-    selector = selector or selector_of(owner)
-
-    def takes(obj: Obj) -> bool:
-        return selector.matches(meta.labels(obj)) and fits(obj)
-
-    held = cache.index("controller", meta.uid(owner))
-    mine = tuple(obj for obj in held if takes(obj))
+    selected = once_for_labels((selector or selector_of(owner)).matches)
+    mine: list[Obj] = []
+    released: list[Obj] = []
+    for obj in cache.index("controller", meta.uid(owner)):
+        (mine if selected(obj) and fits(obj) else released).append(obj)
     if meta.deleting(owner):
-        return Claims(mine)
+        return Claims(tuple(mine))
     adopted = tuple(
-        obj for obj in cache.index("orphans", meta.namespace(owner)) if takes(obj) and not meta.deleting(obj)
+        obj
+        for obj in cache.index("orphans", meta.namespace(owner))
+        if selected(obj) and fits(obj) and not meta.deleting(obj)
     )
-    released = tuple(obj for obj in held if not takes(obj))
-    return Claims(mine + adopted, adopted, released)
+    return Claims((*mine, *adopted), adopted, tuple(released))
+
+
+def once_for_labels(judge: Callable[[Mapping[str, str]], bool]) -> Callable[[Obj], bool]:
+    """A judgement of objects by their labels: of thousands that share theirs (`client/sharing.py`) made
+    once."""
+    known: dict[int, tuple[Mapping[str, str], bool]] = {}
+
+    def judged(obj: Obj) -> bool:
+        labels = meta.labels(obj)
+        found = known.get(id(labels))
+        if found is None:
+            found = known[id(labels)] = (labels, judge(labels))  # kept, so that no other gets its id
+        return found[1]
+
+    return judged
 
 
 def selector_of(owner: Obj) -> Selector:

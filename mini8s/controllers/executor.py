@@ -9,10 +9,9 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import assert_never
 
-from mini8s.client.base import Api, EventSink
+from mini8s.client.base import Api, Ask, EventSink
 from mini8s.controllers.actions import (
     NORMAL,
     WARNING,
@@ -21,10 +20,12 @@ from mini8s.controllers.actions import (
     Certify,
     Create,
     Delete,
+    Otherwise,
     Patch,
     Tell,
     Update,
     Vouch,
+    Write,
     patch,
 )
 from mini8s.controllers.written import Gone, Written
@@ -48,32 +49,23 @@ def no_authority(_spec: Obj, _seconds: int) -> bytes:
 class Executor:
     """One for all controllers; safe for many threads."""
 
-    def __init__(
-        self, api: Api, events: EventSink, *, threads: int, authority: Authority = no_authority
-    ) -> None:
+    def __init__(self, api: Api, events: EventSink, *, authority: Authority = no_authority) -> None:
         self._api = api
         self._events = events
         self._authority = authority
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="burst")
 
     def run(self, actions: Iterable[Action], written: Written) -> None:
         """Do all, in order. Raises what the API refused, after what was to be done `otherwise`."""
         for action in actions:
             self._do(action, written)
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
     def _do(self, action: Action, written: Written) -> None:
         match action:
-            case Create():
-                self._create(action, written)
             case Update(kind, obj, subresource):
                 written.note(kind, self._api.update(kind, obj, subresource=subresource))
-            case Patch():
-                self._patch(action, written)
-            case Delete():
-                self._delete(action, written)
+            case Create() | Patch() | Delete():
+                (outcome,) = self._api.together([_ask(action)])
+                self._settle(action, outcome, written)
             case Burst():
                 self._burst(action, written)
             case Vouch():
@@ -85,42 +77,59 @@ class Executor:
             case _:
                 assert_never(action)
 
-    def _create(self, action: Create, written: Written) -> None:
-        try:
-            created = self._api.create(action.kind, action.obj)
-        except ApiError as error:
-            if action.owner and not _namespace_ends(error):
-                self._events.event(
-                    action.owner,
-                    WARNING,
-                    "FailedCreate",
-                    f"{action.words.failed if action.words else 'Error creating: '}{error}",
-                    component=written.component,
-                )
-            if action.otherwise:
-                self.run(action.otherwise(error), written)
-            raise
-        written.note(action.kind, created)
-        if action.owner:
-            what = (
-                action.words.done if action.words else f"Created {action.kind.singular}: {meta.name(created)}"
-            )
-            self._events.event(action.owner, NORMAL, "SuccessfulCreate", what, component=written.component)
+    def _settle(self, action: Write, outcome: Obj | ApiError, written: Written) -> None:
+        """Note what came of a write. Raises what was refused."""
+        match action:
+            case Create():
+                self._created(action, outcome, written)
+            case Patch():
+                self._patched(action, outcome, written)
+            case Delete():
+                self._deleted(action, outcome, written)
 
-    def _patch(self, action: Patch, written: Written) -> None:
-        identity = {"uid": action.uid} | ({"resourceVersion": action.version} if action.version else {})
-        change = action.patch | {"metadata": (action.patch.get("metadata") or {}) | identity}
-        try:
-            patched = self._api.patch(
-                action.kind, action.namespace, action.name, change, subresource=action.subresource
-            )
-        except NotFound:
+    def _created(self, action: Create, outcome: Obj | ApiError, written: Written) -> None:
+        if isinstance(outcome, ApiError):
+            if action.owner and not _namespace_ends(outcome):
+                failed = action.words.failed if action.words else "Error creating: "
+                self._tell(action.owner, WARNING, "FailedCreate", f"{failed}{outcome}", written)
+            self._refused(outcome, action.otherwise, written)
             return
-        except ApiError as error:
-            if action.otherwise:
-                self.run(action.otherwise(error), written)
-            raise
-        written.note(action.kind, patched)
+        written.note(action.kind, outcome)
+        if action.owner:
+            done = (
+                action.words.done if action.words else f"Created {action.kind.singular}: {meta.name(outcome)}"
+            )
+            self._tell(action.owner, NORMAL, "SuccessfulCreate", done, written)
+
+    def _patched(self, action: Patch, outcome: Obj | ApiError, written: Written) -> None:
+        if isinstance(outcome, NotFound):
+            return
+        if isinstance(outcome, ApiError):
+            self._refused(outcome, action.otherwise, written)
+            return
+        written.note(action.kind, outcome)
+
+    def _deleted(self, action: Delete, outcome: Obj | ApiError, written: Written) -> None:
+        if isinstance(outcome, NotFound):
+            return
+        if isinstance(outcome, ApiError):
+            if action.owner:
+                failed = action.words.failed if action.words else "Error deleting: "
+                self._tell(action.owner, WARNING, "FailedDelete", f"{failed}{outcome}", written)
+            raise outcome
+        written.note(action.kind, outcome)
+        written.gone.add(Gone(action.kind, action.namespace, action.name, action.uid))
+        if action.owner:
+            done = action.words.done if action.words else f"Deleted {action.kind.singular}: {action.name}"
+            self._tell(action.owner, NORMAL, "SuccessfulDelete", done, written)
+
+    def _refused(self, error: ApiError, otherwise: Otherwise | None, written: Written) -> None:
+        if otherwise:
+            self.run(otherwise(error), written)
+        raise error
+
+    def _tell(self, about: Obj, type: str, reason: str, message: str, written: Written) -> None:
+        self._events.event(about, type, reason, message, component=written.component)
 
     def _vouch(self, action: Vouch, written: Written) -> None:
         try:
@@ -131,36 +140,7 @@ class Executor:
             return  # the account or the Secret; whoever watches hears of it
         token = base64.b64encode(given["status"]["token"].encode()).decode()
         data = (action.change.get("data") or {}) | {action.key: token}
-        self._patch(patch(SECRETS, action.secret, action.change | {"data": data}, swap=True), written)
-
-    def _delete(self, action: Delete, written: Written) -> None:
-        try:
-            gone = self._api.delete(
-                action.kind,
-                action.namespace,
-                action.name,
-                uid=action.uid,
-                resource_version=action.version,
-                grace_seconds=action.grace_seconds,
-                propagation=action.propagation,
-            )
-        except NotFound:
-            return
-        except ApiError as error:
-            if action.owner:
-                self._events.event(
-                    action.owner,
-                    WARNING,
-                    "FailedDelete",
-                    f"{action.words.failed if action.words else 'Error deleting: '}{error}",
-                    component=written.component,
-                )
-            raise
-        written.note(action.kind, gone)
-        written.gone.add(Gone(action.kind, action.namespace, action.name, action.uid))
-        if action.owner:
-            what = action.words.done if action.words else f"Deleted {action.kind.singular}: {action.name}"
-            self._events.event(action.owner, NORMAL, "SuccessfulDelete", what, component=written.component)
+        self._do(patch(SECRETS, action.secret, action.change | {"data": data}, swap=True), written)
 
     def _certify(self, action: Certify, written: Written) -> None:
         try:
@@ -169,26 +149,42 @@ class Executor:
             self.run(action.otherwise(error), written)
             return
         change = {"status": {"certificate": base64.b64encode(pem).decode()}}
-        self._patch(patch(SIGNINGREQUESTS, action.csr, change, subresource="status"), written)
+        self._do(patch(SIGNINGREQUESTS, action.csr, change, subresource="status"), written)
 
     def _burst(self, burst: Burst, written: Written) -> None:
         for batch in batches(burst.actions):
-            results = list(self._pool.map(lambda action: self._alone(action, written.component), batch))
-            for _, made in results:
-                written.merge(made)
-            failed = next((error for error, _ in results if error), None)
+            outcomes = self._api.together([_ask(action) for action in batch])
+            failed: ApiError | None = None
+            for action, outcome in zip(batch, outcomes, strict=True):
+                try:
+                    self._settle(action, outcome, written)
+                except ApiError as error:
+                    failed = failed or error
             if failed:
                 if burst.otherwise:
                     self.run(burst.otherwise(failed), written)
                 raise failed
 
-    def _alone(self, action: Create | Delete | Patch, component: str) -> tuple[ApiError | None, Written]:
-        written = Written(component=component)
-        try:
-            self._do(action, written)
-        except ApiError as error:
-            return error, written
-        return None, written
+
+def _ask(action: Write) -> Ask:
+    """The write itself."""
+    match action:
+        case Create(kind, obj):
+            return lambda api: api.create(kind, obj)
+        case Patch(kind, namespace, name, uid):
+            identity = {"uid": uid} | ({"resourceVersion": action.version} if action.version else {})
+            change = action.patch | {"metadata": (action.patch.get("metadata") or {}) | identity}
+            return lambda api: api.patch(kind, namespace, name, change, subresource=action.subresource)
+        case Delete(kind, namespace, name, uid):
+            return lambda api: api.delete(
+                kind,
+                namespace,
+                name,
+                uid=uid,
+                resource_version=action.version,
+                grace_seconds=action.grace_seconds,
+                propagation=action.propagation,
+            )
 
 
 def _token_request(secret: Obj) -> Obj:
@@ -205,9 +201,7 @@ def _token_request(secret: Obj) -> Obj:
     }
 
 
-def batches(
-    actions: Sequence[Create | Delete | Patch],
-) -> Iterable[Sequence[Create | Delete | Patch]]:
+def batches(actions: Sequence[Write]) -> Iterable[Sequence[Write]]:
     """1, 2, 4 … of the actions at a time."""
     start, size = 0, 1
     while start < len(actions):

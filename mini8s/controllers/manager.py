@@ -115,7 +115,7 @@ class Manager:
         self._root_ca = settings.root_ca
         self._published = settings.root_ca()
         self._drift = Drift(clock)
-        self._executor = Executor(api, recorder, threads=settings.burst_threads, authority=authority)
+        self._executor = Executor(api, recorder, authority=authority)
         self.runners = tuple(Runner(make(context), context, self._executor, stop) for make in CONTROLLERS)
 
     def start(self) -> None:
@@ -131,7 +131,6 @@ class Manager:
     def stop(self) -> bool:
         """Wake all workers so that they see the stop; whether all ended."""
         ended = [runner.shut_down(STOP_SECONDS) for runner in self.runners]
-        self._executor.close()
         return all(ended)
 
     def look_at_clock(self) -> None:

@@ -29,6 +29,7 @@ SEEN_WITHIN_SECONDS = (
 )
 LONG_SECONDS = 0.02  # a plan that takes so long is of something big
 REST = 4.0  # times as long as its plan took, a big key rests: others need the processor too
+LEAST_REST_SECONDS = 0.5  # nobody reads the counts of thousands of pods more often
 LOOK_AGAIN_SECONDS = 0.1  # the news itself wakes the key; this is for news that touches no key
 
 
@@ -127,7 +128,7 @@ class Runner:
         ended = self._clock.monotonic()
         if ended - began >= LONG_SECONDS:
             self._resting = {other: until for other, until in self._resting.items() if until > ended}
-            self._resting[key] = ended + REST * (ended - began)
+            self._resting[key] = ended + max(LEAST_REST_SECONDS, REST * (ended - began))
 
     def _fence(self, key: str, written: Written) -> None:
         """Remember what must be seen first. Keys of what is gone never come back: their fences go when they

@@ -19,7 +19,6 @@ class ControllerSettings:
         1000  # finished pods kept; upstream's 12,500 are too many for a small host
     )
     burst_replicas: int = 500  # pods a ReplicaSet creates or deletes in one round
-    burst_threads: int = 8  # requests in flight in a round; the server commits together what comes together
     server_node: str = ""  # the node of the server's own agent, "" when it runs none
     api_node: str = ""  # the node whose address is the API's too; "" when the API has one of its own
     local_zone: tzinfo = UTC  # where a CronJob means its hours when it names no place: as cron, the host's

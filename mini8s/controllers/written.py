@@ -37,11 +37,6 @@ class Written:
         if answer.get("kind") == kind.kind:  # a Status says nothing of revisions
             self.revisions[kind] = max(meta.revision(answer), self.revisions.get(kind, 0))
 
-    def merge(self, other: Written) -> None:
-        for kind, revision in other.revisions.items():
-            self.revisions[kind] = max(revision, self.revisions.get(kind, 0))
-        self.gone |= other.gone
-
     def unseen(self, informers: dict[Kind, Informer]) -> Iterator[Kind]:
         """The kinds whose cache is behind; kinds that nobody here watches are not waited for."""
         for kind, revision in self.revisions.items():

@@ -11,7 +11,7 @@ from mini8s.objects.kinds import BINDINGS, PODS, Obj
 from mini8s.registry import problems, refusals
 from mini8s.registry.strategy import Update
 
-WAY = Update()  # what `bound` made is right as it is
+WAY = Update(made_here=True)
 SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 

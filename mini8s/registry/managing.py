@@ -63,7 +63,9 @@ def applied(ctx: Context, kind: Kind, live: Obj, config: Obj, subresource: str) 
 
 def same(new: Obj, old: Obj) -> bool:
     """Whether nothing has changed, or nothing but the times in the books."""
-    return new == old or _without_times(new) == _without_times(old)
+    if new == old:
+        return True
+    return bool(new["metadata"].get("managedFields")) and _without_times(new) == _without_times(old)
 
 
 def _writing(ctx: Context, kind: Kind, operation: str, subresource: str) -> apply.Writing:

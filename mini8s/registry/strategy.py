@@ -54,10 +54,12 @@ def put_back(new: Obj, old: Obj, part: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One way to change an object: the whole of it, or through a subresource."""
+    """One way to change an object: the whole of it, or through a subresource. `made_here`: what is wanted was
+    made by us of what is stored, so that nothing in it can be of a wrong type."""
 
     prepare: PrepareUpdate = leave_update
     validate: ValidateUpdate = accept_update
+    made_here: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

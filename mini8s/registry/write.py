@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 
-from mini8s.objects import meta, names
+from mini8s.objects import meta, names, schema
 from mini8s.objects.errors import AlreadyExists, ApiError, BadRequest, Cause
 from mini8s.objects.kinds import PODS, RESOURCEQUOTAS, Kind, Obj
 from mini8s.registry import incoming, managing, metadata, problems, refusals, warnings
@@ -163,7 +163,14 @@ class Writer:
         note: managing.Note,
     ) -> bytes:
         old = decode_json(row.value)
-        new = self._wanted(ctx, strategy, desire(decode_json(row.value)), old, subresource)
+        if way.made_here:
+            said = desire(old)
+        else:
+            said = desire(decode_json(row.value))
+            # where a part's defaults come from another part, the whole must be looked at
+            stored = row.value if subresource or schema.parts_stand_alone(strategy.kind) else b""
+            said = incoming.parse(ctx, strategy.kind, said, stored=stored)
+        new = self._wanted(strategy, said, old, subresource)
         self._prepare(ctx, strategy, way, new, old, subresource)
         note(ctx, strategy.kind, new, old, subresource)
         if metadata.ready_to_go(new, old, strategy):
@@ -172,10 +179,9 @@ class Writer:
             return row.value
         return self._committer.put(ctx, strategy, new, expected=row.revision, allocate=not subresource)
 
-    def _wanted(self, ctx: Context, strategy: Strategy, said: Obj, old: Obj, subresource: str) -> Obj:
+    def _wanted(self, strategy: Strategy, new: Obj, old: Obj, subresource: str) -> Obj:
         """What the client sent, if it speaks of the object that is there."""
         kind, name = strategy.kind, meta.name(old)
-        new = incoming.parse(ctx, kind, said)
         incoming.check_place(kind, meta.namespace(old), name, new)
         version = new["metadata"].get("resourceVersion") or ""
         if version and version != old["metadata"]["resourceVersion"]:

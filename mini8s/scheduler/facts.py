@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from mini8s.objects import claims, meta, pods, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.scheduler.base import NodeState, PodFacts, Resources
@@ -76,7 +78,7 @@ def _shape(pod: Obj, spec: Obj, owner: str) -> str:
     each = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     asked = [[one.get(name) for name in ("image", "resources", "ports", "restartPolicy")] for one in each]
     told = [spec.get(name) for name in _TOLD]
-    return repr((meta.namespace(pod), owner, asked, told))
+    return sys.intern(repr((meta.namespace(pod), owner, asked, told)))  # one for thousands
 
 
 def _requested(spec: Obj) -> set[str]:

@@ -8,13 +8,15 @@ picture costs a try and nothing else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 from mini8s.client.base import Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.objects.errors import ApiError, Conflict, NotFound
-from mini8s.scheduler.base import NodeState, Placed, PodFacts, Refused
+from mini8s.objects.kinds import Obj
+from mini8s.scheduler.base import NodeState, PodFacts, Refused
 from mini8s.scheduler.decide import Decider
 from mini8s.scheduler.hints import cures
 from mini8s.scheduler.intake import Intake
@@ -30,9 +32,21 @@ from mini8s.util.workers import Stop, Worker
 log = logging.getLogger(__name__)
 
 NAME = DEFAULT
-BINDERS = 4  # bindings in flight: the API's group commit makes several as cheap as one
+BINDERS = 4  # requests in flight: one may hang
+TOGETHER = 64  # bindings in a request: while it is on its way the next ones are decided
 BATCH = 512  # pods a cycle: who comes with a higher priority waits no longer than these take
 IDLE_SECONDS = 1.0  # how soon a stop is noticed
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What is left to do on the wire once a pod has its node."""
+
+    pod: PodFacts
+    node: str
+
+    def ask(self, api: Api) -> None:
+        api.bind(self.pod.namespace, self.pod.name, self.node)
 
 
 class Scheduler:
@@ -76,15 +90,20 @@ class Scheduler:
         self._queue.wait(self._clock.monotonic(), IDLE_SECONDS)
         self._intake.take_in()
         due = self._queue.due(self._clock.monotonic(), BATCH)
-        bindings = [self._binders.submit(bind) for pod in due if (bind := self._decide(pod))]
-        for binding in bindings:
-            binding.result()
+        jobs: list[Future[None]] = []
+        for at in range(0, len(due), TOGETHER):
+            decided = [done for pod in due[at : at + TOGETHER] if (done := self._decide(pod))]
+            placed = [done for done in decided if isinstance(done, Binding)]
+            jobs += [self._binders.submit(done) for done in decided if not isinstance(done, Binding)]
+            jobs += [self._binders.submit(self._bind, placed)] if placed else []
+        for job in jobs:
+            job.result()
         waiting = len(self._queue)
         self._said.say(f"{waiting} pods wait for a node" if waiting else "every pod has a node")
         return 0.0
 
-    def _decide(self, pod: PodFacts) -> Callable[[], None] | None:
-        """What is left to do on the wire once the pod has a node; None if it has none."""
+    def _decide(self, pod: PodFacts) -> Binding | Callable[[], None] | None:
+        """What is left to do once the pod has a node; None if it has none."""
         try:
             pod = self._reservations.with_claims(pod)
             if reserved := self._reserved(pod):
@@ -101,10 +120,10 @@ class Scheduler:
         node = self._intake.board.nodes[decision.node]
         self._intake.assume(pod, decision.node)
         if all_bound(pod.claims):
-            return lambda: self._bind(pod, decision)
+            return Binding(pod, decision.node)
         return lambda: self._reserve(pod, node)
 
-    def _reserved(self, pod: PodFacts) -> Callable[[], None] | None:
+    def _reserved(self, pod: PodFacts) -> Binding | Callable[[], None] | None:
         """What is to be done about a pod that has its node and waits for its volumes."""
         name = self._reservations.node(pod)
         now = self._clock.monotonic()
@@ -112,7 +131,7 @@ class Scheduler:
             case State.WAITS:
                 return lambda: self._queue.rest(pod.key, now)
             case State.BOUND:
-                return lambda: self._bind(pod, Placed(name))
+                return Binding(pod, name)
             case State.LOST:
                 return lambda: self._failed(pod)
         return None
@@ -127,19 +146,22 @@ class Scheduler:
         else:
             self._queue.rest(pod.key, self._clock.monotonic())
 
-    def _bind(self, pod: PodFacts, placed: Placed) -> None:
-        try:
-            self._rest.bind(pod.namespace, pod.name, placed.node)
-        except (NotFound, Conflict) as error:
-            log.info("%s was not bound to %s: %s", pod.key, placed.node, error)
+    def _bind(self, placed: Sequence[Binding]) -> None:
+        outcomes = self._rest.together([one.ask for one in placed])
+        for one, outcome in zip(placed, outcomes, strict=True):
+            self._bound(one.pod, one.node, outcome)
+
+    def _bound(self, pod: PodFacts, node: str, outcome: Obj | ApiError) -> None:
+        if isinstance(outcome, NotFound | Conflict):
+            log.info("%s was not bound to %s: %s", pod.key, node, outcome)
             self._failed(pod)  # gone or bound by another: the informer will say which
-        except ApiError as error:
-            log.warning("binding %s to %s failed: %s", pod.key, placed.node, error)
+        elif isinstance(outcome, ApiError):
+            log.warning("binding %s to %s failed: %s", pod.key, node, outcome)
             self._failed(pod)
         else:
             self._queue.forget(pod.key)
             self._reservations.forget(pod.uid)
-            message = f"Successfully assigned {pod.key} to {placed.node}"
+            message = f"Successfully assigned {pod.key} to {node}"
             self._events.event(reference(pod), "Normal", "Scheduled", message)
 
     def _failed(self, pod: PodFacts) -> None:

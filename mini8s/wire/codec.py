@@ -20,10 +20,12 @@ __all__ = [
     "decode_yaml_documents",
     "encode_json",
     "encode_yaml",
+    "parts_of_json",
 ]
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def encode_json(obj: Any) -> bytes:
@@ -47,6 +49,11 @@ def decode_json(data: bytes) -> Any:
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH:  # else it cannot be
         check_depth(value)
     return value
+
+
+def parts_of_json(data: bytes) -> dict[str, bytes]:
+    """The parts of an object that we have encoded ourselves, each still as it is."""
+    return {name: bytes(part) for name, part in _parts.decode(data).items()}
 
 
 def decode_strict_json(data: bytes) -> tuple[Any, list[str]]:

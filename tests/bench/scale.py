@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from hosts.cluster import MINI8S, Cluster
 
-from bench import processes
+from bench import placing, processes
 from bench.figure import Figure, quantile
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.objects.errors import ApiError
@@ -42,6 +42,7 @@ def run(cluster: Cluster) -> Iterator[Figure]:
         yield from nodes.registered()
         pids = {**processes.roles(server.process.pid, ROLES), "nodes": nodes.pid}
         yield from _deployment(rest, pids)
+        yield from placing.run(rest, pids, PODS_WANTED)
     finally:
         nodes.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mini8s.client.rest import Endpoint, Rest
 from mini8s.objects import errors, meta
 from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS, Obj
 from mini8s.objects.time import parse_time
+from mini8s.wire import together
 from tests.fakes.api import FakeApi
 from tests.fakes.server import serving
 from tests.integration.api_process import ApiProcess, running
@@ -75,6 +77,10 @@ def pod(name: str) -> Obj:
     }
 
 
+def _create(obj: Obj, api: Api) -> Obj:
+    return api.create(CONFIGMAPS, obj)
+
+
 def deployment(name: str) -> Obj:
     labels = {"app": name}
     return {
@@ -106,6 +112,39 @@ def test_generated_names_differ(api: Api) -> None:
     names = {meta.name(api.create(CONFIGMAPS, body)) for _ in range(3)}
     assert len(names) == 3
     assert all(name.startswith("g-") for name in names)
+
+
+def test_writes_go_together_and_each_has_its_own_answer(api: Api) -> None:
+    """The server of the fake has no door for them, so they go one after the other."""
+    api.create(CONFIGMAPS, config("there"))
+    api.create(PODS, pod("p"))
+    made, taken, changed, bound, gone, absent = api.together(
+        [
+            lambda api: api.create(CONFIGMAPS, config("new", tier="x")),
+            lambda api: api.create(CONFIGMAPS, config("there")),
+            lambda api: api.patch(CONFIGMAPS, "default", "there", {"data": {"k": "w"}}),
+            lambda api: api.bind("default", "p", "n1"),
+            lambda api: api.delete(CONFIGMAPS, "default", "no", uid="u"),
+            lambda api: api.patch_status(PODS, "default", "none", {"status": {}}),
+        ]
+    )
+    assert not isinstance(made, errors.ApiError)
+    assert meta.labels(made) == {"tier": "x"}
+    assert made == api.get(CONFIGMAPS, "default", "new")
+    assert isinstance(taken, errors.AlreadyExists)
+    assert not isinstance(changed, errors.ApiError)
+    assert changed["data"] == {"k": "w"}
+    assert not isinstance(bound, errors.ApiError)
+    assert api.get(PODS, "default", "p")["spec"]["nodeName"] == "n1"
+    assert isinstance(gone, errors.NotFound)
+    assert isinstance(absent, errors.NotFound)
+
+
+def test_more_writes_than_go_in_a_request(api: Api) -> None:
+    count = together.MOST + 2
+    asks = [partial(_create, config(f"c{number}")) for number in range(count)]
+    names = [meta.name(made) for made in api.together(asks) if not isinstance(made, errors.ApiError)]
+    assert names == [f"c{number}" for number in range(count)]
 
 
 def test_what_is_not_there_is_not_found(api: Api) -> None:

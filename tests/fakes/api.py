@@ -8,12 +8,12 @@ import copy
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mini8s.client.base import NO_QUERY, Listed
+from mini8s.client.base import NO_QUERY, Ask, Listed
 from mini8s.objects import errors, meta
 from mini8s.objects import fields as field_selectors
 from mini8s.objects import labels as label_selectors
@@ -206,6 +206,9 @@ class FakeApi:
             token = f"{namespace}/{account}#{len(self.tokens)}"
             return request | {"status": {"token": token, "expirationTimestamp": format_time(end)}}
 
+    def together(self, asks: Sequence[Ask]) -> Sequence[Obj | errors.ApiError]:
+        return [self._attempt(ask) for ask in asks]
+
     def watch(
         self,
         kind: Kind,
@@ -229,6 +232,12 @@ class FakeApi:
             return watch
 
     # ---- inside
+
+    def _attempt(self, ask: Ask) -> Obj | errors.ApiError:
+        try:
+            return ask(self) or {}
+        except errors.ApiError as error:
+            return error
 
     def _enter(self, verb: str, kind: Kind) -> threading.RLock:
         if self.down:

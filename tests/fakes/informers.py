@@ -18,7 +18,7 @@ class FakeInformer:
     def __init__(self) -> None:
         self.cache = Cache()
         self.synced = threading.Event()
-        self.heard = True
+        self.heard = self.following = True
         self._handlers: list[Handler] = []
 
     def subscribe(self, handler: Handler) -> None:

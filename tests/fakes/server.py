@@ -73,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815
 
     def serve(self, path: str, query: dict[str, str], body: Any) -> None:
+        if not path.startswith(("/api/", "/apis/")):
+            raise errors.NotFound("the server could not find the requested resource")
         kind, namespace, name, subresource = parse(path)
         if query.get("watch") == "true":
             self.watch(kind, namespace, query)

@@ -49,7 +49,7 @@ class World:
         self.informers = Informers(self.api, Stop())
         self.settings = settings or ControllerSettings()
         self.context = Context(self.api, self.informers, self.clock, self.settings)
-        self.executor = Executor(self.api, self.events, threads=2, authority=authority)
+        self.executor = Executor(self.api, self.events, authority=authority)
         self.runners = [
             Runner(make(self.context), self.context, self.executor, Stop()) for make in controllers
         ]
@@ -57,7 +57,8 @@ class World:
             self.api.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
 
     def close(self) -> None:
-        self.executor.close()
+        """Nothing is left that watches."""
+        assert self.informers.close()
 
     def observe(self) -> None:
         """Bring the caches up to date."""

@@ -79,7 +79,7 @@ def test_another_value_at_the_same_revision_is_not_mixed_up() -> None:
     frames = pumps.Frames()
     one, other = WatchEvent("ADDED", 5, b'{"n":1}'), WatchEvent("ADDED", 5, b'{"n":2}')
     encoding = PlainEncoding()
-    assert frames.chunk(encoding, one) != frames.chunk(encoding, other)
+    assert frames.line(encoding, one) != frames.line(encoding, other)
 
 
 @pytest.mark.parametrize("room", [0, 1, 7, 100, 150, 151])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from mini8s.client import events
+from mini8s.client.base import Ask
 from mini8s.client.events import Recorder
 from mini8s.objects import errors
 from mini8s.objects.kinds import EVENTS, Obj
@@ -167,6 +168,31 @@ def test_an_outage_does_not_fill_the_log(
     recorder.event(POD, "Normal", "Pulled", "image")
     assert recorder.flush(60)
     assert lose(1) == 1, "an outage later is told of again"
+
+
+def test_what_waits_goes_together_and_is_told_as_often_as_it_happened(
+    api: FakeApi, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    release, sent = threading.Event(), []
+    together = api.together
+
+    def send(asks: Sequence[Ask]) -> Sequence[Obj | errors.ApiError]:
+        assert release.wait(30)
+        sent.append(len(asks))
+        return together(asks)
+
+    api.together = send  # type: ignore[method-assign]
+    recorder = Recorder(api, "kubelet", "n1", clock)
+    recorder.event(POD, "Normal", "Pulled", "first")
+    api.fail_next("create", errors.BadRequest("no"))
+    for message in ("lost", "a", "b", "a", "b", "a"):
+        recorder.event(POD, "Normal", "Pulled", message)
+    release.set()
+    assert recorder.flush(5)
+    assert sum(sent) == 4
+    told = {event["message"]: event["count"] for event in found(api)}
+    assert sorted(told.values()) == [1, 2, 3]
+    assert caplog.text.count("lost") == 1
 
 
 def test_a_full_queue_drops_and_says_so(

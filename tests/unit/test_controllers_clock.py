@@ -39,4 +39,3 @@ def test_a_cron_job_runs_when_its_hour_is_skipped_to() -> None:
     manager.look_at_clock()
     runner.step(0)
     assert len(api.list(JOBS).items) == 1
-    manager._executor.close()

@@ -34,7 +34,7 @@ def started(clock: FakeClock) -> tuple[Runner, Slow]:
     stop = Stop()
     api, slow = FakeApi(clock.now), Slow(clock)
     context = Context(api, Informers(api, stop), clock, ControllerSettings())
-    return Runner(slow, context, Executor(api, FakeEvents(), threads=1), stop), slow
+    return Runner(slow, context, Executor(api, FakeEvents()), stop), slow
 
 
 def test_of_keys_that_never_come_back_nothing_is_kept() -> None:

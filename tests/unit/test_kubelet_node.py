@@ -168,6 +168,31 @@ def test_what_a_controller_wrote_is_put_right(beat: tuple[Heartbeat, FakeApi, Fa
     assert conditions.is_true(api.get(NODES, "", "n1"), "Ready")
 
 
+def test_a_watch_saves_the_look_at_the_server_unless_it_is_behind(
+    beat: tuple[Heartbeat, FakeApi, FakeClock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heart, api, clock = beat
+    shown: list[Obj] = []
+    heart._shown = lambda: shown[-1] if shown else None
+    heart.step()
+    shown.append(api.get(NODES, "", "n1"))
+    monkeypatch.setattr(api, "get", lambda *_: pytest.fail("the server is asked"))
+    clock.step(10)
+    assert heart.step() == 10
+    lost = [{**one, "status": "Unknown"} for one in shown[0]["status"]["conditions"]]
+    shown.append(api.patch_status(NODES, "", "n1", {"status": {"conditions": lost}}))
+    heart.step()
+    monkeypatch.undo()
+    assert conditions.is_true(api.get(NODES, "", "n1"), "Ready")
+    api.calls.clear()
+    heart.step()
+    assert not api.calls, "what is shown is from before its own write"
+    shown.clear()
+    api.delete(NODES, "", "n1")
+    heart.step()
+    assert api.get(NODES, "", "n1"), "what no watch shows may be gone"
+
+
 def test_an_engine_that_hangs_does_not_hold_up_the_lease(
     beat: tuple[Heartbeat, FakeApi, FakeClock], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,3 +277,18 @@ SIDECAR = {"initContainers": [{"name": "side", "restartPolicy": "Always"}]}
 )
 def test_words(pod_said: Any, expected: tuple[str, str, str]) -> None:
     assert shown(**pod_said) == expected
+
+
+def test_what_a_status_says_of_the_spec_does_not_count_but_must_be_of_its_types(cluster: Cluster) -> None:
+    made = cluster.create(PODS, pod())
+    said = made | {"status": {"phase": "Running"}, "spec": made["spec"] | {"enableServiceLinks": 1}}
+    with pytest.raises(BadRequest, match="cannot unmarshal number into field spec"):
+        cluster.update(PODS, said, "status")
+    said["spec"] = made["spec"] | {"nodeName": "n9"}
+    said["metadata"] = made["metadata"] | {"labels": {"new": "label"}}
+    kept = cluster.update(PODS, said, "status")
+    assert (kept["spec"], kept["metadata"]["labels"]) == (made["spec"], {"new": "label"})
+    ended = cluster.update(PODS, kept | {"status": {"phase": "Succeeded"}}, "status")
+    assert list(ended) == list(made), "the order of the parts stays"
+    with pytest.raises(BadRequest, match=r"status.phase"):
+        cluster.update(PODS, ended | {"status": {"phase": 7}}, "status")

@@ -1,10 +1,10 @@
 """The hollow nodes of a process: each registers, renews its lease and writes its status as a real agent does,
 with the same code; and its pods become Running and Ready, and end.
 
-Shared by all of them are the host's figures, the threads, the connections, and one watch on pods: a watch for
-each node would cost the server the same events and both sides thousands of connections. Each write is made in
-the node's own name. Not played are events, the tunnel for logs and exec, and the watches of the proxy and the
-resolver: these cost a server memory for each host, which this doesn't show.
+Shared by all of them are the host's figures, the threads, the connections, and one watch on pods and one on
+nodes: a watch for each node would cost the server the same events and both sides thousands of connections.
+Each write is made in the node's own name. Not played are events, the tunnel for logs and exec, and the
+watches of the proxy and the resolver: these cost a server memory for each host, which this doesn't show.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta, pods
 from mini8s.objects.errors import ApiError, Conflict, NotFound
-from mini8s.objects.kinds import PODS, Obj
+from mini8s.objects.kinds import NODES, PODS, Obj
 from mini8s.util.clock import Clock
 from mini8s.util.log import OnChange
 from mini8s.util.workers import Stop, Worker
@@ -114,6 +114,7 @@ class HollowNodes:
         self._beats, self._news = WorkQueue(), WorkQueue(most_seconds=RETRY_SECONDS)
         self._lock = threading.Lock()  # guards the nodes' tables of addresses
         self._nodes: dict[str, _Node] = {}
+        self._seen = informers.of(NODES)
         for number, name in enumerate(names):
             api, ip = api_of(name), str(FIRST_ADDRESS + number)
             heart = Heartbeat(
@@ -130,6 +131,7 @@ class HollowNodes:
                 settings=settings,
                 events=NoEvents(),
                 facts=HOST,
+                shown=partial(self._shown, name),
             )
             self._nodes[name] = _Node(name, ip, api, heart)
         self._pods = informers.of(PODS, fields="spec.nodeName!=", indexers={"node": _by_node}, keep=essence)
@@ -140,6 +142,9 @@ class HollowNodes:
             *(Worker(f"pods-{number}", self.step, stop) for number in range(KUBELETS)),
             Worker("hollow", self._say, stop, every=SAY_SECONDS),
         ]
+
+    def _shown(self, name: str) -> Obj | None:
+        return self._seen.cache.get("", name) if self._seen.following else None
 
     @property
     def registered(self) -> int:

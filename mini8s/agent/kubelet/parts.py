@@ -44,7 +44,7 @@ from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.informer import Informers
 from mini8s.client.workqueue import WorkQueue
 from mini8s.objects import meta
-from mini8s.objects.kinds import CONFIGMAPS, PERSISTENTVOLUMES, PODS, SERVICES, Obj
+from mini8s.objects.kinds import CONFIGMAPS, NODES, PERSISTENTVOLUMES, PODS, SERVICES, Obj
 from mini8s.objects.pods import ROOT_CA
 from mini8s.util.clock import Clock, SteadyTime
 from mini8s.util.workers import Stop
@@ -203,6 +203,7 @@ class Parts:
         )
 
     def _make_heartbeat(self) -> Heartbeat:
+        nodes = self._doors.informers.of(NODES)  # the network's
         return Heartbeat(
             api=self._doors.rest,
             runtime=self._doors.runtime,
@@ -219,6 +220,7 @@ class Parts:
             pressures=lambda: self.upkeep.evictor.conditions,
             shutting_down=lambda: self.upkeep.shutdown.begun,
             fence=self.fence,
+            shown=lambda: nodes.cache.get("", self._node.name) if nodes.following else None,
         )
 
     def _make_references(self) -> References:

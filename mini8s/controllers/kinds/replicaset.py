@@ -8,13 +8,21 @@ way out don't count, so a lost one is replaced at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from mini8s.controllers.actions import NOTHING, Burst, Create, Delete, Patch, Plan, delete, patch_status
 from mini8s.controllers.base import Context, Source, by_object, controller_key, own_key
-from mini8s.controllers.claims import INDEXERS, Claims, claim, confirm, matching_owners, selector_of
+from mini8s.controllers.claims import (
+    INDEXERS,
+    Claims,
+    claim,
+    confirm,
+    matching_owners,
+    once_for_labels,
+    selector_of,
+)
 from mini8s.controllers.ranking import first_to_go
 from mini8s.controllers.template import pod_from
 from mini8s.objects import conditions, meta, pods
@@ -87,7 +95,7 @@ class ReplicationControllers(ReplicaSets):
 def plan(facts: Facts, now: datetime, *, burst: int) -> Plan:
     replica_set, active = facts.replica_set, facts.active
     wanted = replica_set["spec"].get("replicas", 1)
-    changes = () if meta.deleting(replica_set) else _changes(facts, now, burst)
+    changes = () if meta.deleting(replica_set) else _changes(facts, active, now, burst)
     status = _status(replica_set, active, now)
 
     def refused(error: ApiError) -> tuple[Patch, ...]:
@@ -105,8 +113,8 @@ def plan(facts: Facts, now: datetime, *, burst: int) -> Plan:
     )
 
 
-def _changes(facts: Facts, now: datetime, burst: int) -> tuple[Create | Delete, ...]:
-    replica_set, active = facts.replica_set, facts.active
+def _changes(facts: Facts, active: Sequence[Obj], now: datetime, burst: int) -> tuple[Create | Delete, ...]:
+    replica_set = facts.replica_set
     missing = replica_set["spec"].get("replicas", 1) - len(active)
     if missing >= 0:
         pod = pod_from(replica_set["spec"]["template"], replica_set, facts.kind)
@@ -115,18 +123,19 @@ def _changes(facts: Facts, now: datetime, burst: int) -> tuple[Create | Delete, 
     return tuple(delete(PODS, pod, owner=replica_set) for pod in gone)
 
 
-def _status(replica_set: Obj, active: Iterable[Obj], now: datetime) -> Obj:
+def _status(replica_set: Obj, found: Sequence[Obj], now: datetime) -> Obj:
     """The status without a ReplicaFailure: a round that went well takes that away."""
     spec = replica_set["spec"]
     labels = (spec["template"].get("metadata") or {}).get("labels") or {}
-    found = list(active)
+    labelled = once_for_labels(lambda has: labels.items() <= has.items())
     ready = [pod for pod in found if pods.is_ready(pod)]
+    enough = spec.get("minReadySeconds") or 0
     counts = {
-        "fullyLabeledReplicas": sum(labels.items() <= meta.labels(pod).items() for pod in found),
+        "fullyLabeledReplicas": sum(map(labelled, found)),
         "readyReplicas": len(ready),
-        "availableReplicas": sum(
-            pods.is_available(pod, spec.get("minReadySeconds") or 0, now) for pod in ready
-        ),
+        "availableReplicas": sum(pods.is_available(pod, enough, now) for pod in ready)
+        if enough
+        else len(ready),
     }
     others = conditions.remove_condition(_conditions(replica_set), REPLICA_FAILURE)
     return {

@@ -14,6 +14,7 @@ from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.objects.schema.check import Problems, check
 from mini8s.objects.schema.complete import complete
+from mini8s.objects.schema.defaults import COMPUTED
 from mini8s.objects.schema.load import raw_definitions
 from mini8s.objects.schema.types import Field, Grain, Schema, Shape, Types
 
@@ -28,6 +29,7 @@ __all__ = [
     "definitions",
     "of",
     "of_version_kind",
+    "parts_stand_alone",
     "root",
     "validate",
 ]
@@ -75,6 +77,12 @@ def apply_defaults(kind: Kind, obj: Obj) -> Obj:
     must have passed `validate`."""
     made: Obj = complete(of(kind), obj)
     return made
+
+
+@cache
+def parts_stand_alone(kind: Kind) -> bool:
+    """Whether no default in one part of such an object (spec, metadata) comes from what another part says."""
+    return of(kind).name not in COMPUTED
 
 
 def definitions() -> Mapping[str, Mapping[str, Any]]:

@@ -33,7 +33,7 @@ def service_account(attempt: Attempt) -> None:
     if secrets and not spec.get("imagePullSecrets"):
         spec["imagePullSecrets"] = secrets
     if _wants_token(spec, account or {}):
-        token_volume.mount(spec, meta.uid(attempt.obj))
+        token_volume.mount(spec, meta.uid(meta.controller_ref(attempt.obj) or {}) or meta.uid(attempt.obj))
 
 
 def _wants_token(spec: Obj, account: Obj) -> bool:

@@ -46,7 +46,7 @@ class Engine(Protocol):
 
 class Heartbeat:
     """`engine_trouble` and `network_trouble` answer "" when all is well; `pressures` are conditions that
-    hold."""
+    hold. `shown` is the node as a watch on the server shows it now, None when none does."""
 
     def __init__(  # noqa: PLR0913 - each says another thing of the node
         self,
@@ -67,6 +67,7 @@ class Heartbeat:
         shutting_down: Callable[[], bool] = lambda: False,
         fence: Fence | None = None,
         facts: host.HostFacts | None = None,
+        shown: Callable[[], Obj | None] = lambda: None,
     ) -> None:
         self.registered = False
         self.pod_cidr = ""  # the range of its pods' addresses, once the server has given it one
@@ -80,9 +81,11 @@ class Heartbeat:
         self._pressures, self._shutting_down = pressures, shutting_down
         self._fence = fence
         self._host = facts or host.facts(data_dir)
+        self._shown = shown
         self._due = threading.Event()
         self._engine: EngineInfo | None = None
         self._written = 0.0  # when its status was written, monotonic
+        self._revision = 0  # which that made
         self._lease: Lease | None = None
         self._said = OnChange(log)
         self._pause = Backoff(first=FIRST_RETRY_SECONDS, most=RETRY_SECONDS)
@@ -144,16 +147,21 @@ class Heartbeat:
         return min(EVERY_SECONDS, self._settings.lease_seconds / 4)
 
     def _round(self, facts: node.NodeFacts) -> None:
-        """What the server has is read anew each time: others write into it too."""
-        try:
-            found = self._api.get(NODES, "", self._name)
-        except NotFound:
-            self.registered = False
-            found = self._api.create(NODES, node.node(facts))
+        """What the server has is looked at anew each time: others write into it too."""
+        found = self._shown() if self.registered else None
+        if found is None or meta.revision(found) < self._revision:
+            found = self._read(facts)
         if not self.registered:
             self._register(found, facts)
         self.pod_cidr = (found.get("spec") or {}).get("podCIDR", "")
         self._write_status(found.get("status") or {}, facts)
+
+    def _read(self, facts: node.NodeFacts) -> Obj:
+        try:
+            return self._api.get(NODES, "", self._name)
+        except NotFound:
+            self.registered = False
+            return self._api.create(NODES, node.node(facts))
 
     def _register(self, found: Obj, facts: node.NodeFacts) -> None:
         """Adopt the node: its taints, and labels that others gave it, stay as they are."""
@@ -180,7 +188,8 @@ class Heartbeat:
         due = self._clock.monotonic() - self._written >= STATUS_SECONDS
         if self._written and not due and not node.differs(old, new):
             return
-        self._api.patch_status(NODES, "", self._name, {"status": new})
+        made = self._api.patch_status(NODES, "", self._name, {"status": new})
+        self._revision = meta.revision(made)
         self._written = self._clock.monotonic() or 1e-9
         for reason in node.changes(old, new):
             self.tell("Normal", reason, f"Node {self._name} status is now: {reason}")
