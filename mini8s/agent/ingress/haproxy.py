@@ -27,9 +27,6 @@ HOSTS, EXACT, PREFIXES, CERTIFICATES, DEFAULT = (
 )
 FREE: Address = ("127.0.0.1", 1)  # in a slot that nobody has
 LAST_SECONDS = 600  # that a connection may outlive the configuration it was made under
-CLOSE_SECONDS = (
-    5  # in which kept-alive ones are told so with an answer; closed at once, a request could cross it
-)
 MOST_CONNECTIONS = 4000
 
 
@@ -169,7 +166,6 @@ def _general(host: Host, version: str, where: str) -> Iterator[str]:
     yield f"    maxconn {MOST_CONNECTIONS}"
     yield f"    nbthread {host.threads}"
     yield f"    hard-stop-after {LAST_SECONDS}s"
-    yield f"    close-spread-time {CLOSE_SECONDS}s"
     yield "    ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets"
     if host.user:
         yield f"    user {host.user}"
@@ -180,7 +176,9 @@ def _general(host: Host, version: str, where: str) -> Iterator[str]:
     yield "    timeout server 60s"
     yield "    timeout http-request 10s"
     yield "    timeout tunnel 1h"
-    yield "    option idle-close-on-response"  # a request may be on its way when a process is to end
+    # A request may be on its way when a process is to end. Not with `close-spread-time`, which closes idle
+    # connections at any moment of that time all the same.
+    yield "    option idle-close-on-response"
     yield "    option forwardfor"
     yield "    option redispatch 1"
     yield "    retries 3"
