@@ -25,7 +25,7 @@ class Build:
         self._dist = Path(self._folder.name) / "dist"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["nice", str(SCRIPT), "binary", "deb"],
+                [str(SCRIPT), "binary", "deb"],
                 env={**os.environ, "MINI8S_DIST": str(self._dist)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
