@@ -133,7 +133,10 @@ class ServerSettings(NodeSettings):
     write_kubeconfig_mode: str = setting("600", "Its file mode, octal.")
     disable_agent: bool = setting(False, "Run no pods on this host.")
     disable: tuple[str, ...] = setting(
-        (), "Part of the cluster that somebody else provides.", many=True, choices=("servicelb", "ingress")
+        (),
+        "Part of the cluster that somebody else provides.",
+        many=True,
+        choices=("servicelb", "ingress", "local-storage"),
     )
     certificate_seconds: int = setting(
         365 * 86400,

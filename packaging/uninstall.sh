@@ -27,7 +27,10 @@ else
   bin=$(dirname "$program")
   rm -f "$bin/mini8s" "$bin/mini8s-uninstall"
   shells=$(dirname "$bin")/share
-  rm -f "$shells/bash-completion/completions/mini8s" "$shells/zsh/site-functions/_mini8s" "$shells/fish/vendor_completions.d/mini8s.fish"
+  for name in bash-completion/completions/mini8s zsh/site-functions/_mini8s fish/vendor_completions.d/mini8s.fish; do
+    rm -f "$shells/$name"
+    (cd "$shells" 2>/dev/null && rmdir -p "$(dirname "$name")" 2>/dev/null)
+  done
   rm -rf /usr/local/lib/mini8s "${MINI8S_PROGRAM_DIR:-/var/lib/mini8s/program}"
   rmdir /var/lib/mini8s 2>/dev/null
   if [ -z "$keep" ]; then rm -rf "$data" /etc/mini8s; fi

@@ -1,7 +1,7 @@
-"""The objects every cluster has: its namespaces, roles, system priorities and storage class, and the Services
-behind which the API and the resolver answer.
+"""The objects every cluster has: its namespaces and roles, the Service behind which the API answers, and what
+comes in files with the program (`packaged.py`).
 
-Applied at every start of the API server, straight into the registry. What exists is left alone, but for the
+Made at every start of the API server, straight into the registry. What exists is left alone, but for the
 address of the API, which follows the server's.
 """
 
@@ -13,42 +13,18 @@ from typing import Any
 
 import gevent
 
+from mini8s.app import packaged
 from mini8s.config import ServerSettings
-from mini8s.objects import claims, ingresses, kinds
+from mini8s.objects import kinds, meta
 from mini8s.objects.errors import AlreadyExists, NotFound
 from mini8s.objects.kinds import Kind, Obj
 from mini8s.registry.base import Context, DeleteOptions, Registry
 from mini8s.registry.policy import reconcile
-from mini8s.registry.rules.classes import SYSTEM_PRIORITIES
 from mini8s.wire.codec import decode_json
 
 log = logging.getLogger(__name__)
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_PRIORITIES = {
-    "system-node-critical": ("Used for system critical pods that must not be moved from their current node."),
-    "system-cluster-critical": (
-        "Used for system critical pods that must run in the cluster, but can be moved to another node if "
-        "necessary."
-    ),
-}
-# Named as k3s names it, so that charts find it. The provisioner is our own and bears our name: who brings the
-# one that is called rancher.io/local-path, for a class of another name, shall not find two at work.
-STORAGE_CLASS: Obj = {
-    "metadata": {
-        "name": "local-path",
-        "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-    },
-    "provisioner": claims.PROVISIONER,
-    "volumeBindingMode": "WaitForFirstConsumer",
-    "reclaimPolicy": "Delete",
-    "allowVolumeExpansion": True,
-}
-# The agents serve what is of a class of this controller: without the class they serve nothing.
-INGRESS_CLASS: Obj = {
-    "metadata": {"name": ingresses.CLASS, "annotations": {ingresses.DEFAULT_CLASS: "true"}},
-    "spec": {"controller": ingresses.CONTROLLER},
-}
 
 
 def ensure(
@@ -58,16 +34,11 @@ def ensure(
     for name in NAMESPACES:
         _create(registry, context(), kinds.NAMESPACES, "", {"metadata": {"name": name}})
     gevent.joinall([gevent.spawn(step) for step in reconcile.steps(registry, context)], raise_error=True)
-    for name, value in SYSTEM_PRIORITIES.items():
-        said = {"metadata": {"name": name}, "value": value, "description": _PRIORITIES[name]}
-        _create(registry, context(), kinds.PRIORITYCLASSES, "", said)
-    _create(registry, context(), kinds.STORAGECLASSES, "", STORAGE_CLASS)
-    if "ingress" in settings.disable:
-        _remove(registry, context(), kinds.INGRESSCLASSES, ingresses.CLASS)
-    else:
-        _create(registry, context(), kinds.INGRESSCLASSES, "", INGRESS_CLASS)
     _create(registry, context(), kinds.SERVICES, "default", kubernetes_service(first_ip))
-    _create(registry, context(), kinds.SERVICES, "kube-system", dns_service(settings.cluster_dns))
+    for obj in packaged.objects(settings):
+        _create(registry, context(), _kind(obj), meta.namespace(obj), obj)
+    for obj in packaged.objects(settings, disabled=True):
+        _remove(registry, context(), _kind(obj), obj)
     address, port = settings.advertise_address, settings.https_listen_port
     _put(registry, context(), kinds.ENDPOINTS, kubernetes_endpoints(address, port))
     _put(registry, context(), kinds.ENDPOINTSLICES, kubernetes_slice(address, port))
@@ -77,20 +48,6 @@ def kubernetes_service(ip: str) -> Obj:
     labels = {"component": "apiserver", "provider": "kubernetes"}
     port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}
     return _named("kubernetes", "default", labels) | {"spec": {"clusterIP": ip, "ports": [port]}}
-
-
-def dns_service(ip: str) -> Obj:
-    """The address at which each host's own resolver answers; no endpoints stand behind it."""
-    labels = {
-        "k8s-app": "kube-dns",
-        "kubernetes.io/cluster-service": "true",  # kubectl cluster-info lists it
-        "kubernetes.io/name": "mini8s-dns",
-    }
-    ports = [
-        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
-        {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
-    ]
-    return _named("kube-dns", "kube-system", labels) | {"spec": {"clusterIP": ip, "ports": ports}}
 
 
 def kubernetes_endpoints(address: str, port: int) -> Obj:
@@ -120,12 +77,24 @@ def _create(registry: Registry, ctx: Context, kind: Kind, namespace: str, obj: O
     return True
 
 
-def _remove(registry: Registry, ctx: Context, kind: Kind, name: str) -> None:
+def _remove(registry: Registry, ctx: Context, kind: Kind, obj: Obj) -> None:
+    """What somebody else has put under that name stays."""
+    namespace, name = meta.namespace(obj), meta.name(obj)
     try:
-        registry.delete(ctx, kind, "", name, DeleteOptions())
+        current = decode_json(registry.get(kind, namespace, name))
+        said = {key: value for key, value in obj.items() if key != "metadata"}
+        if current | said == current:
+            registry.delete(ctx, kind, namespace, name, DeleteOptions())
+            log.info("removed %s %s", kind.singular, name)
     except NotFound:
         return
-    log.info("removed %s %s", kind.singular, name)
+
+
+def _kind(obj: Obj) -> Kind:
+    kind = kinds.by_kind(obj["apiVersion"], obj["kind"])
+    if kind is None:
+        raise NotFound(f"no matches for kind {obj['kind']} in version {obj['apiVersion']}")
+    return kind
 
 
 def _put(registry: Registry, ctx: Context, kind: Kind, obj: Obj) -> None:

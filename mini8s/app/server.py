@@ -72,11 +72,15 @@ def complete(settings: ServerSettings) -> ServerSettings:
 
 def begin(settings: ServerSettings) -> None:
     """What a start does first. Raises HostError."""
-    from mini8s.app import safety  # only in the short-lived child: the database stays out of the parent
+    from mini8s.app import (
+        packaged,
+        safety,
+    )  # only in the short-lived child: the database stays out of the parent
 
     os.umask(0o077)
     try:
         safety.prepare(settings, SystemClock().now())
+        packaged.lay(settings)
         host.note_node_ip(settings)
     except OSError as error:
         raise host.unwritable(error, Path(settings.data_dir)) from error

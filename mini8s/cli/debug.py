@@ -24,6 +24,7 @@ from mini8s.cli.errors import CommandError
 from mini8s.cli.options import setting_option
 from mini8s.cli.progress import steps
 from mini8s.client.rest import Rest
+from mini8s.config import VERSION
 from mini8s.objects import kinds
 from mini8s.objects.errors import ApiError
 from mini8s.objects.kinds import SECRETS, Kind, Obj
@@ -78,7 +79,8 @@ def bundle(
 
 def _server(kubeconfig: str, data_dir: str) -> tuple[Rest | None, str]:
     try:
-        rest = connect(kubeconfig, data_dir)
+        # warnings about old kinds would be for who writes them
+        rest = Rest(connect(kubeconfig, data_dir).endpoint, user_agent=f"mini8s/{VERSION}")
         rest.request("GET", "/version")
     except (CommandError, ApiError) as error:
         return None, str(error)

@@ -45,6 +45,7 @@ COMMANDS = {
     "check": "Tell what a host lacks, before anything is installed.",
     "debug": "Collect what helps to find out what is wrong.",
     "completion": "Print what a shell needs to complete commands.",
+    "image": "Import, list, pull, pin and remove images on this host.",
     "kubeconfig": "Print the administrator's kubeconfig.",
     "unit": "Print the systemd unit of the server or the agent.",
     "reset": "Take away all that mini8s made on this host.",

@@ -3,24 +3,29 @@ are."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
 import click
 
+from mini8s.app.given import gather
 from mini8s.config import NodeSettings, ServerSettings
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def setting_option(name: str, help: str, flag: str = "") -> Decorator:
-    """The value of one of the server's settings, for a command that must know it too."""
+    """The value of one of the server's or agent's settings, for a command that must know it too: as the
+    configuration of this host says it."""
+    default = getattr(ServerSettings(), name)
     return click.option(
         flag or "--" + name.replace("_", "-"),
         envvar=f"MINI8S_{name.upper()}",
-        default=getattr(ServerSettings(), name),
-        show_default=True,
+        type=type(default),
+        default=lambda: gather(ServerSettings, {}, os.environ).given[name].value,
+        show_default=str(default),
         help=help,
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from hosts import Host, Hosts
-from hosts.cluster import Cluster
+from hosts.cluster import MINI8S, Cluster
 from space import BUSYBOX, Obj, Space, container, pod, space_of
 
 CERTIFICATES = Path("/etc/docker/certs.d")
@@ -175,3 +175,34 @@ def test_an_image_that_is_not_there(here: Space, registry: Registry) -> None:
     )
     said = here.wait("web", "a refusal", refused)
     assert "not found" in said or "unknown" in said
+
+
+def test_images_are_pulled_and_imported_by_hand(
+    here: Space, registry: Registry, image_archives: list[Path], tmp_path: Path
+) -> None:
+    """As root on the host, by the agent's own mirrors and credentials."""
+    host, settings = here.cluster.hosts[1], tmp_path / "registries.yaml"
+    auth, tls = {"username": "ann", "password": "secret"}, {"ca_file": str(registry.certificate)}
+    mirrors = {"depot.example": {"endpoint": [f"https://{registry.name}"]}}
+    settings.write_text(
+        json.dumps({"mirrors": mirrors, "configs": {registry.name: {"auth": auth, "tls": tls}}})
+    )
+
+    def image(*words: str, code: int = 0) -> str:
+        said = host.call(MINI8S, "image", "--private-registry", str(settings), *words, timeout=180)
+        assert said.returncode == code, said.stderr
+        return said.stdout + said.stderr
+
+    assert image("pull", "depot.example/web:1", "--pin").startswith("pulled depot.example/web:1 (")
+    assert "imported mini8s-" in image("import", *map(str, image_archives))
+    here.apply(
+        pod("user", container("sleep 1000") | {"image": "depot.example/web:1", "imagePullPolicy": "Never"})
+    )
+    here.wait_phase("user", "Running")
+    listed = {name: one for one in json.loads(image("list", "-o", "json")) for name in one["names"]}
+    assert listed["depot.example/web:1"]["pinned"] == "yes"
+    assert f"{here.name}/user" in listed["depot.example/web:1"]["usedBy"]
+    assert listed[BUSYBOX]["pinned"] == "yes"
+    assert "it is pinned: unpin it first" in image("rm", "depot.example/web:1", code=1)
+    assert image("unpin", "depot.example/web:1") == "unpinned depot.example/web:1\n"
+    assert f"{__file__}: " in image("import", __file__, code=1)

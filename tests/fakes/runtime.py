@@ -18,6 +18,7 @@ from mini8s.agent.runtime.base import (
     ImageNotPresent,
     ImagePullFailed,
     NoSuchContainer,
+    Progress,
     RegistryAway,
     StartFailed,
 )
@@ -266,7 +267,14 @@ class FakeRuntime:
         self._enter("image", name)
         return Image(f"sha256:{name}", [name], 1000) if name in self.local else None
 
-    def pull(self, name: str, *, source: str = "", auth: RegistryAuth | None = None) -> Image:
+    def pull(
+        self,
+        name: str,
+        *,
+        source: str = "",
+        auth: RegistryAuth | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
         asked, who = source or name, auth.username if auth else ""
         self._enter("pull", asked)
         if asked.startswith(NOWHERE):
@@ -274,6 +282,8 @@ class FakeRuntime:
         if asked not in self.pullable or who not in self.welcome.get(asked, {who}):
             raise ImagePullFailed(f"pull access denied for {asked}")
         self.local.add(name)
+        if progress:
+            progress(1000, 1000)
         return Image(f"sha256:{name}", [name], 1000)
 
     def remove_image(self, image: Image) -> None:
@@ -287,11 +297,13 @@ class FakeRuntime:
         self._enter("trust", registry)
         self.trusted[registry] = files
 
-    def load(self, path: str) -> Sequence[str]:
+    def load(self, path: str, progress: Progress | None = None) -> Sequence[str]:
         self._enter("load", path)
         if path not in self.archives:
             raise EngineError(f"{path} is no image archive")
         self.local |= set(self.archives[path])
+        if progress:
+            progress(1000, 1000)
         return self.archives[path]
 
     def close(self) -> None:

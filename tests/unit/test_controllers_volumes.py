@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mini8s.app.first_objects import STORAGE_CLASS
+from mini8s.app import packaged
+from mini8s.config import ServerSettings
 from mini8s.controllers.kinds.volumes.binder import ClaimBinder
 from mini8s.controllers.kinds.volumes.ephemeral import EphemeralVolumes
 from mini8s.controllers.kinds.volumes.volume import PersistentVolumes
@@ -58,7 +59,8 @@ def volume(world: World, name: str, size: str = "1Gi", labels: Obj | None = None
 
 def ours(world: World) -> None:
     """The class and a node that can make volumes for it."""
-    world.api.create(STORAGECLASSES, STORAGE_CLASS)
+    [storage_class] = [one for one in packaged.objects(ServerSettings()) if one["kind"] == "StorageClass"]
+    world.api.create(STORAGECLASSES, storage_class)
     made = node("n1")
     made["metadata"]["annotations"] = {claims.OUR_FOLDER: "/storage"}
     world.api.create(NODES, made)

@@ -9,11 +9,13 @@ waits for a container to end: ending is a signal now and another one later, whic
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from mini8s.agent.runtime.records import EngineInfo, ExecResult, Image, RunningPod, Sandbox, Trace
 from mini8s.agent.runtime.specs import ContainerSpec, RegistryAuth, Resources, SandboxSpec
+
+Progress = Callable[[int, int], None]  # bytes done, and of how many; the latter may grow
 
 
 class EngineError(Exception):
@@ -160,7 +162,14 @@ class Runtime(Protocol):
 
     def image(self, name: str) -> Image | None: ...
 
-    def pull(self, name: str, *, source: str = "", auth: RegistryAuth | None = None) -> Image:
+    def pull(
+        self,
+        name: str,
+        *,
+        source: str = "",
+        auth: RegistryAuth | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
         """Fetch an image; from a mirror when `source` is another name for it. Raises ImagePullFailed,
         RegistryAway."""
 
@@ -172,7 +181,7 @@ class Runtime(Protocol):
         """Under all its names. What is gone already is no error. Raises EngineError when a container has
         it."""
 
-    def load(self, path: str) -> Sequence[str]:
+    def load(self, path: str, progress: Progress | None = None) -> Sequence[str]:
         """Load an image archive (docker save's format); the names it brought. Raises EngineError when it is
         none."""
 

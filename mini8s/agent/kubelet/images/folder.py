@@ -42,6 +42,11 @@ class ImageFolder:
     def prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def noted(self) -> frozenset[str]:
+        """Names that came from the files that lie there, by the notes of whoever loaded them."""
+        notes, here = self._read(), {path.name for path in self._files()}
+        return frozenset(name for file, note in notes.items() if file in here for name in note.names)
+
     def scan(self) -> None:
         """Load what is new. Raises EngineDown; a file that is no image is said once and left alone."""
         for path in self._files():

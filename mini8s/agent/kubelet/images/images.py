@@ -17,7 +17,7 @@ from mini8s.agent.kubelet.container_status import Waiting
 from mini8s.agent.kubelet.images.registries import Registries
 from mini8s.agent.kubelet.lookup import Lookup, Missing, need
 from mini8s.agent.kubelet.restart import FIRST_SECONDS, MOST_SECONDS
-from mini8s.agent.runtime.base import EngineError, ImagePullFailed, RegistryAway, Runtime
+from mini8s.agent.runtime.base import EngineError, ImagePullFailed, Progress, RegistryAway, Runtime
 from mini8s.agent.runtime.records import Image
 from mini8s.client.base import EventSink
 from mini8s.objects import meta
@@ -132,17 +132,10 @@ class Images:
             self._changed(uid)
 
     def _pull(self, name: str) -> Image:
-        """From the first place that gives it to the first who may have it. Raises what the last one said."""
         with self._lock:
             waiting = list(self._pulls.get(name, _Pull()).wanted_by.values())
         secrets = [secret for pod in waiting for secret in self._secrets(pod)]
-        failed: ImagePullFailed | None = None
-        for source, auth in self._registries.attempts(name, secrets):
-            try:
-                return self._runtime.pull(name, source=source, auth=auth)
-            except ImagePullFailed as error:
-                failed = error
-        raise failed or ImagePullFailed(f"there is no place to pull {name} from")
+        return pull(self._runtime, self._registries, name, secrets)
 
     def _secrets(self, pod: Obj) -> Iterator[Obj]:
         """A pod's pull secrets, as far as they are there."""
@@ -221,6 +214,23 @@ class Images:
 
     def _say(self, pod: Obj, container: Obj, type: str, reason: str, message: str) -> None:
         self._events.event(pod, type, reason, message, field_path=field_path(pod, container["name"]))
+
+
+def pull(
+    runtime: Runtime,
+    registries: Registries,
+    name: str,
+    secrets: Iterable[Obj] = (),
+    progress: Progress | None = None,
+) -> Image:
+    """From the first place that gives it to the first who may have it. Raises what the last one said."""
+    failed: ImagePullFailed | None = None
+    for source, auth in registries.attempts(name, secrets):
+        try:
+            return runtime.pull(name, source=source, auth=auth, progress=progress)
+        except ImagePullFailed as error:
+            failed = error
+    raise failed or ImagePullFailed(f"there is no place to pull {name} from")
 
 
 def pull_policy(container: Obj) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mini8s.agent.kubelet.images.collector import ImageCollector
 from mini8s.agent.kubelet.images.folder import ImageFolder
+from mini8s.agent.kubelet.images.pins import Pins
 from mini8s.agent.kubelet.node.evictor import EVERY_SECONDS, Evictor, Surroundings
 from mini8s.agent.kubelet.node.heartbeat import Heartbeat
 from mini8s.agent.kubelet.node.logind import Logind
@@ -49,10 +50,11 @@ class Upkeep:
         self._told, self._watched = DiskUsage(clock), DiskUsage(clock, EVERY_SECONDS / 2)
         self._usage = Usage(running, clock, stop.wait)
         self._clock, self._collect_at = clock, 0.0
+        pins = Pins(data_dir)
         self._collector = ImageCollector(
             runtime=runtime,
             pods=running,
-            pinned=lambda: folder.pinned,
+            pinned=lambda: folder.pinned | pins.names(),
             space=lambda: self._storage(self._watched).filesystems().image,
             settings=settings,
             clock=clock,

@@ -25,11 +25,13 @@ from mini8s.agent.runtime.base import (
     ImagePullFailed,
     LogStream,
     NoSuchContainer,
+    Progress,
     StartFailed,
 )
 from mini8s.agent.runtime.docker import bodies, certs, execs, facts, names, sandbox_image
 from mini8s.agent.runtime.docker.attached import AttachedProcess
 from mini8s.agent.runtime.docker.errors import NameTaken, pull_failed, translated
+from mini8s.agent.runtime.docker.layers import Layers
 from mini8s.agent.runtime.docker.logs.entries import Choice
 from mini8s.agent.runtime.docker.logs.stream import FileLog
 from mini8s.agent.runtime.docker.streams import Stream, in_pieces, once_a_line
@@ -187,8 +189,16 @@ class DockerEngine:
         except ImageNotPresent:
             return None
 
-    def pull(self, name: str, *, source: str = "", auth: RegistryAuth | None = None) -> Image:
+    def pull(
+        self,
+        name: str,
+        *,
+        source: str = "",
+        auth: RegistryAuth | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
         """As with `load`, the engine is heard to the end."""
+        layers = Layers(progress)
         asked, refused, who = source or name, "", certs.auth_config(auth)
         repository, tag = parse_repository_tag(asked)
         try:
@@ -197,6 +207,7 @@ class DockerEngine:
                     repository, tag or "latest", stream=True, decode=True, auth_config=who
                 ):
                     refused = said.get("error") or refused
+                    layers.hear(said)
         except ImagePullFailed as error:
             raise pull_failed(str(error)) from error
         if refused:
@@ -223,13 +234,14 @@ class DockerEngine:
             self._client.tag(mirrored, repository, tag or "latest")
             self._client.remove_image(mirrored)
 
-    def load(self, path: str) -> Sequence[str]:
+    def load(self, path: str, progress: Progress | None = None) -> Sequence[str]:
         """It tells how it gets on: a big archive may take longer than a call may be silent. Hearing it to the
         end gives the connection back."""
-        loaded, error = [], ""
+        loaded, error, layers = [], "", Layers(progress)
         with Path(path).open("rb") as archive, translated():
             for said in self._client.load_image(archive, quiet=False):
                 error = said.get("error") or error
+                layers.hear(said)
                 _, found, image = said.get("stream", "").strip().partition("Loaded image: ")
                 loaded += [image] if found else []
         if error:
