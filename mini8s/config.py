@@ -146,7 +146,7 @@ class ServerSettings(NodeSettings):
         "", "CSV file of static tokens: token, user, uid and groups; off when empty, as they never end."
     )
     audit_policy_file: str = setting(
-        "", "YAML file that says what the audit log has of a request (audit.k8s.io/v1 Policy)."
+        "", "YAML file that says what the audit log has of a request (audit.k8s.io/v1 Policy).", reloaded=LIVE
     )
     audit_log_path: str = setting("", "File of the audit log; - is standard output; none when empty.")
     audit_log_maxsize: int = setting(100, "Megabytes of it after which a new one is begun.")

@@ -20,7 +20,7 @@ from mini8s.api import applying, query, routes, together
 from mini8s.api.answer import Answer, StartResponse, begun, failure, legible, send
 from mini8s.api.answered import Answered
 from mini8s.api.attributes import Attributes, require
-from mini8s.api.audit.policy import Policy
+from mini8s.api.audit.policy import Judge
 from mini8s.api.audit.trail import Audit, Write, answered, ended, speaks_for
 from mini8s.api.authn import ANONYMOUS, Authenticate
 from mini8s.api.authz import Authorizer
@@ -211,7 +211,7 @@ def create_app(
     upkeep: Upkeep | None = None,
     ready: Mapping[str, Check] | None = None,
     stats: Stats = dict,
-    auditing: tuple[Policy, Write] | None = None,
+    auditing: tuple[Judge, Write] | None = None,
     server_address: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Api:

@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event
 
 from mini8s.api.app import create_app
-from mini8s.api.audit.policy import BadPolicy, Policy
+from mini8s.api.audit.policy import BadPolicy, Judge
 from mini8s.api.audit.trail import Write
 from mini8s.api.authn import Tokens, authenticator
 from mini8s.api.join import Joining
@@ -147,7 +147,7 @@ def _serve(
         ),
         ready={"store": lambda: store.trouble},
         stats=lambda: store.stats() | note.figures(files),
-        auditing=_auditing(settings),
+        auditing=_auditing(settings, news),
         server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
     )
     serve(
@@ -183,11 +183,13 @@ def _tokens(settings: ServerSettings, registry: Registry, accounts: Tokens) -> T
     return any_of(*static, accounts, BootstrapTokens(registry, SystemClock().now))
 
 
-def _auditing(settings: ServerSettings) -> tuple[Policy, Write] | None:
+def _auditing(settings: ServerSettings, news: News) -> tuple[Judge, Write] | None:
     """Raises BadPolicy."""
     if not settings.audit_policy_file:
         return None
-    return audit_log.read_policy(settings.audit_policy_file), audit_log.writer(settings, SystemClock().now)
+    policy = audit_log.CurrentPolicy(settings.audit_policy_file)
+    news.subscribe(policy.reload)
+    return policy, audit_log.writer(settings, SystemClock().now)
 
 
 def _ready(ready: Ready) -> None:

@@ -11,14 +11,17 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from mini8s.api.audit.policy import BadPolicy, Policy, parse
+from mini8s.api.attributes import Attributes
+from mini8s.api.audit.policy import BadPolicy, Policy, Verdict, parse
 from mini8s.config import ServerSettings
+from mini8s.registry.base import User
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,24 @@ MEGABYTE = 1024 * 1024
 OUTPUT = "-"
 _STAMP = "%Y-%m-%dT%H-%M-%S"
 _ASIDE = re.compile(r"-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)\.\d{3}$")
+
+
+class CurrentPolicy:
+    """The policy of a file, which a reload reads again."""
+
+    def __init__(self, path: str) -> None:
+        self._policy = read_policy(path)
+
+    def verdict(self, user: User, what: Attributes) -> Verdict:
+        return self._policy.verdict(user, what)
+
+    def reload(self, said: Mapping[str, Any]) -> None:
+        """One that can't be used changes nothing, and is told."""
+        path = said["audit_policy_file"]
+        try:
+            self._policy = read_policy(path)
+        except BadPolicy as error:
+            log.error("--audit-policy-file %s: %s; the one before counts on", path, error)  # noqa: TRY400
 
 
 class AuditLog:

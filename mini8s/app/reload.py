@@ -18,12 +18,14 @@ from mini8s.util import log as logs
 S = TypeVar("S", bound=NodeSettings)
 log = logging.getLogger(__name__)
 
+FILES = frozenset({"private_registry", "audit_policy_file"})  # they are read again, whatever their names
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """By name: `told` with values, which processes are told; names of those for which the process of
-    controllers starts again; and of those that wait for a restart. The file of registries may have changed
-    though its name has not, so that one is told always."""
+    controllers starts again; and of those that wait for a restart. What is in files that settings name may
+    have changed though the name has not, so those are told always."""
 
     told: Mapping[str, Any]
     live: Sequence[str] = ()
@@ -49,9 +51,10 @@ def compare(before: NodeSettings, after: NodeSettings) -> Changes:
         for item in fields(before)
         if getattr(before, item.name) != getattr(after, item.name)
     }
+    named = {item.name for item in fields(before)}
     live, control = ([name for name, how in differs.items() if how == wanted] for wanted in (LIVE, CONTROL))
     return Changes(
-        {name: getattr(after, name) for name in {"private_registry", *live}},
+        {name: getattr(after, name) for name in {*(FILES & named), *live}},
         live,
         control,
         [name for name, how in differs.items() if not how],

@@ -13,7 +13,7 @@ from mini8s.app.layout import agent_files, server_files
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
 from mini8s.cli.options import data_dir_option
-from mini8s.cli.output import echo_table
+from mini8s.cli.output import data_option, echo_listed
 from mini8s.objects.time import format_time
 from mini8s.wire import codec, pem
 
@@ -27,8 +27,9 @@ def command() -> None:
 
 
 @command.command("check")
+@data_option
 @data_dir_option
-def check(data_dir: str) -> None:
+def check(output: str | None, data_dir: str) -> None:
     """List this host's certificates; exit code 1 when one has ended or was not renewed in time."""
     try:
         now, there = datetime.now(UTC), [one for one in _files(data_dir) if one[1].exists()]
@@ -38,10 +39,9 @@ def check(data_dir: str) -> None:
         raise CommandError(f"{error.filename} is for root alone") from None
     if not rows:
         raise CommandError(f"{data_dir} holds no certificates: has a server or an agent been started here?")
-    columns = [{"name": name, "type": "string", "format": "", "priority": 0} for name in _NAMES]
-    echo_table({"columnDefinitions": columns, "rows": [{"cells": row} for row in rows]}, "")
+    echo_listed(_NAMES, rows, output)
     if overlap:
-        click.echo(overlap)
+        click.echo(overlap, err=bool(output))
     if any(row[-1] not in {"ok", "leaving"} for row in rows):
         sys.exit(1)
 

@@ -49,6 +49,14 @@ def echo_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     echo_table({"columnDefinitions": columns, "rows": [{"cells": list(row)} for row in rows]}, "")
 
 
+def echo_listed(names: Sequence[str], rows: Sequence[Sequence[str]], output: str | None) -> None:
+    """The same for people as a table, for scripts as a list of mappings."""
+    if output:
+        echo_data([dict(zip(map(_key, names), row, strict=True)) for row in rows], output)
+    else:
+        echo_rows(names, rows)
+
+
 def echo_nothing(kinds: Iterable[Kind], namespace: str) -> None:
     """Nothing to show is no error, but said; `namespace` is empty where all were looked at."""
     inside = namespace and any(kind.namespaced for kind in kinds)
@@ -94,6 +102,12 @@ def _readable(obj: Obj) -> Obj:
         return obj | {"items": [_readable(item) for item in obj["items"]]}
     shown = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
     return obj | {"metadata": shown}
+
+
+def _key(title: str) -> str:
+    """`usedBy` of `Used by`."""
+    first, *others = title.lower().split()
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _checked(_ctx: click.Context, _param: click.Parameter, value: str) -> str:

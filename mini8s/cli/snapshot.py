@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mini8s.app.local_time import local_zone
 from mini8s.app.snapshots import archive, base, note, restore, run, take
 from mini8s.cli.errors import CommandError
 from mini8s.cli.options import data_dir_option
+from mini8s.cli.output import data_option, echo_listed
 from mini8s.objects import cron
 
 _folder = click.option(
@@ -56,18 +56,19 @@ def save(data_dir: str, folder: str, name: str, encrypt_with: str, to_command: s
 
 
 @command.command("list")
+@data_option
 @data_dir_option
 @_folder
 @_opened
-def list_them(data_dir: str, folder: str, decrypt_with: str) -> None:
+def list_them(output: str | None, data_dir: str, folder: str, decrypt_with: str) -> None:
     """Show the snapshots that there are, the oldest first."""
     files, said = _server(data_dir)
     place = _dir(folder, said, files)
     rows = [_row(place / one.name, one, decrypt_with or said.encrypt_with) for one in take.found(place)]
-    if not rows:
+    if not rows and not output:
         click.echo(f"there is no snapshot in {place}")
         return
-    _echo([("NAME", "TAKEN", "SIZE", "REVISION", "MINI8S"), *rows])
+    echo_listed(("Name", "Taken", "Size", "Revision", "mini8s"), rows, output)
 
 
 @command.command("schedule")
@@ -169,10 +170,3 @@ def _row(path: Path, one: base.Named, passphrase_file: str) -> tuple[str, ...]:
 def _time(when: datetime) -> str:
     zone = local_zone()
     return when.astimezone(zone).isoformat(sep=" ", timespec="seconds")
-
-
-def _echo(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("   ".join(cells).rstrip())

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import click
 
 from mini8s.cli.connect import connect, connection_options
+from mini8s.cli.output import data_option, echo_data
 from mini8s.client.rest import Rest
 from mini8s.objects import conditions, kinds, meta
 from mini8s.objects.kinds import Obj
@@ -19,7 +20,7 @@ from mini8s.util.clock import SystemClock
 from mini8s.wire import codec
 
 RECENT = timedelta(minutes=30)
-MOST_WARNINGS = 5
+MOST_TROUBLES, MOST_WARNINGS = 12, 5  # with the counts above them, a terminal of 24 lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,17 @@ class Facts:
 
 
 @click.command("status")
+@data_option
 @connection_options
-def command(kubeconfig: str, data_dir: str) -> None:
+def command(output: str | None, kubeconfig: str, data_dir: str) -> None:
     """Say how the cluster is, in a screen; exit code 1 when something is not as it should be."""
     rest = connect(kubeconfig, data_dir)
     found = facts(rest)
-    for line in screen(found, SystemClock().now()):
-        click.echo(click.style(line, fg="red") if line.startswith("!") else line)
+    if output:
+        echo_data(summary(found), output)
+    else:
+        for line in screen(found, SystemClock().now()):
+            click.echo(click.style(line, fg="red") if line.startswith("!") else line)
     if troubles(found):
         raise SystemExit(1)
 
@@ -60,9 +65,24 @@ def screen(facts: Facts, now: datetime) -> Iterator[str]:
     full = sum(not _short_of(deployment) for deployment in facts.deployments)
     yield f"Deployments  {full} of {len(facts.deployments)} complete"
     yield "Pods         " + (", ".join(f"{count} {name}" for name, count in sorted(phases.items())) or "none")
-    for trouble in troubles(facts):
+    sentences = troubles(facts)
+    for trouble in sentences[:MOST_TROUBLES]:
         yield f"! {trouble}"
+    if len(sentences) > MOST_TROUBLES:
+        yield f"! and {len(sentences) - MOST_TROUBLES} more: mini8s get nodes, mini8s get pods -A"
     yield from _warnings(facts.events, now)
+
+
+def summary(facts: Facts) -> Obj:
+    """The same for scripts."""
+    sentences = troubles(facts)
+    return {
+        "version": facts.version,
+        "healthy": not sentences,
+        "nodes": {meta.name(node): conditions.is_true(node, "Ready") for node in facts.nodes},
+        "pods": dict(Counter(phase(pod) or "Pending" for pod in facts.pods)),
+        "troubles": sentences,
+    }
 
 
 def troubles(facts: Facts) -> list[str]:

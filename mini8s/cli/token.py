@@ -13,7 +13,7 @@ from mini8s.app.token import Token
 from mini8s.cli.connect import connect, connection_options
 from mini8s.cli.errors import CommandError
 from mini8s.cli.options import data_dir_option
-from mini8s.cli.output import echo_table
+from mini8s.cli.output import data_option, echo_listed
 from mini8s.objects import bootstrap_tokens
 from mini8s.objects.errors import NotFound
 from mini8s.objects.kinds import SECRETS, Obj
@@ -68,15 +68,14 @@ def create(ttl: timedelta, usage: str, description: str, kubeconfig: str, data_d
 
 
 @command.command("list")
+@data_option
 @connection_options
-def list_(kubeconfig: str, data_dir: str) -> None:
+def list_(output: str | None, kubeconfig: str, data_dir: str) -> None:
     """List the tokens that end, without their secrets."""
     rest = connect(kubeconfig, data_dir)
     found = rest.list(SECRETS, bootstrap_tokens.NAMESPACE, fields=f"type={bootstrap_tokens.TYPE}").items
     names = ("Token", "TTL", "Expires", "Usages", "Description")
-    columns = [{"name": name, "type": "string", "format": "", "priority": 0} for name in names]
-    rows = [{"cells": _cells(secret, datetime.now(UTC))} for secret in found]
-    echo_table({"columnDefinitions": columns, "rows": rows}, "")
+    echo_listed(names, [_cells(secret, datetime.now(UTC)) for secret in found], output)
 
 
 def _cells(secret: Obj, now: datetime) -> list[str]:

@@ -19,7 +19,7 @@ from mini8s.api.attributes import Attributes, Decision
 from mini8s.api.audit import policy
 from mini8s.api.audit.policy import BadPolicy, parse
 from mini8s.api.audit.trail import Audit, answered
-from mini8s.app.audit_log import AuditLog, read_policy
+from mini8s.app.audit_log import AuditLog, CurrentPolicy, read_policy
 from mini8s.objects.kinds import CONFIGMAPS, DEPLOYMENTS, NODES, PODS, SECRETS, Kind
 from mini8s.registry.base import User
 
@@ -313,3 +313,21 @@ def test_a_line_that_cannot_be_written_stops_nobody(
     assert [record.message for record in caplog.records] == [
         f"{tmp_path}/audit.log can't be written: No space left on device"
     ]
+
+
+def test_a_reload_reads_the_policy_again_and_keeps_it_when_the_new_one_is_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "policy.yaml"
+    said = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "None"}]}
+    path.write_text(json.dumps(said))
+    current = CurrentPolicy(str(path))
+    what = Attributes("get", path="/version")
+    assert current.verdict(JANE, what).level == "None"
+    path.write_text(json.dumps(said | {"rules": [{"level": "Metadata"}]}))
+    current.reload({"audit_policy_file": str(path)})
+    assert current.verdict(JANE, what).level == "Metadata"
+    path.write_text("rules: 1")
+    current.reload({"audit_policy_file": str(path)})
+    assert current.verdict(JANE, what).level == "Metadata"
+    assert "the one before counts on" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,6 +38,10 @@ def test_what_is_in_time_and_what_is_not(tmp_path: Path, days: int, code: int, s
     assert [row[0] for row in rows[1:]] == ["authority", "server", "administrator", "node"]
     assert [row[-1] for row in rows[1:]] == states
     assert rows[4][1] == "system:node:pi"
+    said = CliRunner().invoke(command, ["check", f"--data-dir={tmp_path}", "-o", "json"])
+    assert [(one["certificate"], one["state"]) for one in json.loads(said.stdout)] == [
+        (row[0], row[-1]) for row in rows[1:]
+    ]
 
 
 def test_a_change_of_the_authority_is_told(tmp_path: Path) -> None:

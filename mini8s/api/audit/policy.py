@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mini8s.api.attributes import Attributes
 from mini8s.registry.base import User
@@ -91,6 +91,12 @@ class Verdict:
 
     def has(self, level: str) -> bool:
         return LEVELS.index(self.level) >= LEVELS.index(level)
+
+
+class Judge(Protocol):
+    """A policy, or whoever has the one that counts now."""
+
+    def verdict(self, user: User, what: Attributes) -> Verdict: ...
 
 
 @dataclass(frozen=True, slots=True)

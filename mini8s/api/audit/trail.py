@@ -21,7 +21,7 @@ from mini8s.api.audit.policy import (
     REQUEST,
     RESPONSE,
     STARTED,
-    Policy,
+    Judge,
     Verdict,
 )
 from mini8s.api.authn import ANONYMOUS
@@ -45,7 +45,7 @@ _MOST_ID = 64
 class Audit:
     """`authorize` is asked once more for what it said: only while somebody wants to read it."""
 
-    policy: Policy
+    policy: Judge
     write: Write
     now: Callable[[], datetime]
     authorize: Authorize
