@@ -1,5 +1,5 @@
-"""How long pods take to start, against bare `docker run` of the same image in the same run, and what a full
-node costs its agent while nothing happens."""
+"""How long pods take to start, against bare `docker run` of the same image in the same run (`bare.py` says of
+which Docker), and what a full node costs its agent while nothing happens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from http.client import HTTPResponse
 from typing import Any
 
+from hosts import Host
 from hosts.cluster import Cluster
 from hosts.door import Door
 
-from bench import processes
+from bench import bare, processes
 from bench.figure import Figure, middle, quantile
 
 ROUNDS = 40
@@ -22,38 +23,45 @@ SETTLE_SECONDS = 20  # after it the last statuses, events and leftovers of the s
 MINUTE = 60
 PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
-CONTAINER = {"name": "main", "image": "mini8s-busybox:1", "command": ["sleep", "600"]}
+CONTAINER = {"name": "main", "image": bare.IMAGE, "command": list(bare.COMMAND)}
+POD = "pod, from its creation to Running"
 
 
 def run(cluster: Cluster) -> Iterator[Figure]:
     cluster.server(1)
     cluster.wait_ready("h1")
-    cluster.wait_for("the image", lambda: "mini8s-busybox" in cluster.hosts[1].docker("images"))
-    bare, networked, pods = [], [], []
-    for number in range(ROUNDS):  # in turn, so that all meet the same machine
-        bare.append(docker_run(cluster))
-        networked.append(docker_run(cluster, "--network=none"))
-        pods.append(pod_run(cluster, f"bench-{number}"))
-    yield middle("bare docker run, which no network is set up for here", bare, "s")
-    yield middle("docker run --network=none, which one is set up for", networked, "s")
-    yield middle("pod, from its creation to Running", pods, "s")
-    for name, share in (("p50", 0.5), ("p99", 0.99)):
-        for what, runs in (("docker run", bare), ("docker run --network=none", networked)):
-            ratio = quantile(pods, share) / quantile(runs, share)
-            yield Figure(f"pod against {what}, {name}", ratio, "ratio")
+    host = cluster.hosts[1]
+    stock = bare.stock_host(host, sorted((host.data / "agent" / "images").glob("*.tar")))
+    cluster.wait_for("the image", lambda: "mini8s-busybox" in host.docker("images"))
+    yield from starts(cluster, stock)
     seconds = deployment(cluster, REPLICAS)
     yield Figure(f"{REPLICAS} replicas to Ready", seconds, "s", f"{REPLICAS / seconds:.1f} pods/s")
     yield from full_node(cluster)
 
 
-def docker_run(cluster: Cluster, *flags: str) -> float:
-    """The hosts' engines have no bridge, so a container without a flag gets an empty network namespace, and
-    the engine's networking isn't asked."""
-    began = time.monotonic()
-    container = cluster.hosts[1].docker("run", "--detach", *flags, "mini8s-busybox:1", "sleep", "600").strip()
-    seconds = time.monotonic() - began
-    cluster.hosts[1].docker("rm", "--force", container)
-    return seconds
+def starts(cluster: Cluster, stock: Host) -> Iterator[Figure]:
+    """All in turn, so that they meet the same machine."""
+    host = cluster.hosts[1]
+    pod_run(cluster, "bench-first")  # brings the sandbox's image
+    calls = bare.Calls(host)
+    took: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        for what, seconds in (
+            (POD, pod_run(cluster, f"bench-{number}")),
+            ("docker run, Docker as installed", bare.docker_run(stock)),
+            ("docker run --network=none", bare.docker_run(host, "--network=none")),
+            ("docker run without any network set up", bare.docker_run(host)),
+            ("Docker's calls for sandbox and container", calls.pair()),
+            ("Docker's calls for a container in another's network", calls.one()),
+        ):
+            took.setdefault(what, []).append(seconds)
+    for what, runs in took.items():
+        yield middle(what, runs, "s")
+    pods = took.pop(POD)
+    for what, runs in took.items():
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            ratio = quantile(pods, share) / quantile(runs, share)
+            yield Figure(f"pod against {what}, {name}", ratio, "ratio")
 
 
 def pod_run(cluster: Cluster, name: str) -> float:

@@ -32,6 +32,7 @@ from mini8s.agent.runtime.base import (
 )
 from mini8s.agent.runtime.docker import facts
 from mini8s.agent.runtime.docker.engine import DockerEngine
+from mini8s.agent.runtime.records import Sandbox
 from mini8s.agent.runtime.specs import ContainerSpec, Resources, SandboxSpec
 
 IMAGE = "mini8s-busybox:1"
@@ -77,6 +78,10 @@ def sandbox(uid: str, attempt: int = 0) -> SandboxSpec:
     return SandboxSpec("default", "p", uid, attempt, "p-host", labels={"mini8s.io/grace-seconds": "7"})
 
 
+def started(place: Place, uid: str, attempt: int = 0) -> Sandbox:
+    return place.runtime.start_sandbox(place.runtime.create_sandbox(sandbox(uid, attempt)))
+
+
 def container(uid: str, *command: str, name: str = "c", attempt: int = 0, **more: Any) -> ContainerSpec:
     return ContainerSpec("default", "p", uid, name, attempt, IMAGE, command=command, **more)
 
@@ -90,7 +95,7 @@ def until(true: Any, seconds: float = 60.0) -> None:
 
 def test_a_pod_is_read_back_from_the_engine_alone(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(box.id, container(uid, "sleep", "600", labels={"note": "x"}))
     place.runtime.start_container(made)
     found = place.runtime.pod(uid)
@@ -110,16 +115,33 @@ def test_a_pod_is_read_back_from_the_engine_alone(place: Place) -> None:
 
 def test_a_container_that_nobody_started_neither_runs_nor_ended(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     place.runtime.create_container(box.id, container(uid, "sleep", "600"))
     one = place.runtime.pod(uid).newest("c")  # type: ignore[union-attr]
     assert (one.state, one.running, one.ended) == ("created", False, False)
     _remove(place, uid)
 
 
-def test_a_leftover_of_the_same_attempt_gives_way_unless_it_runs(place: Place) -> None:
+def test_a_container_is_made_before_its_sandbox_runs_and_started_after(place: Place) -> None:
     uid = place.uid()
     box = place.runtime.create_sandbox(sandbox(uid))
+    assert not place.runtime.pod(uid).sandboxes[0].running  # type: ignore[union-attr]
+    made = place.runtime.create_container(box, container(uid, "sleep", "600"))
+    assert place.runtime.start_sandbox(box).pid > 0
+    place.runtime.start_container(made)
+    assert place.runtime.pod(uid).newest("c").running  # type: ignore[union-attr]
+    other = place.uid()
+    idle = place.runtime.create_sandbox(sandbox(other))
+    late = place.runtime.create_container(idle, container(other, "true"))
+    with pytest.raises(StartFailed):
+        place.runtime.start_container(late)
+    _remove(place, uid)
+    _remove(place, other)
+
+
+def test_a_leftover_of_the_same_attempt_gives_way_unless_it_runs(place: Place) -> None:
+    uid = place.uid()
+    box = started(place, uid)
     first = place.runtime.create_container(box.id, container(uid, "sleep", "600"))
     second = place.runtime.create_container(box.id, container(uid, "sleep", "600"))
     assert first != second
@@ -132,7 +154,7 @@ def test_a_leftover_of_the_same_attempt_gives_way_unless_it_runs(place: Place) -
 
 def test_other_amounts_for_a_container_that_runs(place: Place) -> None:
     uid, had = place.uid(), Resources(cpu_shares=100, cpu_quota_us=10_000, memory_bytes=16 << 20)
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(box.id, container(uid, "sleep", "600", resources=had))
     place.runtime.start_container(made)
     wanted = Resources(cpu_shares=200, cpu_quota_us=20_000, memory_bytes=32 << 20)
@@ -145,7 +167,7 @@ def test_other_amounts_for_a_container_that_runs(place: Place) -> None:
 
 def test_newest_attempts_come_first(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     for attempt in (0, 1, 2):
         place.runtime.create_container(box.id, container(uid, "true", attempt=attempt))
     assert [one.attempt for one in place.runtime.pod(uid).containers] == [2, 1, 0]  # type: ignore[union-attr]
@@ -154,7 +176,7 @@ def test_newest_attempts_come_first(place: Place) -> None:
 
 def test_sigterm_then_sigkill_end_a_container_and_neither_waits(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(
         box.id, container(uid, "sh", "-c", "trap '' TERM; echo deaf; sleep 600 & wait; sleep 600")
     )
@@ -178,7 +200,7 @@ def test_a_command_that_is_not_there_leaves_a_record(place: Place) -> None:
     uid = place.uid()
     if not place.real:
         place.runtime.refuse_start["c"] = "no such file"  # type: ignore[attr-defined]
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(box.id, container(uid, "/no/such/command"))
     with pytest.raises(StartFailed, match="no such file"):
         place.runtime.start_container(made)
@@ -191,7 +213,7 @@ def test_a_command_that_is_not_there_leaves_a_record(place: Place) -> None:
 
 def test_an_image_that_is_not_there(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     missing = ContainerSpec("default", "p", uid, "c", 0, "no-such-image:1")
     with pytest.raises(ImageNotPresent):
         place.runtime.create_container(box.id, missing)
@@ -205,7 +227,7 @@ def test_an_image_that_is_not_there(place: Place) -> None:
 
 def test_an_image_goes_when_no_container_has_it(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     place.runtime.create_container(box.id, container(uid, "true"))
     image = place.runtime.image(IMAGE)
     assert image
@@ -225,7 +247,7 @@ def test_an_image_goes_when_no_container_has_it(place: Place) -> None:
 
 def test_what_is_gone_already_is_no_error_to_remove(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(box.id, container(uid, "true"))
     for _ in range(2):
         place.runtime.remove_container(made)
@@ -238,7 +260,7 @@ def test_what_is_gone_already_is_no_error_to_remove(place: Place) -> None:
 
 def test_a_trace_differs_when_something_happened(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     before = place.runtime.pods()[uid]
     assert place.runtime.pods()[uid] == before
     made = place.runtime.create_container(box.id, container(uid, "sleep", "600"))
@@ -257,7 +279,7 @@ def test_changes_tell_the_uid_and_end_with_close(place: Place) -> None:
 
     def told() -> bool:
         """A change that comes before the listener does is heard by nobody."""
-        place.runtime.create_sandbox(sandbox(uid, next(attempts)))
+        place.runtime.remove_sandbox(started(place, uid, next(attempts)).id)
         listener.join(0.2 if place.real else 0)
         return uid in heard or not place.real
 
@@ -271,7 +293,7 @@ def test_changes_tell_the_uid_and_end_with_close(place: Place) -> None:
 
 def test_a_command_inside_a_container(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(box.id, container(uid, "sleep", "600"))
     with pytest.raises(EngineError):
         place.runtime.exec(made, ["true"], 5)
@@ -301,7 +323,7 @@ def everything(attached: Attached) -> dict[int, bytes]:
 
 def test_a_process_whose_ends_are_ours(place: Place) -> None:
     uid = place.uid()
-    box = place.runtime.create_sandbox(sandbox(uid))
+    box = started(place, uid)
     made = place.runtime.create_container(box.id, container(uid, "cat", stdin=True))
     with pytest.raises(EngineError):
         place.runtime.open_exec(made, ["true"], stdin=False, tty=False)
@@ -322,7 +344,7 @@ def test_a_process_whose_ends_are_ours(place: Place) -> None:
 
 def test_a_process_in_a_container_on_docker(engine: Place) -> None:
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     made = engine.runtime.create_container(box.id, container(uid, "cat", stdin=True))
     engine.runtime.start_container(made)
     open_exec = partial(engine.runtime.open_exec, made)
@@ -366,7 +388,7 @@ def test_images_from_a_file(place: Place) -> None:
 def test_a_long_line_on_docker(engine: Place) -> None:
     """The engine keeps it in many pieces; it comes out whole and stamped once."""
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     script = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end"
     made = engine.runtime.create_container(box.id, container(uid, "sh", "-c", script))
     engine.runtime.start_container(made)
@@ -380,7 +402,7 @@ def test_a_long_line_on_docker(engine: Place) -> None:
 def test_a_log_begins_new_files_on_docker(engine: Place) -> None:
     """Old lines go, the newest stay; who follows hears each of them once."""
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     script = (
         "i=0; while [ $i -lt 6000 ]; do [ $((i % 500)) = 0 ] && sleep 0.1; echo line $i; i=$((i+1)); done"
     )
@@ -398,7 +420,7 @@ def test_a_log_begins_new_files_on_docker(engine: Place) -> None:
 
 def test_a_terminals_log_and_what_is_no_text_on_docker(engine: Place) -> None:
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     script = r"printf 'a\000\001\033[1m\303\251\n'; printf end"
     made = engine.runtime.create_container(box.id, container(uid, "sh", "-c", script, tty=True))
     engine.runtime.start_container(made)
@@ -409,7 +431,7 @@ def test_a_terminals_log_and_what_is_no_text_on_docker(engine: Place) -> None:
 def test_a_log_that_is_kept_elsewhere_on_docker(engine: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked of the engine then."""
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     made = engine.runtime.create_container(box.id, container(uid, "echo", "told", tty=True))
     engine.runtime.start_container(made)
     monkeypatch.setattr(facts, "log_path", lambda _: None)
@@ -419,7 +441,7 @@ def test_a_log_that_is_kept_elsewhere_on_docker(engine: Place, monkeypatch: pyte
 
 def test_output_on_docker(engine: Place) -> None:
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     made = engine.runtime.create_container(
         box.id,
         container(uid, "sh", "-c", "echo one; sleep 0.2; echo two >&2; sleep 0.3; echo three; sleep 30"),
@@ -446,7 +468,7 @@ def test_output_on_docker(engine: Place) -> None:
 
 def test_limits_reach_the_kernel(engine: Place) -> None:
     uid = engine.uid()
-    box = engine.runtime.create_sandbox(sandbox(uid))
+    box = started(engine, uid)
     limits = Resources(cpu_shares=512, cpu_quota_us=50_000, memory_bytes=32 << 20)
     made = engine.runtime.create_container(
         box.id, container(uid, "sh", "-c", "x=a; while true; do x=$x$x; done", resources=limits)

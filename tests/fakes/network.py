@@ -17,7 +17,13 @@ class FakeNetwork:
     def ready(self) -> bool:
         return not self.trouble
 
+    def reserve(self, uid: str) -> str:
+        return self._attached(uid, 0)
+
     def attach(self, uid: str, pid: int) -> str:
+        return self._attached(uid, pid)
+
+    def _attached(self, uid: str, pid: int) -> str:
         if self.trouble:
             raise NetworkError(self.trouble)
         address = self.address(uid)

@@ -79,6 +79,7 @@ class FakeRuntime:
     down: bool = False
     stubborn: bool = False
     refuse_start: dict[str, str] = field(default_factory=dict)
+    refuse_sandbox: str = ""
     refuse_resize: str = ""
     local: set[str] = field(default_factory=set)
     pullable: set[str] = field(default_factory=set)
@@ -159,15 +160,27 @@ class FakeRuntime:
         while (uid := self._events.get()) is not None:
             yield uid
 
-    def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
+    def create_sandbox(self, spec: SandboxSpec) -> str:
         with self._lock:
             self._enter("create_sandbox", spec.uid)
             key = f"box{next(self._numbers)}"
-            box = Sandbox(key, 1000 + spec.attempt, spec.attempt, True, self._time(), dict(spec.labels))
+            box = Sandbox(key, 0, spec.attempt, False, self._time(), dict(spec.labels))
             self._sandboxes[key], self.specs[key] = box, spec
             self._owners[key] = (spec.namespace, spec.pod, spec.uid)
             self._told(key)
-            return box
+            return key
+
+    def start_sandbox(self, sandbox_id: str) -> Sandbox:
+        with self._lock:
+            self._enter("start_sandbox", sandbox_id)
+            if sandbox_id not in self._sandboxes:
+                raise NoSuchContainer(f"No such container: {sandbox_id}")
+            if self.refuse_sandbox:
+                raise CreateFailed(self.refuse_sandbox)
+            box = self._sandboxes[sandbox_id]
+            self._sandboxes[sandbox_id] = replace(box, pid=1000 + box.attempt, running=True)
+            self._told(sandbox_id)
+            return self._sandboxes[sandbox_id]
 
     def remove_sandbox(self, sandbox_id: str) -> None:
         with self._lock:
@@ -199,6 +212,8 @@ class FakeRuntime:
         with self._lock:
             self._enter("start_container", container_id)
             one = self._need(container_id)
+            if not self._sandboxes[one.sandbox_id].running:
+                raise StartFailed(f"cannot join network of a non running container: {one.sandbox_id}")
             refusal = self.refuse_start.get(one.name)
             if refusal:
                 self._containers[container_id] = replace(one, error=refusal, exit_code=127)

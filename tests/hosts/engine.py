@@ -1,7 +1,8 @@
 """A host's Docker engine: a dockerd and a containerd of its own, with every path inside the host's folder.
 
 containerd is started by us because dockerd would otherwise join the machine's own, where there is one. The
-engine keeps its hands off the network: no bridge, no packet filter. Those of the machine are not read.
+engine keeps its hands off the network: no bridge, no packet filter. Those of the machine are not read. A
+`stock` one is told only where things lie: its bridge and packet filter are as a package sets them up.
 """
 
 from __future__ import annotations
@@ -26,31 +27,35 @@ address = "{folder}/c/s"
 """
 
 
-def settings(folder: Path, name: str) -> dict[str, Any]:
+def settings(folder: Path, name: str, *, stock: bool = False) -> dict[str, Any]:
     """What dockerd is told; `x` is short because sockets live below it."""
-    return {
+    where = {
         "data-root": f"{folder}/docker",
         "exec-root": f"{folder}/x",
         "pidfile": f"{folder}/docker.pid",
         "hosts": [f"unix://{folder}/docker.sock"],
         "containerd": f"{folder}/c/s",
         "deprecated-key-path": f"{folder}/docker.key",
+        "cgroup-parent": f"/{name}",
+        "log-level": "warn",
+    }
+    if stock:
+        return where
+    return where | {
         "bridge": "none",
         "iptables": False,
         "ip-forward": False,
         "ip-masq": False,
         "userland-proxy": False,
-        "cgroup-parent": f"/{name}",
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
-        "log-level": "warn",
     }
 
 
-def start(folder: Path, name: str, enter: Sequence[str]) -> None:
+def start(folder: Path, name: str, enter: Sequence[str], *, stock: bool = False) -> None:
     """Start both and return at once; `enter` is the command that runs another on the host."""
     (folder / "c").mkdir(parents=True, exist_ok=True)
     (folder / "containerd.toml").write_text(CONTAINERD.format(folder=folder))
-    (folder / "dockerd.json").write_text(json.dumps(settings(folder, name), indent=1))
+    (folder / "dockerd.json").write_text(json.dumps(settings(folder, name, stock=stock), indent=1))
     _detach(
         [*enter, "containerd", "--config", f"{folder}/containerd.toml", "--log-level", "warn"],
         folder / "containerd.log",

@@ -123,10 +123,11 @@ class Host:
         self.start(plugged=plugged)
         self.wait()
 
-    def start(self, *, plugged: bool = True) -> None:
+    def start(self, *, plugged: bool = True, stock: bool = False) -> None:
+        """`stock`: with an engine as a package installs it."""
         network.make_host(self.place, self.number, plugged=plugged)
         self.folder.mkdir(parents=True, exist_ok=True)
-        engine.start(self.folder, self.place.host(self.number), self.command())
+        engine.start(self.folder, self.place.host(self.number), self.command(), stock=stock)
 
     def wait(self) -> None:
         """Until the engine answers."""

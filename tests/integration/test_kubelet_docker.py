@@ -224,7 +224,9 @@ def test_a_config_map_that_comes_late_and_changes(node: Node) -> None:
         },
     )  # fmt: skip
     node.until(lambda: any(reason == "FailedMount" for _, _, reason, _ in node.events.said))
-    assert node.container("web")["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    node.until(
+        lambda: node.container("web").get("state") == {"waiting": {"reason": "ContainerCreating"}}
+    )  # fmt: skip
     late = {"metadata": {"namespace": "default", "name": "late"}, "data": {"greeting": "hello"}}
     made = node.api.create(CONFIGMAPS, late)
     node.until_running("web")

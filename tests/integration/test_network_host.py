@@ -159,6 +159,14 @@ def test_an_unfinished_link_is_removed_and_its_pod_attached_again(host: SmallHos
     assert host.tcp(again, 8080)[0] == "a"
 
 
+def test_a_pods_next_sandbox_takes_link_and_address_over(host: SmallHost) -> None:
+    """Also while the one before it is still there."""
+    first, second = host.pod("a"), host.pod("a", 8081)
+    assert second.address == first.address
+    assert host.tcp(second.address, 8081)[0] == "a"
+    assert host.sh("ip", "-br", "link").count("m8p") == 1
+
+
 def test_a_sandbox_that_is_gone_frees_its_address(host: SmallHost) -> None:
     pod = host.pod("a")
     pod.process.kill()

@@ -123,8 +123,8 @@ def _word(action: Action) -> str:
             return f"kill {container.name}"
         case RemoveContainer(container):
             return f"remove {container.name}"
-        case CreateSandbox(attempt):
-            return f"sandbox {attempt}"
+        case CreateSandbox(attempt, first):
+            return f"sandbox {attempt}" + (f" while {first.wanted.name} is made" if first else "")
         case RemoveSandbox():
             return "remove sandbox"
     return "clean up"
@@ -138,7 +138,20 @@ BEGUN, OVER = HookState(False), HookState(True)
 PRE, POST = Hook.PRE_STOP, Hook.POST_START
 
 CASES: dict[str, tuple[Case, list[str]]] = {
-    "a new pod": (Case(box=False), ["sandbox 0"]),
+    "a new pod": (Case(box=False), ["sandbox 0 while c is made", "start c"]),
+    "a new pod of two": (
+        Case({"a": {}, "b": {}}, box=False),
+        ["sandbox 0 while a is made", "start a", "start b"],
+    ),
+    "a new pod with init containers": (
+        Case(inits={"i": {}, "j": {}}, box=False),
+        ["sandbox 0 while i is made", "start i"],
+    ),
+    "a new pod whose hook holds up the next": (
+        Case({"a": hook("postStart"), "b": {}}, box=False),
+        ["sandbox 0 while a is made", "start a"],
+    ),
+    "a pod that lost its sandbox": (Case(box=False, state={"c": 137}), ["sandbox 0"]),
     "its container": (Case(), ["start c"]),
     "it runs": (Case(state={"c": "run"}), []),
     "made and not started": (Case(state={"c": "created"}), ["remove c", "start c"]),

@@ -15,6 +15,7 @@ class FakeKernel:
     def __init__(self) -> None:
         self.links: dict[str, PodLink] = {}
         self.in_between: Callable[[], Any] = lambda: None
+        self.asked = 0
 
     def pod_links(self) -> list[PodLink]:
         return list(self.links.values())
@@ -29,6 +30,7 @@ class FakeKernel:
         self.links.pop(name, None)
 
     def address_in(self, pid: int) -> str:
+        self.asked += 1
         return ""
 
 
@@ -40,6 +42,19 @@ def test_a_look_at_the_kernel_spares_a_link_that_is_just_being_made() -> None:
     assert [link.address for link in kernel.pod_links()] == [address]
     assert pods.refresh() == 1
     assert pods.address("a") == address
+
+
+def test_an_address_is_kept_for_a_sandbox_that_is_about_to_run() -> None:
+    kernel = FakeKernel()
+    pods = Pods(kernel, "10.42.0.0/24", 1500)  # type: ignore[arg-type]
+    address = pods.reserve("a")
+    pods.refresh()
+    assert pods.reserve("b") != address
+    assert pods.attach("a", 1) == address
+    assert kernel.asked == 0, "nothing can be in a sandbox that is new"
+    pods.detach("b")
+    pods.refresh()
+    assert (pods.address("a"), pods.address("b")) == (address, "")
 
 
 def test_a_link_that_nobody_finishes_goes() -> None:

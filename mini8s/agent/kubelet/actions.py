@@ -30,11 +30,6 @@ HookKey = tuple[str, Hook]  # the container's id, and which hook
 
 
 @dataclass(frozen=True, slots=True)
-class CreateSandbox:
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
 class RemoveSandbox:
     """The last sandbox takes the pod's address with it."""
 
@@ -50,6 +45,14 @@ class StartContainer:
     attempt: int
     backoff_seconds: int
     target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSandbox:
+    """`first` is the container that is started next, and can be made while the sandbox starts."""
+
+    attempt: int
+    first: StartContainer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mini8s.agent.kubelet.actions import (
@@ -39,6 +39,7 @@ from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime, StartFai
 from mini8s.agent.runtime.records import Container, Sandbox
 from mini8s.client.base import EventSink
 from mini8s.objects.kinds import Obj
+from mini8s.util.beside import Beside
 from mini8s.util.clock import Clock, SteadyTime
 
 log = logging.getLogger(__name__)
@@ -46,13 +47,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Task:
-    """One pod in one round of its worker. `pod` is None for an orphan."""
+    """One pod in one round of its worker. `pod` is None for an orphan; `made` are containers that were made
+    while their sandbox started, by name ("" for one that couldn't be)."""
 
     uid: str
     pod: Obj | None
     folder: PodFolder
     memory: Memory
     sandbox: Sandbox | None = None
+    made: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ class Executor:
     def perform(self, task: Task, action: Action) -> None:
         """Raises EngineDown; every other failure ends here."""
         match action:
-            case CreateSandbox(attempt):
-                self._create_sandbox(task, attempt)
+            case CreateSandbox():
+                self._create_sandbox(task, action)
             case StartContainer():
                 self._start(task, action)
             case BeginEnd(container, message):
@@ -125,20 +128,42 @@ class Executor:
         except CannotStart as error:
             log.info("volumes of %s keep their old files: %s", task.uid, error.waiting.reason)
 
-    def _create_sandbox(self, task: Task, attempt: int) -> None:
+    def _create_sandbox(self, task: Task, action: CreateSandbox) -> None:
         pod = _wanted(task)
         try:
-            spec = sandbox_spec(pod, attempt, self.starter.cluster_domain)
-            task.sandbox = self.runtime.create_sandbox(spec)
+            spec = sandbox_spec(pod, action.attempt, self.starter.cluster_domain)
+            sandbox_id = self.runtime.create_sandbox(spec)
         except EngineDown:
             raise
         except (EngineError, Refused) as error:
             self._sandbox_failed(task, pod, str(error))
             return
-        if not self.address(task, pod):
-            self._remove_sandbox(task, task.sandbox.id, last=True)
+        if self._start_sandbox(task, pod, sandbox_id, action.first) and self.address(task, pod):
+            task.memory.release(SANDBOX)
             return
-        task.memory.release(SANDBOX)
+        self._remove_sandbox(task, sandbox_id, last=True)
+        for made in filter(None, task.made.values()):
+            self._tried(self.runtime.remove_container, made)
+
+    def _start_sandbox(self, task: Task, pod: Obj, sandbox_id: str, first: StartContainer | None) -> bool:
+        """Start it and meanwhile make its first container: a pod's start is waiting for the engine."""
+        try:
+            address = self.host_ip if pod["spec"].get("hostNetwork") else self.network.reserve(task.uid)
+        except NetworkError as error:
+            self._sandbox_failed(task, pod, f"plugin type=mini8s failed (add): {error}")
+            return False
+        with Beside(lambda: self.runtime.start_sandbox(sandbox_id)) as start:
+            if first is not None:
+                placed = Placed(pod, address, self.host_ip, self.allocatable)
+                task.made[first.wanted.name] = self._make(task, placed, sandbox_id, first)
+        try:
+            task.sandbox = start.result()
+        except EngineDown:
+            raise
+        except EngineError as error:
+            self._sandbox_failed(task, pod, str(error))
+            return False
+        return True
 
     def _sandbox_failed(self, task: Task, pod: Obj, message: str) -> None:
         text = f"Failed to create pod sandbox: {message}"
@@ -149,8 +174,27 @@ class Executor:
         pod, name = _wanted(task), action.wanted.name
         if task.sandbox is None or not self.address(task, pod):
             return
+        if name in task.made:
+            made = task.made.pop(name)
+        else:
+            made = self._make(task, self.placed(task, pod), task.sandbox.id, action)
+        if made and self._held_back(task, name, lambda: self.starter.start(pod, name, made)):
+            task.memory.release(name)
+
+    def _make(self, task: Task, placed: Placed, sandbox_id: str, action: StartContainer) -> str:
+        """The container's id, empty when it can't be made now."""
+        made: list[str] = []
+        self._held_back(
+            task,
+            action.wanted.name,
+            lambda: made.append(self.starter.make(placed, task.folder, sandbox_id, action)),
+        )
+        return "".join(made)
+
+    def _held_back(self, task: Task, name: str, step: Callable[[], None]) -> bool:
+        """Do a step of a container's start. Whether it was done: else the container is held back."""
         try:
-            self.starter.start(self.placed(task, pod), task.folder, task.sandbox.id, action)
+            step()
         except CannotStart as error:
             task.memory.hold(name, error.waiting, self.time.now(), error.until)
         except StartFailed as error:  # its record tells of it, and brings the back-off
@@ -161,7 +205,8 @@ class Executor:
             log.warning("cannot start %s of %s: %s", name, task.uid, error)
             task.memory.hold(name, Waiting("RunContainerError", str(error)), self.time.now())
         else:
-            task.memory.release(name)
+            return True
+        return False
 
     def _resize(self, task: Task, container: Container, wanted: Wanted) -> None:
         """The kernel of cgroup v1 wants the pod's quota never below a container's."""

@@ -111,7 +111,17 @@ def _begin(draft: Draft, view: View) -> None:
     draft.actions += [RemoveSandbox(box.id, last=False) for box in view.running.sandboxes]
     if not _held(draft, SANDBOX):
         attempt = view.running.sandboxes[0].attempt + 1 if view.running.sandboxes else 0
-        draft.actions.append(CreateSandbox(attempt))
+        starts = _first_starts(draft, view)
+        draft.actions += [CreateSandbox(attempt, next(iter(starts), None)), *starts]
+
+
+def _first_starts(draft: Draft, view: View) -> list[StartContainer]:
+    """What follows at once when nothing was ever made of the pod; else it is seen once the sandbox runs."""
+    if view.running.containers:
+        return []
+    follows = Draft(draft.remembered, draft.now)
+    _start_in_turn(follows, view)
+    return [one for one in follows.actions if isinstance(one, StartContainer)]
 
 
 def _startable(view: View, wanted: Wanted) -> bool:

@@ -53,8 +53,9 @@ class Starter:
     cluster_dns: str
     cluster_domain: str
 
-    def start(self, placed: Placed, folder: PodFolder, sandbox_id: str, start: StartContainer) -> None:
-        """Raises CannotStart, StartFailed, EngineDown."""
+    def make(self, placed: Placed, folder: PodFolder, sandbox_id: str, start: StartContainer) -> str:
+        """All but the start itself, which is all that needs a sandbox that runs; the container's id. Raises
+        CannotStart, EngineDown."""
         pod, container = placed.pod, start.wanted.spec
         if container.get("targetContainerName") and not start.target:
             message = f"unable to find target container {container['targetContainerName']}"
@@ -73,7 +74,24 @@ class Starter:
             message = volumes.said(error)
             raise self._refused(pod, container, "CreateContainerConfigError", message) from error
         self.isolation.hold(pod)
-        self._run(pod, container, sandbox_id, spec)
+        try:
+            made = self.runtime.create_container(sandbox_id, spec)
+        except (CreateFailed, ImageNotPresent) as error:
+            raise self._refused(pod, container, error.reason, str(error)) from error
+        where = field_path(pod, container["name"])
+        self.events.event(pod, "Normal", "Created", f"Created container: {spec.name}", field_path=where)
+        return made
+
+    def start(self, pod: Obj, name: str, container_id: str) -> None:
+        """Raises StartFailed, EngineDown."""
+        where = field_path(pod, name)
+        try:
+            self.runtime.start_container(container_id)
+        except StartFailed as error:
+            message = f'Error: failed to start container "{name}": {error}'
+            self.events.event(pod, "Warning", "Failed", message, field_path=where)
+            raise
+        self.events.event(pod, "Normal", "Started", f"Started container {name}", field_path=where)
 
     def _spec(
         self, pod: Obj, start: StartContainer, env: Sequence[tuple[str, str]], mounts: Sequence[Mount]
@@ -110,21 +128,6 @@ class Starter:
         for message in prepared.stale:
             self.events.event(placed.pod, "Warning", "FailedMount", message)
         return prepared
-
-    def _run(self, pod: Obj, container: Obj, sandbox_id: str, spec: ContainerSpec) -> None:
-        where = field_path(pod, container["name"])
-        try:
-            created = self.runtime.create_container(sandbox_id, spec)
-        except (CreateFailed, ImageNotPresent) as error:
-            raise self._refused(pod, container, error.reason, str(error)) from error
-        self.events.event(pod, "Normal", "Created", f"Created container: {spec.name}", field_path=where)
-        try:
-            self.runtime.start_container(created)
-        except StartFailed as error:
-            message = f'Error: failed to start container "{spec.name}": {error}'
-            self.events.event(pod, "Warning", "Failed", message, field_path=where)
-            raise
-        self.events.event(pod, "Normal", "Started", f"Started container {spec.name}", field_path=where)
 
     def _refused(self, pod: Obj, container: Obj, reason: str, message: str) -> CannotStart:
         where = field_path(pod, container["name"])

@@ -15,6 +15,10 @@ class PodNetwork(Protocol):
     def ready(self) -> bool:
         """Whether pods can be attached."""
 
+    def reserve(self, uid: str) -> str:
+        """The IPv4 address that the pod's sandbox will be given, kept for it from now on until it is
+        detached. Raises NetworkError."""
+
     def attach(self, uid: str, pid: int) -> str:
         """Give the sandbox whose first process is `pid` an interface, an address and its routes; returns the
         IPv4 address. Safe to repeat: a pod that has an address keeps it. Raises NetworkError."""

@@ -1,4 +1,5 @@
-"""Links, addresses, routes and neighbours of the kernel, through pyroute2. Its exceptions stop here.
+"""Links, addresses, routes and neighbours of the kernel, through pyroute2 (but for `veth`). Its exceptions
+stop here.
 
 Host ends of pods' veths are named by prefix and carry the pod's uid as alias; routes that mini8s makes carry
 a routing protocol number of their own. By these marks a start finds again what an earlier run made.
@@ -16,16 +17,14 @@ from typing import Any, TypeVar
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from mini8s.agent.network import netns, sysctl
+from mini8s.agent.network import netns, veth
 from mini8s.agent.network.base import NetworkError
 from mini8s.agent.network.changes import PROTOCOL as _PROTOCOL
 from mini8s.agent.network.plan import TUNNEL, TUNNEL_PORT, Entry, Forward, Neighbour, Route
 
 LINK_PREFIX = "m8p"
-GATEWAY = "169.254.1.1"  # of every pod; never put on the host, where masquerade would take it for a source
-GATEWAY_MAC = "ee:ee:ee:ee:ee:ee"
 _ALIAS = "mini8s pod "
-_LINK_SCOPE, _HOST_SCOPE = 253, 254
+_HOST_SCOPE = 254
 _LABEL = "lo:mini8s"  # of addresses that this host answers on
 _PERMANENT, _SELF, _ONLINK = 0x80, 0x02, 4
 _RUNNING = 0x40  # IFF_RUNNING: it is up, and a cable is plugged in
@@ -80,19 +79,12 @@ class Kernel:
         ]
 
     def add_pod(self, uid: str, pid: int, address: str, mtu: int) -> None:
-        """A veth into the sandbox whose first process is `pid`, its address, and the route to it."""
-        name = link_name(uid)
-        with _using() as ipr:
-            peer = {"ifname": "eth0", "net_ns_pid": pid, "mtu": mtu}
-            ipr.link("add", ifname=name, kind="veth", address=GATEWAY_MAC, mtu=mtu, peer=peer)
-            index = _index(ipr, name)
-            ipr.link("set", index=index, ifalias=_ALIAS + uid, state="up")
-            # a pod that reaches itself through a Service comes in and leaves by one link: that is no cause
-            # for a redirect
-            sysctl.switch(f"conf/{name}/send_redirects", 0)
-            _in_pod(pid, lambda pod: _plumb(pod, address))
-            # last: a link with a route is a pod that is ready
-            ipr.route("replace", dst=address + "/32", oif=index, scope=_LINK_SCOPE, proto=_PROTOCOL)
+        """A veth into the sandbox whose first process is `pid`, its address, and the route to it; that of a
+        sandbox before this one gives way."""
+        try:
+            veth.add(veth.Pod(link_name(uid), _ALIAS + uid, pid, address, mtu), _PROTOCOL)
+        except OSError as error:
+            raise NetworkError(f"the network of process {pid}: {error}") from error
 
     def try_veth(self) -> None:
         """A pair of links such as pods have, in a namespace that the caller throws away."""
@@ -238,16 +230,6 @@ def _in_pod(pid: int, call: Callable[[Any], T]) -> T:
         return netns.inside(f"/proc/{pid}/ns/net", run)
     except (NetlinkError, OSError) as error:
         raise NetworkError(f"the network of process {pid}: {error}") from error
-
-
-def _plumb(pod: Any, address: str) -> None:
-    eth0 = _index(pod, "eth0")
-    pod.link("set", index=1, state="up")
-    pod.addr("add", index=eth0, address=address, prefixlen=32)
-    pod.link("set", index=eth0, state="up")
-    pod.route("add", dst=GATEWAY + "/32", oif=eth0, scope=_LINK_SCOPE)
-    pod.neigh("add", dst=GATEWAY, lladdr=GATEWAY_MAC, ifindex=eth0, state=_PERMANENT)
-    pod.route("add", gateway=GATEWAY, oif=eth0)
 
 
 def _address_of_eth0(pod: Any) -> str:

@@ -21,16 +21,24 @@ class Pods:
         self.mtu = mtu  # of the next pod: others learn of a narrower link from their host
         self._known = known
         self._lock = threading.Lock()  # guards the addresses and who is busy
-        self._busy: set[str] = set()  # pods that are being attached: the kernel doesn't show them yet
+        self._busy: set[str] = set()  # pods that are about to be attached: the kernel doesn't show them yet
         links = kernel.pod_links()
         self._addresses = Addresses(pod_cidr, {link.uid: link.address for link in links if link.address})
         self.refresh()
 
+    def reserve(self, uid: str) -> str:
+        known = self._known()
+        with self._lock:
+            address = self._addresses.take(uid, known)
+            self._busy.add(uid)
+        return address
+
     def attach(self, uid: str, pid: int) -> str:
         with self._lock:
+            reserved = uid in self._busy
             self._busy.add(uid)
         try:
-            return self._attach(uid, pid)
+            return self._attach(uid, pid, reserved=reserved)
         finally:
             with self._lock:
                 self._busy.discard(uid)
@@ -39,6 +47,7 @@ class Pods:
         self._kernel.remove_link(link_name(uid))
         with self._lock:
             self._addresses.release(uid)
+            self._busy.discard(uid)
 
     def address(self, uid: str) -> str:
         with self._lock:
@@ -59,15 +68,14 @@ class Pods:
             self._kernel.remove_link(link.name)
         return len(held)
 
-    def _attach(self, uid: str, pid: int) -> str:
+    def _attach(self, uid: str, pid: int, *, reserved: bool) -> str:
         held = self.address(uid)
-        if held and self._kernel.address_in(pid) == held:
+        if held and not reserved and self._kernel.address_in(pid) == held:
             return held
         known = self._known()
         with self._lock:
             address = self._addresses.take(uid, known)
         try:
-            self._kernel.remove_link(link_name(uid))  # of a sandbox before this one
             self._kernel.add_pod(uid, pid, address, self.mtu)
         except NetworkError:
             self.detach(uid)

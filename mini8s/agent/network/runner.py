@@ -86,6 +86,9 @@ class Network:
         if self._started:
             self._worker.join(5.0)
 
+    def reserve(self, uid: str) -> str:
+        return self._ready_pods().reserve(uid)
+
     def attach(self, uid: str, pid: int) -> str:
         return self._ready_pods().attach(uid, pid)
 

@@ -19,6 +19,9 @@ class Guarded:
     def ready(self) -> bool:
         return self._network.ready
 
+    def reserve(self, uid: str) -> str:
+        return self._network.reserve(uid)
+
     def attach(self, uid: str, pid: int) -> str:
         address = self._network.attach(uid, pid)
         try:

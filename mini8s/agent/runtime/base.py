@@ -105,11 +105,15 @@ class Runtime(Protocol):
         """Everything of one pod, or None when nothing of it is here."""
 
     def changes(self) -> Iterator[str]:
-        """UIDs of pods of which a container or sandbox changed, as it happens; ends when the engine's stream
-        ends or the runtime is closed."""
+        """UIDs of pods of which a container or sandbox ended or went, as it happens; ends when the engine's
+        stream ends or the runtime is closed."""
 
-    def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
-        """Create and start. The network namespace is empty but for lo; plumbing is the network's."""
+    def create_sandbox(self, spec: SandboxSpec) -> str:
+        """Create without starting; the new sandbox's id. From now on containers may be created for it."""
+
+    def start_sandbox(self, sandbox_id: str) -> Sandbox:
+        """From now on containers may be started in it. The network namespace is empty but for lo; plumbing is
+        the network's. Raises CreateFailed."""
 
     def remove_sandbox(self, sandbox_id: str) -> None:
         """End it if it runs, and remove it. What is gone already is no error."""

@@ -42,7 +42,8 @@ CALL_SECONDS = 120.0  # the kubelet's --runtime-request-timeout: an SD card may 
 LIST_SECONDS = 20.0  # a list needs no disk and no container's lock: an engine that owes one so long hangs
 POOL = 16  # connections kept: workers, probes, log readers
 OURS = {"label": names.UID}
-TELLING = ["create", "start", "die", "destroy", "oom"]
+# What the engine does by itself; creations and starts are the agent's own, which looks when it has made them.
+TELLING = ["die", "destroy", "oom"]
 
 Opened = TypeVar("Opened", Stream[Any], FileLog)
 
@@ -79,17 +80,19 @@ class DockerEngine:
         for event in self._open(stream):
             yield event["Actor"]["Attributes"][names.UID]
 
-    def create_sandbox(self, spec: SandboxSpec) -> Sandbox:
+    def create_sandbox(self, spec: SandboxSpec) -> str:
         image = sandbox_image.name(platform.machine())
         body, name = bodies.sandbox(spec, image), names.name_of_sandbox(spec)
         try:
-            created = self._create(body, name)
+            return self._create(body, name)
         except ImageNotPresent:  # the first one here, or somebody cleaned up
             self._import_sandbox_image(image)
-            created = self._create(body, name)
+            return self._create(body, name)
+
+    def start_sandbox(self, sandbox_id: str) -> Sandbox:
         with translated(CreateFailed):
-            self._client.start(created)
-            return facts.sandbox(self._client.inspect_container(created))
+            self._client.start(sandbox_id)
+            return facts.sandbox(self._client.inspect_container(sandbox_id))
 
     def remove_sandbox(self, sandbox_id: str) -> None:
         self._remove(sandbox_id)
@@ -277,9 +280,12 @@ class DockerEngine:
             return self._made
 
     def _connect(self, version: str, seconds: float) -> Any:
-        return APIClient(
+        client = APIClient(
             self._host, version=version, timeout=seconds, max_pool_size=POOL, user_agent="mini8s"
         )
+        # to look for proxies and passwords in the environment takes a quarter of each call
+        client.trust_env = not self._host.startswith("unix:")
+        return client
 
     def _open(self, stream: Any, read: Callable[[Any], Iterator[Any]] = iter) -> Stream[Any]:
         return self._keep(Stream(stream, self._streams.discard, read))
