@@ -23,8 +23,11 @@ class Build:
         )
         self._log = Path(self._folder.name) / "log"
         self._dist = Path(self._folder.name) / "dist"
+        self._process = self._begin()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [str(SCRIPT), "binary", "deb"],
                 env={**os.environ, "MINI8S_DIST": str(self._dist)},
                 stdin=subprocess.DEVNULL,
@@ -34,9 +37,12 @@ class Build:
             )
 
     def result(self) -> Path:
-        """Their folder, when they are there."""
+        """Their folder, when they are there. Who asks again after a failure has them built again."""
         code = self._process.wait(900)
-        assert code == 0, f"scripts/package ended with {code}\n{self._log.read_text()[-4000:]}"
+        if code:
+            said = self._log.read_text()[-4000:]
+            self._process = self._begin()
+            raise AssertionError(f"scripts/package ended with {code}\n{said}")
         return self._dist
 
     def end(self) -> None:

@@ -48,6 +48,9 @@ def start_agent(cluster: Cluster) -> Program:
 @pytest.fixture
 def here(pair: Cluster, request: pytest.FixtureRequest) -> Iterator[Space]:
     name = request.node.name.removeprefix("test_").translate(str.maketrans("_[", "--", "]"))
+    for number, start in ((1, start_server), (2, start_agent)):
+        if not pair.programs[number].runs:  # a test that failed has stopped it
+            start(pair)
     pair.wait_for("the test before to be gone", lambda: not containers(pair.hosts[2]))
     with space(pair, name) as made:
         yield made

@@ -85,6 +85,8 @@ def test_scaling_to_four_and_back(one_host: Cluster, hello: str) -> None:
 
 
 def test_a_rolling_update_and_its_undo_fail_no_request(one_host: Cluster, hello: str) -> None:
+    one_host.kubectl("set", "image", "deployment/hello", "web=mini8s-hello:v1")  # after a try that failed
+    one_host.kubectl("rollout", "status", "deployment/hello", "--timeout=120s")
     with (
         watched(one_host, "replicasets") as replica_sets,
         traffic(one_host.hosts[1], f"http://{hello}/") as seen,
@@ -105,13 +107,12 @@ def test_a_rolling_update_and_its_undo_fail_no_request(one_host: Cluster, hello:
 def steps(replica_sets: list[dict[str, Any]]) -> Steps:
     """How many pods the old and the new ReplicaSet were to have, each time that changed."""
     wanted: dict[str, int] = {}
-    old = replica_sets[0]["metadata"]["name"]
+    old = next(one["metadata"]["name"] for one in replica_sets if one["spec"]["replicas"])
     found: Steps = []
     for replica_set in replica_sets:
         wanted[replica_set["metadata"]["name"]] = replica_set["spec"]["replicas"]
-        new = sum(count for name, count in wanted.items() if name != old)
-        if len(wanted) > 1 or not found:
-            found.append((wanted[old], new))
+        if old in wanted:
+            found.append((wanted[old], sum(wanted.values()) - wanted[old]))
     return [step for step, before in zip(found, [None, *found], strict=False) if step != before]
 
 

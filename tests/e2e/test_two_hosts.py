@@ -307,7 +307,7 @@ def test_hosts_whose_addresses_change_go_on(pair: Cluster) -> None:
     """An agent's host in its network and to another one, then the server's; back again. No pod restarts, and
     pods, the VIP and the API's own Service are reached from everywhere each time."""
     containers = {number: host.docker("ps", "--quiet") for number, host in pair.hosts.items()}
-    network.ip("-n", pair.hosts[1].place.switch, "addr", "add", "10.99.1.1/24", "dev", "br0")
+    network.ip("-n", pair.hosts[1].place.switch, "addr", "replace", "10.99.1.1/24", "dev", "br0")
     moves = (
         (2, "0.12", "0.72"),
         (2, "0.72", "1.72"),
@@ -376,13 +376,15 @@ def test_a_host_that_is_cut_off_is_replaced_and_comes_back(pair: Cluster) -> Non
     before = {pod["metadata"]["uid"] for pod in lost}
     running = pair.hosts[2].docker("ps", "--quiet")
     pair.hosts[2].cut()
-    pair.wait_for("h2 to be lost", lambda: "h2" not in pair.ready_nodes(), seconds=GRACE_SECONDS + 100)
-    pair.wait_for("the Service to leave h2 out", lambda: answers(pair, address, 10))
-    pair.wait_for("replacements on h1", lambda: len(pods(pair, "h1")) == 4)
-    assert answers(pair, address, 40)
-    assert pair.hosts[2].docker("ps", "--quiet") == running
-    assert pair.curl(f"http://{lost[0]['status']['podIP']}:8080/", on=2).startswith("hello v1")
-    pair.hosts[2].mend()
+    try:
+        pair.wait_for("h2 to be lost", lambda: "h2" not in pair.ready_nodes(), seconds=GRACE_SECONDS + 100)
+        pair.wait_for("the Service to leave h2 out", lambda: answers(pair, address, 10))
+        pair.wait_for("replacements on h1", lambda: len(pods(pair, "h1")) == 4)
+        assert answers(pair, address, 40)
+        assert pair.hosts[2].docker("ps", "--quiet") == running
+        assert pair.curl(f"http://{lost[0]['status']['podIP']}:8080/", on=2).startswith("hello v1")
+    finally:
+        pair.hosts[2].mend()
     pair.wait_ready("h1", "h2")
 
     def leftovers() -> set[str]:
