@@ -12,6 +12,7 @@ from mini8s.agent.kubelet.serving.streams import read_head
 from mini8s.agent.tunnel import Tunnel
 from mini8s.client.transport import Endpoint
 from mini8s.util.workers import Stop
+from tests.integration.small_hosts import eventually
 
 ANSWER = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -88,7 +89,9 @@ def test_a_lost_tunnel_is_dialled_again(server: Server, stop: Stop) -> None:
     held.close()
 
 
-def test_a_stream_that_is_refused_harms_nobody(server: Server, stop: Stop) -> None:
+def test_a_stream_that_is_refused_harms_nobody(
+    server: Server, stop: Stop, caplog: pytest.LogCaptureFixture
+) -> None:
     held, _ = server.accept()
     with held:
         held.sendall(ANSWER + chunk(b'{"id": "1"}\n'))
@@ -99,6 +102,8 @@ def test_a_stream_that_is_refused_harms_nobody(server: Server, stop: Stop) -> No
         again, head = server.accept()
         again.close()
         assert b"/v1-mini8s/tunnel/2 " in head
+        for number in (1, 2):  # else the next test hears of it
+            eventually(lambda number=number: f"stream {number} could not be opened" in caplog.text)
 
 
 def test_a_certificate_that_cannot_be_read_is_waited_for(
