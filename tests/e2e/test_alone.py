@@ -1,5 +1,5 @@
 """A host whose cable is pulled and that is then switched off and on: it brings everything back by itself, and
-has nothing to mend when its server is there again."""
+has nothing to mend when its server is there again; that it has another address by then matters to nobody."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from hosts import Host, Hosts
 from hosts.cluster import Cluster
+from hosts.place import GATEWAY
 from space import Obj, Space, config_map, container, pod, secret, space
 
 from mini8s.agent.state.journal import Journal
 
 SECRET = "sesame"
+NODE_IP = "--node-ip="  # whatever the default route has when the agent starts
 NAME = "web.alone.svc.cluster.local"
 WEB: Obj = {
     "name": "main",
@@ -78,7 +80,7 @@ ENV = [
 def pair(hosts: Hosts, image_archives: list[Path]) -> Iterator[Cluster]:
     with Cluster(hosts.up(2), image_archives) as cluster:
         cluster.server(1, f"--token={SECRET}", "--disable-agent")
-        cluster.agent(2, f"--token={SECRET}")
+        cluster.agent(2, f"--token={SECRET}", NODE_IP)
         cluster.wait_ready("h2")
         yield cluster
 
@@ -124,11 +126,12 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         pair.wait_for("the pods to be written down", lambda: settled(told(host)))
         vip, before = here.get("service", "web")["spec"]["clusterIP"], statuses(here)
         host.reboot(plugged=False)
+        lease(host, "10.99.0.72")
         pair.programs[2].kill()
         here.kubectl("delete", "pod", "gone-at-once", "--force", "--grace-period=0")
         here.kubectl("delete", "pod", "gone-in-order", "--wait=false")
         here.kubectl("patch", "configmap", "settings", "--patch", '{"data": {"mood": "happy"}}')
-        pair.agent(2, f"--token={SECRET}")
+        pair.agent(2, f"--token={SECRET}", NODE_IP)
         pair.wait_for("the VIP to answer", lambda: "web" in pair.curl(f"http://{vip}/", on=2))
         pair.wait_for("none but its own pods to be asked", lambda: not far_is_asked(host))
         assert all("web" in pair.curl(f"http://{vip}/", on=2, timeout=5) for _ in range(10))
@@ -143,10 +146,11 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         )
         assert vip in inside(host, "works", f"nslookup {NAME}")
         begin_own(host, here)
-        guarded(host)
+        guarded(pair, host)
         alone = containers(host)
         since = {name: started(host, name) for name in ("web", "works")}
         host.mend()
+        pair.wait_for("its new address", lambda: address(pair) == "10.99.0.72")
         pair.wait_for(
             "what was deleted to be gone", lambda: not names(here) & {"gone-in-order", "gone-at-once"}
         )
@@ -163,6 +167,7 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
         ]
         pair.wait_for("the start to be told of, before and after", lambda: starts(here, "works") == 2)
         pair.wait_for("the server's word to count again", lambda: far_is_asked(host))
+        here.wait("works", "the new address to be told", lambda status: status["hostIP"] == "10.99.0.72")
         after = statuses(here)
         assert after["done"] == before["done"]
         for name in ("web", "works"):
@@ -170,6 +175,18 @@ def test_a_host_that_reboots_with_its_cable_pulled(pair: Cluster) -> None:
             assert [(count, state["running"]["startedAt"]) for count, state in after[name][1]] == [
                 (1, since[name])
             ]
+
+
+def lease(host: Host, new: str) -> None:
+    """What a client of DHCP does when the old address has gone to somebody else."""
+    host.run("ip", "addr", "flush", "dev", "eth0")
+    host.run("ip", "addr", "add", f"{new}/24", "dev", "eth0")
+    host.run("ip", "route", "add", "default", "via", GATEWAY)
+
+
+def address(cluster: Cluster) -> str:
+    addresses = cluster.get("node", "h2")["status"]["addresses"]
+    return str(next(one["address"] for one in addresses if one["type"] == "InternalIP"))
 
 
 def begin(here: Space) -> None:
@@ -200,14 +217,14 @@ def begin_own(host: Host, here: Space) -> None:
     here.cluster.wait_for("the host's own pod", lambda: main(host, "own-h2"))
 
 
-def guarded(host: Host) -> None:
+def guarded(cluster: Cluster, host: Host) -> None:
     """That the policy holds, for a pod of the host's own too, and for nobody else."""
     addresses = {name: inside(host, name, "hostname -i").strip() for name in ("web", "works", "own-h2")}
     isolated = host.run("nft", "list", "map", "ip", "mini8s_policy", "in")
     assert [name for name, address in addresses.items() if f"{address} :" in isolated] == ["works", "own-h2"]
     # where nobody listens: refused at once, or silence
     asked = f"timeout 1 nc {addresses['works']} 9 </dev/null; echo $?"
-    assert inside(host, "works", asked).strip() == "1"
+    cluster.wait_for("itself to be reached", lambda: inside(host, "works", asked).strip() == "1")
     assert inside(host, "web", asked).strip() != "1"
 
 
