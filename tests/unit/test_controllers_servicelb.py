@@ -192,6 +192,21 @@ def test_a_pods_host_port_is_its_own_whoever_came_first(world: World) -> None:
     assert any("taken by Pod default/after" in one for one in world.told())
 
 
+def test_a_services_own_pods_are_nobody_else(world: World) -> None:
+    world.api.create(
+        PODS,
+        with_port("own", 80)
+        | {"metadata": {"namespace": NAMESPACE, "name": "own", "labels": {"app": "web"}}},
+    )
+    balancer(world)
+    assert addresses(world) == [11, 12, 13]
+    balancer(world, "other", selector={"app": "other"}, ports=[{"port": 81, "protocol": "TCP"}])
+    assert addresses(world, "other") == [11, 12, 13]
+    world.api.patch(SERVICES, NAMESPACE, "web", {"spec": {"selector": {"app": "none"}}})
+    world.settle()
+    assert addresses(world) == [11, 13]
+
+
 def serves(world: World, name: str, ports: str | None) -> None:
     world.api.patch(NODES, "", name, {"metadata": {"annotations": {SERVED: ports}}})
     world.settle()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from mini8s.objects import host_ports, ingresses, meta
 from mini8s.objects.host_ports import Wanted
 from mini8s.objects.kinds import Obj
+from mini8s.objects.labels import from_labels
 
 OWN_CLASS = "mini8s.io/servicelb"
 
@@ -79,6 +80,14 @@ def used(node: Obj, address: str, pods: Iterable[Obj], ingress: Obj | None) -> d
     for pod in pods:
         found |= dict.fromkeys(host_ports.of_pod(pod, address), f"Pod {meta.key(pod)}")
     return found
+
+
+def selects(service: Obj, pod: Obj) -> bool:
+    """Whether it is one of the Service's own: a proxy in the host's network, say, that the Service is for.
+    What comes to its host's port goes to it, and to others like it."""
+    selector = service["spec"].get("selector")
+    own = bool(selector) and meta.namespace(service) == meta.namespace(pod)
+    return own and from_labels(selector).matches(meta.labels(pod))
 
 
 def by_node(pod: Obj) -> Iterator[str]:

@@ -67,7 +67,8 @@ class ServiceLoadBalancers:
         for node in nodes:
             name = meta.name(node)
             if name in chosen:
-                pods = self._pods.index("host ports", name)
+                placed = self._pods.index("host ports", name)
+                pods = [pod for pod in placed if not claims.selects(service, pod)]
                 found[name] = self._reserved | claims.used(node, chosen[name], pods, oldest)
         return found
 
