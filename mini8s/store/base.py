@@ -240,5 +240,5 @@ class Loop(Protocol):
     def ticket(self) -> Ticket: ...
 
     def guard(self) -> AbstractContextManager[object]:
-        """What keeps callers apart for microseconds in which they neither wait nor call out: a lock, or
-        nothing where only waiting lets another go on."""
+        """What keeps callers apart who don't wait meanwhile, and who may have it already: a lock, or nothing
+        where only waiting lets another go on."""

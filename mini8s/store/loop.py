@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from queue import SimpleQueue
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class ThreadLoop:
     def ticket(self) -> ThreadTicket:
         return ThreadTicket()
 
-    def guard(self) -> threading.Lock:
-        return threading.Lock()
+    def guard(self) -> AbstractContextManager[object]:
+        return threading.RLock()
 
     def stop(self) -> None:
         """Run what has been called so far, then end."""

@@ -5,16 +5,15 @@ and is shown to readers, then to watches, when the writer reports it durable: so
 only, in order of revision. A key has one change in flight at most; a second writer waits for the first one's
 outcome and is judged by that, so a failed commit has nothing to unwind but itself.
 
-Two locks, both of the caller's side: `_state` guards the feed and what is in flight, for microseconds (where
-the loop's callers are greenlets, nothing has to);
+Two locks, both of the caller's side: `_state` guards the feed and what is in flight, for microseconds;
 `_delivery` makes one thing of showing changes and telling the watches, so that a new watch finds no gap.
-`_delivery` is taken first. Native threads take neither.
+`_delivery` is taken first. Native threads take neither. Where the loop's callers are greenlets, neither is
+needed: nobody waits who has one, as a deliver never does.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -119,7 +118,7 @@ class SqliteStore:
         self._sealer = sealer
         self._history = History(path, sealer)
         self._state = loop.guard()
-        self._delivery = threading.RLock()
+        self._delivery = loop.guard()
         self._feed = Feed(
             loaded.rows, loaded.tombstones, revision=loaded.revision, compacted=loaded.compacted
         )
