@@ -143,9 +143,14 @@ def differs(old: Obj, new: Obj) -> bool:
 
 
 def _timeless(status: Obj) -> Obj:
+    """Also without what the server writes otherwise than we do: quantities, and lists of nothing."""
     bare = [{**one, "lastHeartbeatTime": ""} for one in status.get("conditions") or ()]
-    kept = {key: status.get(key) for key in _STATED}
-    return {**kept, "conditions": sorted(bare, key=lambda one: str(one["type"]))}
+    kept = {key: status.get(key) or None for key in _STATED}
+    amounts = {
+        key: {name: quantity.canonical(amount) for name, amount in (status.get(key) or {}).items()}
+        for key in ("capacity", "allocatable")
+    }
+    return {**kept, **amounts, "conditions": sorted(bare, key=lambda one: str(one["type"]))}
 
 
 def _images(images: Sequence[Image], most: int) -> list[Obj]:
