@@ -125,7 +125,7 @@ def _follow_size(session: WebSocket) -> None:
 def _raw() -> Iterator[None]:
     """The terminal passes on each key as it is, and is as it was afterwards."""
     before = termios.tcgetattr(0)
-    tty.setraw(0)
+    tty.setraw(0, termios.TCSADRAIN)  # what was typed already is not lost
     try:
         yield
     finally:
