@@ -62,7 +62,8 @@ class NodeSettings:
     node_name: str = setting("", "Name of this node; the host's name when empty.")
     node_ip: str = setting(
         "",
-        "IPv4 address of this node for others; that of the default route when empty, also when it changes.",
+        "Address of this node for others, or one of each family with a comma between; those of the default "
+        "routes when empty, also when they change.",
     )
     node_label: tuple[str, ...] = setting((), "Label to register the node with, KEY=VALUE.", many=True)
     node_taint: tuple[str, ...] = setting((), "Taint to register the node with, KEY=VALUE:EFFECT.", many=True)
@@ -118,16 +119,23 @@ class AgentSettings(NodeSettings):
 class ServerSettings(NodeSettings):
     """`mini8s server`."""
 
-    bind_address: str = setting("0.0.0.0", "Address the API listens on.")
+    bind_address: str = setting("0.0.0.0", "Address the API listens on; all where IPv6 comes first.")
     https_listen_port: int = setting(6443, "Port the API listens on; 6443 is what kubectl users expect.")
     advertise_address: str = setting("", "Address of the API for others; --node-ip when empty.")
     tls_san: tuple[str, ...] = setting(
         (), "Further name or address in the API's certificate.", many=True, reloaded=LIVE
     )
-    cluster_cidr: str = setting("10.42.0.0/16", "Addresses of pods; each node gets a /24 of it.")
-    service_cidr: str = setting("10.43.0.0/16", "Addresses of Services.")
+    cluster_cidr: str = setting(
+        "10.42.0.0/16",
+        "Addresses of pods, of which each node gets a part: a range, or one of each family, comma between.",
+    )
+    node_cidr_mask_size_ipv4: int = setting(24, "Prefix length of a node's IPv4 range: 254 pods.")
+    node_cidr_mask_size_ipv6: int = setting(64, "Prefix length of a node's IPv6 range: a link's usual size.")
+    service_cidr: str = setting("10.43.0.0/16", "Addresses of Services, of the same families.")
     service_node_port_range: str = setting("30000-32767", "Ports for NodePort Services.")
-    cluster_dns: str = setting("10.43.0.10", "Address of the DNS Service, inside --service-cidr.")
+    cluster_dns: str = setting(
+        "", "Address of the DNS Service, one of each family; the tenth of each --service-cidr when empty."
+    )
     cluster_domain: str = setting("cluster.local", "Domain of the cluster's names.")
     write_kubeconfig: str = setting("/etc/mini8s/mini8s.yaml", "Where the administrator's kubeconfig goes.")
     write_kubeconfig_mode: str = setting("600", "Its file mode, octal.")

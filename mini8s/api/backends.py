@@ -10,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from mini8s.api.target import Target
+from mini8s.objects import ip
 from mini8s.objects.errors import BadRequest, NotFound, ServiceUnavailable
 from mini8s.objects.kinds import ENDPOINTS, NODES, PODS, SERVICES, Kind, Obj
 from mini8s.registry.base import Registry
@@ -134,7 +135,7 @@ def _of_pod(pod: Obj, scheme: str, port: str) -> Backend:
     if not _is_number(port):
         raise BadRequest(f'invalid port "{port}"')
     road = _road("pods", metadata["namespace"], metadata["name"], port, scheme=scheme)
-    return Backend(node, road, f"{address}:{port}")
+    return Backend(node, road, f"{ip.in_url(address)}:{port}")
 
 
 def _is_number(text: str) -> bool:
@@ -160,7 +161,7 @@ def _addresses(pod: Obj) -> set[str]:
 def _is_global(address: str) -> bool:
     """Whether it can be a pod's (Go's `IsGlobalUnicast`)."""
     try:
-        ip = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return not (ip.is_loopback or ip.is_multicast or ip.is_link_local or ip.is_unspecified)
+    return not (found.is_loopback or found.is_multicast or found.is_link_local or found.is_unspecified)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mini8s.app import clock_floor, host
+from mini8s.app.cluster import Cluster
 from mini8s.app.layout import agent_files
 from mini8s.app.news import News
 from mini8s.app.reload import Reload
@@ -35,11 +37,18 @@ def run(said: AgentSettings, read: Callable[[], AgentSettings]) -> int:
     host.require_docker(settings.docker_host)
     with host.lock(agent_files(settings.data_dir).root / "lock"):
         with in_child(functools.partial(join, settings)):
-            host.note_node_ip(settings)
+            pass  # what comes next must know the cluster
+        host.note_node_ip(settings, _families(settings))
         news = News()
         reload = Reload(read, said, settings)
         child = Child("agent", functools.partial(_node, settings, news), news=news)
         return Supervisor([child], functools.partial(_reloaded, reload, news)).run()
+
+
+def _families(settings: AgentSettings) -> tuple[str, ...]:
+    """Of the cluster's addresses, as a host that joined knows them."""
+    said = json.loads(agent_files(settings.data_dir).cluster.read_text())
+    return Cluster.from_json(said).families
 
 
 def complete(settings: AgentSettings) -> AgentSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import secrets
@@ -24,7 +23,7 @@ from mini8s.api.join import Joining
 from mini8s.api.service_accounts import ServiceAccounts
 from mini8s.api.tokens import BadTokenFile, BootstrapTokens, any_of, read_static
 from mini8s.api.upkeep import Upkeep
-from mini8s.app import audit_log, certifying, first_objects, host, hub, sealing
+from mini8s.app import audit_log, certifying, first_objects, host, hub, networks, sealing
 from mini8s.app.admitting import Admitting
 from mini8s.app.cluster import Cluster
 from mini8s.app.host import HostError
@@ -40,6 +39,7 @@ from mini8s.app.snapshots.base import SnapshotError
 from mini8s.app.supervisor import FATAL, Ready
 from mini8s.app.wsgi import CannotListen, Tls, TlsFiles, serve
 from mini8s.config import ServerSettings
+from mini8s.objects import ip
 from mini8s.objects.errors import ApiError, Conflict, ServiceUnavailable
 from mini8s.objects.kinds import Obj
 from mini8s.objects.names import SUFFIX_LENGTH, SUFFIX_LETTERS
@@ -128,8 +128,7 @@ def _serve(
         now=SystemClock().now,
     )
     settings = replace(settings, advertise_address=host.advertised(settings))
-    first_ip = str(ipaddress.ip_network(settings.service_cidr)[1])
-    first_objects.ensure(registry, _context, settings, first_ip)
+    first_objects.ensure(registry, _context, settings, networks.first_addresses(settings.service_cidr)[0])
     here = "" if settings.disable_agent else settings.node_name
     admitting = Admitting(registry, _context, files.node_token, here)
     renewal, renew_now = Renewal("server", settings), Event()
@@ -148,7 +147,7 @@ def _serve(
         ready={"store": lambda: store.trouble},
         stats=lambda: store.stats() | note.figures(files),
         auditing=_auditing(settings, news),
-        server_address=f"{settings.advertise_address}:{settings.https_listen_port}",
+        server_address=f"{ip.in_url(settings.advertise_address)}:{settings.https_listen_port}",
     )
     serve(
         app,
@@ -170,6 +169,7 @@ def _registry(settings: ServerSettings, store: SqliteStore, issuer: Issuer) -> M
         node_port_range=settings.service_node_port_range,
         cluster_cidr=settings.cluster_cidr,
         cluster_dns=settings.cluster_dns,
+        node_masks=networks.node_masks(settings),
         clock=SystemClock(),
         new_uid=_uids().__next__,
         new_suffix=_suffix,

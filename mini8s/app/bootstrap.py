@@ -6,14 +6,13 @@ server's addresses, and leaves the rest. Runs in a short-lived child, because `c
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mini8s.app import authority, kubeconfig
+from mini8s.app import authority, kubeconfig, networks
 from mini8s.app.layout import AgentFiles, ServerFiles, write_private
 from mini8s.app.token import Token, parse
 from mini8s.wire import pem, tls
@@ -47,14 +46,14 @@ def serving_names(
     *, node_name: str, addresses: tuple[str, ...], service_cidr: str, domain: str
 ) -> tuple[str, ...]:
     """Every name and address by which the API may be called."""
-    first_service_ip = str(ipaddress.ip_network(service_cidr)[1])
     inside = (
         "kubernetes",
         "kubernetes.default",
         "kubernetes.default.svc",
         f"kubernetes.default.svc.{domain}",
     )
-    every = ("localhost", "127.0.0.1", "::1", node_name, *addresses, first_service_ip, *inside)
+    services = networks.first_addresses(service_cidr)
+    every = ("localhost", "127.0.0.1", "::1", node_name, *addresses, *services, *inside)
     return tuple(dict.fromkeys(name for name in every if name))
 
 

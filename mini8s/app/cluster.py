@@ -6,16 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mini8s.config import ServerSettings
+from mini8s.objects import ip
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Two networks as CIDR, the resolver's address, the domain of names."""
+    """The ranges of pods and of Services and the resolver's addresses, as the flags have them (of one family
+    or two), and the domain of names."""
 
     cluster_cidr: str
     service_cidr: str
     dns: str
     domain: str
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Of its addresses; the first is that of fields which hold one address."""
+        return tuple(ip.by_family(ip.split(self.cluster_cidr)))
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Cluster:

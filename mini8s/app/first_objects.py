@@ -13,12 +13,12 @@ from typing import Any
 
 import gevent
 
-from mini8s.app import packaged
+from mini8s.app import networks, packaged
 from mini8s.config import ServerSettings
-from mini8s.objects import kinds, meta
+from mini8s.objects import ip, kinds, meta
 from mini8s.objects.errors import AlreadyExists, NotFound
 from mini8s.objects.kinds import Kind, Obj
-from mini8s.registry.base import Context, DeleteOptions, Registry
+from mini8s.registry.base import Context, DeleteOptions, ListOptions, Registry
 from mini8s.registry.policy import reconcile
 from mini8s.wire.codec import decode_json
 
@@ -36,12 +36,40 @@ def ensure(
     gevent.joinall([gevent.spawn(step) for step in reconcile.steps(registry, context)], raise_error=True)
     _create(registry, context(), kinds.SERVICES, "default", kubernetes_service(first_ip))
     for obj in packaged.objects(settings):
-        _create(registry, context(), _kind(obj), meta.namespace(obj), obj)
+        made = _create(registry, context(), _kind(obj), meta.namespace(obj), obj)
+        if not made and _kind(obj) == kinds.SERVICES:
+            _widen(registry, context(), obj)
     for obj in packaged.objects(settings, disabled=True):
         _remove(registry, context(), _kind(obj), obj)
+    _second_ranges(registry, context, settings)
     address, port = settings.advertise_address, settings.https_listen_port
     _put(registry, context(), kinds.ENDPOINTS, kubernetes_endpoints(address, port))
     _put(registry, context(), kinds.ENDPOINTSLICES, kubernetes_slice(address, port))
+
+
+def _widen(registry: Registry, ctx: Context, wanted: Obj) -> None:
+    """Give the resolver's Service its address of a family that the cluster did not have when it was made."""
+    namespace, name = meta.namespace(wanted), meta.name(wanted)
+    current = decode_json(registry.get(kinds.SERVICES, namespace, name))
+    has, addresses = current["spec"].get("clusterIPs") or [], wanted["spec"]["clusterIPs"]
+    if has == addresses[: len(has)] and len(has) < len(addresses):
+        spec = current["spec"] | {part: wanted["spec"][part] for part in ("clusterIPs", "ipFamilyPolicy")}
+        registry.update(ctx, kinds.SERVICES, namespace, name, current | {"spec": spec})
+        log.info("service %s/%s has the addresses %s now", namespace, name, ", ".join(addresses))
+
+
+def _second_ranges(registry: Registry, context: Callable[[], Context], settings: ServerSettings) -> None:
+    """Give nodes their range of a family that the cluster did not have when they registered."""
+    nodes = [decode_json(value) for value in registry.list(kinds.NODES, "", ListOptions()).items]
+    taken = {one for node in nodes for one in node["spec"].get("podCIDRs") or ()}
+    for node in nodes:
+        has = list(node["spec"].get("podCIDRs") or ())
+        wanted = has + networks.further_ranges(settings, has, taken)
+        if has and wanted != has:
+            taken |= set(wanted)
+            changed = node | {"spec": node["spec"] | {"podCIDRs": wanted}}
+            registry.update(context(), kinds.NODES, "", node["metadata"]["name"], changed)
+            log.info("pods of node %s get addresses of %s", node["metadata"]["name"], " and ".join(wanted))
 
 
 def kubernetes_service(ip: str) -> Obj:
@@ -58,7 +86,7 @@ def kubernetes_endpoints(address: str, port: int) -> Obj:
 
 def kubernetes_slice(address: str, port: int) -> Obj:
     return _named("kubernetes", "default", {"kubernetes.io/service-name": "kubernetes"}) | {
-        "addressType": "IPv4",
+        "addressType": ip.family(address),
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

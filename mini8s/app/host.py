@@ -7,13 +7,14 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from mini8s.agent.network import default_route
+from mini8s.agent.network import default_route, sysctl
 from mini8s.app.layout import agent_files, write_private
 from mini8s.config import NodeSettings, ServerSettings
+from mini8s.objects import ip
 
 ROUTES = Path("/proc/net/route")
 _BY_GATEWAY = 2  # RTF_GATEWAY
@@ -57,31 +58,55 @@ def node_name(wanted: str) -> str:
     return name
 
 
-def node_ip(wanted: str, note: Path) -> str:
-    """The address others reach this host at: what was asked for, else the source address of the default
-    route, else what `note` says it was at the last start: a host whose cable is pulled may have none now."""
-    if wanted:
-        return address(wanted, "--node-ip")
-    found = default_route.address()
-    if not found and not note.exists():
-        raise HostError("this host has no default route to take its address from: give --node-ip")
-    return found or note.read_text()
+def node_ip(wanted: str, note: Path, families: Sequence[str] = ()) -> str:
+    """The addresses others reach this host at, one of each of the cluster's families in their order, with a
+    comma between: those asked for, else the source addresses of the default routes, else what `note` says
+    they were at the last start: a host whose cable is pulled may have none now. While the families are not
+    known it is the first that the host has."""
+    if ip.IPV6 in families and (lack := sysctl.lacks_ipv6()):
+        raise HostError(f"{lack}, and the cluster's addresses are of IPv6 too")
+    noted = ip.by_family(ip.split(note.read_text())) if note.exists() else {}
+    given = _given(wanted)
+    found = given or noted | {name: one for name in ip.FAMILIES if (one := default_route.address(name))}
+    for name in families:
+        if name not in found and given:
+            why = f"has no address of {name}, which the cluster has: give both"
+            raise HostError(f"--node-ip {wanted} {why}")
+        if name not in found:
+            raise HostError(_no_way_out(name, families))
+    if not found:
+        raise HostError(_no_way_out(ip.IPV4, ()))
+    return ",".join(found[name] for name in families or list(found)[:1])
 
 
-def note_node_ip(settings: NodeSettings) -> None:
-    """Say where the children find the node's address, and the next start. Raises HostError."""
+def _given(wanted: str) -> dict[str, str]:
+    """What `--node-ip` says, by family. Raises HostError."""
+    parts = [address(one, "--node-ip") for one in ip.split(wanted)]
+    found = ip.by_family(parts)
+    if len(parts) > len(found):
+        raise HostError(f"--node-ip {wanted} is not one address, or one of IPv4 and one of IPv6")
+    return found
+
+
+def _no_way_out(family: str, families: Sequence[str]) -> str:
+    named = f" of {family}" if families and families != (ip.IPV4,) else ""
+    return f"this host has no default route{named} to take its address from: give --node-ip"
+
+
+def note_node_ip(settings: NodeSettings, families: Sequence[str]) -> None:
+    """Say where the children find the node's addresses, and the next start. Raises HostError."""
     note = agent_files(settings.data_dir).node_ip
-    write_private(note, node_ip(settings.node_ip, note).encode())
+    write_private(note, node_ip(settings.node_ip, note, families).encode())
 
 
-def noted(settings: NodeSettings) -> str:
-    """The node's address, which may have changed since the start unless it was given."""
-    return settings.node_ip or agent_files(settings.data_dir).node_ip.read_text()
+def noted(settings: NodeSettings) -> tuple[str, ...]:
+    """The node's addresses, which may have changed since the start unless they were given."""
+    return ip.split(settings.node_ip or agent_files(settings.data_dir).node_ip.read_text())
 
 
 def advertised(settings: ServerSettings) -> str:
-    """The API's address for others: the node's unless one was given."""
-    return settings.advertise_address or noted(settings)
+    """The API's address for others: the node's first unless one was given."""
+    return settings.advertise_address or noted(settings)[0]
 
 
 def require_apart(ranges: Mapping[str, str], routes: str) -> None:
@@ -94,21 +119,22 @@ def require_apart(ranges: Mapping[str, str], routes: str) -> None:
             continue
         network = ipaddress.IPv4Network((bytes.fromhex(target)[::-1], size))
         for flag, text in ranges.items():
-            if network.overlaps(ipaddress.IPv4Network(text)):
+            mine = ip.networks(text).get(ip.IPV4)
+            if mine and network.overlaps(mine):
                 raise HostError(
-                    f"{flag} {text} overlaps with {network}, a network of this host at {link}: choose another"
+                    f"{flag} {mine} overlaps with {network}, a network of this host at {link}: choose another"
                 )
 
 
 def address(text: str, flag: str) -> str:
-    """An IPv4 address that others can reach this host at. Raises HostError."""
+    """An address that others can reach this host at. Raises HostError."""
     try:
-        found = ipaddress.IPv4Address(text)
+        found = ipaddress.ip_address(text)
     except ValueError:
-        raise HostError(f"{flag} {text!r} is not an IPv4 address") from None
+        raise HostError(f"{flag} {text!r} is not an IP address") from None
     if found.is_loopback or found.is_unspecified or found.is_multicast or found.is_link_local:
         raise HostError(f"{flag} {text} can't be an address at which others reach this host")
-    return text
+    return str(found)
 
 
 def lock(path: Path) -> IO[bytes]:

@@ -22,11 +22,12 @@ from mini8s.agent.kubelet.runner import Kubelet
 from mini8s.agent.kubelet.settings import KubeletSettings, parse
 from mini8s.agent.network import ruleset
 from mini8s.agent.network.base import PodNetwork
+from mini8s.agent.network.family import FAMILIES
 from mini8s.agent.network.outlook import Outlook
 from mini8s.agent.network.own_address import OwnAddress
 from mini8s.agent.network.runner import Network
 from mini8s.agent.policy.guard import Guarded
-from mini8s.agent.policy.layout import SHAPE as POLICIES
+from mini8s.agent.policy.layout import TABLE as POLICIES
 from mini8s.agent.policy.runner import Policies, all_pods
 from mini8s.agent.policy.table import Table as PolicyTable
 from mini8s.agent.proxy.runner import Proxy
@@ -46,6 +47,7 @@ from mini8s.client.events import Recorder
 from mini8s.client.informer import Informers
 from mini8s.client.rest import Endpoint, Rest
 from mini8s.config import VERSION, NodeSettings
+from mini8s.objects import ip
 from mini8s.objects.errors import ApiError
 from mini8s.util.clock import SystemClock
 from mini8s.util.workers import Stop, Worker
@@ -74,9 +76,8 @@ def run(
     state.load()
     informers = Informers(rest, stop, state)
     cluster = Cluster.from_json(json.loads(files.cluster.read_text()))
-    address = OwnAddress(
-        settings.node_ip, files.node_ip.read_text(), stop, note=partial(_note, files.node_ip)
-    )
+    noted = files.node_ip.read_text()
+    address = OwnAddress(noted if settings.node_ip else "", noted, stop, note=partial(_note, files.node_ip))
     network = _network(settings, cluster, informers, address, stop)
     policies = _policies(settings, cluster, rest, informers, network, stop)
     guarded = Guarded(network, policies) if policies else network
@@ -90,9 +91,9 @@ def run(
     address.on_move(network.look_again)
     address.on_move(kubelet.moved)
     outlook = Outlook(informers=informers, node_name=settings.node_name, heard=kubelet.heard, stop=stop)
-    proxy = _proxy(settings, cluster, informers, outlook, stop)
+    proxies = _proxies(settings, cluster, informers, outlook, stop)
     tunnel = Tunnel(endpoint, settings.node_name, kubelet.streams.serve, stop)
-    rooms: list[Room] = [state, address, network, proxy, dns, ingress, kubelet, outlook, tunnel]
+    rooms: list[Room] = [state, address, network, *proxies, dns, ingress, kubelet, outlook, tunnel]
     if policies:
         policies.judge_also(kubelet.static_pods)
         rooms.insert(2, policies)
@@ -130,7 +131,7 @@ def _network(
     return Network(
         informers=informers,
         node_name=settings.node_name,
-        node_ip=address,
+        node_ips=address,
         backend=settings.network_backend,
         cluster_cidr=cluster.cluster_cidr,
         service_cidr=cluster.service_cidr,
@@ -143,33 +144,42 @@ def _policies(
     settings: NodeSettings, cluster: Cluster, rest: Rest, informers: Informers, network: Network, stop: Stop
 ) -> Policies | None:
     if settings.disable_network_policy:
-        ruleset.remove(POLICIES.table)  # of a run that had it
+        for name in cluster.families:
+            ruleset.remove(POLICIES, FAMILIES[name].nft)  # of a run that had it
         return None
+    dns = ip.by_family(ip.split(cluster.dns))
     return Policies(
         informers=informers,
         node_name=settings.node_name,
         cluster_dns=cluster.dns,
         network=network,
         peers=all_pods(rest, informers.memory),
-        kernel=PolicyTable(cluster.dns),
+        kernels={name: PolicyTable(dns.get(name, ""), FAMILIES[name]) for name in cluster.families},
         stop=stop,
     )
 
 
-def _proxy(
+def _proxies(
     settings: NodeSettings, cluster: Cluster, informers: Informers, outlook: Outlook, stop: Stop
-) -> Proxy:
-    proxy = Proxy(
-        informers=informers,
-        node_name=settings.node_name,
-        service_cidr=cluster.service_cidr,
-        cluster_cidr=cluster.cluster_cidr,
-        node_port_ranges=settings.nodeport_addresses,
-        stop=stop,
-        silent=outlook.silent,
-    )
-    outlook.subscribe(proxy.look_again)
-    return proxy
+) -> list[Proxy]:
+    """One for each family of addresses, each with a table and a loop of its own."""
+    services, pods = (ip.by_family(ip.split(one)) for one in (cluster.service_cidr, cluster.cluster_cidr))
+    proxies = [
+        Proxy(
+            informers=informers,
+            node_name=settings.node_name,
+            service_cidr=services[name],
+            cluster_cidr=pods[name],
+            node_port_ranges=[one for one in settings.nodeport_addresses if ip.family(one) == name],
+            stop=stop,
+            silent=outlook.silent,
+            family=FAMILIES[name],
+        )
+        for name in cluster.families
+    ]
+    for proxy in proxies:
+        outlook.subscribe(proxy.look_again)
+    return proxies
 
 
 def _dns(cluster: Cluster, informers: Informers, stop: Stop) -> DnsServer:
@@ -214,7 +224,7 @@ def _kubelet(
     registry_settings.introduce(registries, engine.trust)
     node = NodeSetup(
         name=settings.node_name,
-        ip=address,
+        ips=address,
         data_dir=Path(settings.data_dir),
         cluster_dns=cluster.dns,
         cluster_domain=cluster.domain,

@@ -14,6 +14,7 @@ from pathlib import Path
 import mini8s.app
 from mini8s.app.layout import server_files, write_private
 from mini8s.config import ServerSettings
+from mini8s.objects import ip
 from mini8s.objects.kinds import Obj
 from mini8s.wire import codec
 
@@ -40,7 +41,10 @@ def text(settings: ServerSettings, name: str) -> str:
     """The file of a component."""
     said = (Path(mini8s.app.__path__[0]) / "manifests" / f"{name}.yaml").read_text()
     more = f", and --disable {name} takes that away" if name in _optional() else ""
-    filled = said.replace("%{CLUSTER_DNS}%", settings.cluster_dns)
+    dns = ip.split(settings.cluster_dns)
+    filled = said.replace("%{CLUSTER_DNS}%", dns[0] if dns else "")
+    filled = filled.replace("%{CLUSTER_DNS_ALL}%", ", ".join(f'"{one}"' for one in dns))
+    filled = filled.replace("%{CLUSTER_DNS_POLICY}%", "RequireDualStack" if len(dns) > 1 else "SingleStack")
     return _HEAD.format(name=name, more=more) + filled
 
 

@@ -19,6 +19,7 @@ from mini8s.app.news import News
 from mini8s.app.reload import Reload
 from mini8s.app.supervisor import Child, Ready, Reloaded, Supervisor, in_child
 from mini8s.config import ServerSettings
+from mini8s.objects import ip
 from mini8s.util.clock import SystemClock
 
 # What every child imports: imported before they are forked, its memory is shared (8 MB less in all). Nothing
@@ -59,12 +60,14 @@ def run(said: ServerSettings, read: Callable[[], ServerSettings]) -> int:
 
 def complete(settings: ServerSettings) -> ServerSettings:
     """The settings with what this host says about itself filled in."""
-    host.node_ip(settings.node_ip, agent_files(settings.data_dir).node_ip)  # to be refused early
+    note = agent_files(settings.data_dir).node_ip
+    addresses = host.node_ip(settings.node_ip, note, Cluster.of(settings).families)  # refused early, if so
     if settings.advertise_address:
         host.address(settings.advertise_address, "--advertise-address")
     return replace(
         settings,
         node_name=host.node_name(settings.node_name),
+        node_ip=addresses if settings.node_ip else "",
         token=settings.token or host.read_token(settings.token_file),
         data_dir=str(Path(settings.data_dir).absolute()),
     )
@@ -81,7 +84,7 @@ def begin(settings: ServerSettings) -> None:
     try:
         safety.prepare(settings, SystemClock().now())
         packaged.lay(settings)
-        host.note_node_ip(settings)
+        host.note_node_ip(settings, Cluster.of(settings).families)
     except OSError as error:
         raise host.unwritable(error, Path(settings.data_dir)) from error
     prepare(settings)
@@ -97,11 +100,11 @@ def prepare(settings: ServerSettings) -> float:
     plan = bootstrap.Plan(
         names=bootstrap.serving_names(
             node_name=settings.node_name,
-            addresses=(address, host.noted(settings), *settings.tls_san),
+            addresses=(address, *host.noted(settings), *settings.tls_san),
             service_cidr=settings.service_cidr,
             domain=settings.cluster_domain,
         ),
-        server=f"https://{address}:{settings.https_listen_port}",
+        server=f"https://{ip.in_url(address)}:{settings.https_listen_port}",
         token=settings.token,
         node_name="" if settings.disable_agent else settings.node_name,
         kubeconfig=Path(settings.write_kubeconfig),

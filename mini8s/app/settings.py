@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from mini8s.agent.kubelet.images.registries import BadRegistries
 from mini8s.agent.kubelet.settings import BadArgument, parse
-from mini8s.app import registration, registry_settings, scheduling
+from mini8s.app import networks, registration, registry_settings, scheduling
 from mini8s.app.given import DEFAULT, Gathered, Given, flag, gather
 from mini8s.config import AgentSettings, NodeSettings, ServerSettings
-from mini8s.objects import cron
+from mini8s.objects import cron, ip
 
 S = TypeVar("S", bound=NodeSettings)
 
@@ -31,7 +31,7 @@ def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> 
     if problems:
         more = f" (and {len(problems) - 1} more: mini8s config check)" if len(problems) > 1 else ""
         raise SettingsError(f"{problems[0]}{more}")
-    return settings
+    return networks.completed(settings)
 
 
 def judge(cls: type[S], gathered: Gathered) -> tuple[S, list[str]]:
@@ -67,26 +67,15 @@ def check(settings: NodeSettings) -> None:
         _network(one, "--nodeport-addresses")
     if not isinstance(settings, ServerSettings):
         return
-    service = _network(settings.service_cidr, "--service-cidr")
-    cluster = _network(settings.cluster_cidr, "--cluster-cidr")
-    if service.overlaps(cluster):
-        raise SettingsError("--service-cidr and --cluster-cidr overlap")
-    try:
-        inside = ipaddress.IPv4Address(settings.cluster_dns) in service
-    except ValueError:
-        inside = False
-    if not inside:
-        raise SettingsError(f"--cluster-dns {settings.cluster_dns} is not an address in {service}")
-    if cluster.prefixlen > 24:
-        raise SettingsError(f"--cluster-cidr {cluster} is smaller than the /24 that a node gets")
     low, _, high = settings.service_node_port_range.partition("-")
     if not (low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
         raise SettingsError(f"--service-node-port-range {settings.service_node_port_range} is not LOW-HIGH")
     _check_spans(settings)
     _check_audit(settings)
     try:
+        networks.check(networks.completed(settings))
         scheduling.profiles_of(settings)
-    except scheduling.BadConfiguration as error:
+    except (networks.BadNetworks, scheduling.BadConfiguration) as error:
         raise SettingsError(str(error)) from error
     _check_snapshots(settings)
     if not 0 < settings.https_listen_port < 65536:
@@ -144,8 +133,8 @@ def _check_ingress(settings: NodeSettings) -> None:
         raise SettingsError("--ingress-http-port and --ingress-https-port are the same")
 
 
-def _network(text: str, flag: str) -> ipaddress.IPv4Network:
+def _network(text: str, flag: str) -> ip.Network:
     try:
-        return ipaddress.IPv4Network(text)
+        return ipaddress.ip_network(text)
     except ValueError as error:
         raise SettingsError(f"{flag}: {error}") from error

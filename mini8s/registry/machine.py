@@ -6,7 +6,7 @@ subresources find their way. What differs between kinds is in `registry/kinds/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,7 @@ class Machine:
         clock: Clock,
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
+        node_masks: Mapping[str, int] = allocators.NODE_MASKS,
         issuer: Issuer | None = None,
     ) -> None:
         held = allocators.standard(
@@ -49,6 +50,7 @@ class Machine:
             node_port_range=node_port_range,
             cluster_cidr=cluster_cidr,
             cluster_dns=cluster_dns,
+            node_masks=node_masks,
         )
         committer = Committer(store, held)
         self._clock = clock

@@ -44,8 +44,8 @@ class Pool:
         """Claim the first free one; None: all are taken."""
         return next((thing for thing in candidates if self.take(claim, thing)), None)
 
-    def reserved_for(self, holder: str) -> str | None:
-        return next((thing for thing, owner in self._reserved.items() if owner == holder), None)
+    def reserved_for(self, holder: str) -> list[str]:
+        return [thing for thing, owner in self._reserved.items() if owner == holder]
 
     def settle(self, claim: Claim, holds: Iterable[str]) -> None:
         """The write is over, whichever way it went: this is what its object holds now."""

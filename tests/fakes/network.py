@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.base import Ips, NetworkError
 
 
 class FakeNetwork:
@@ -10,30 +10,30 @@ class FakeNetwork:
 
     def __init__(self) -> None:
         self.trouble = ""
-        self.attached: dict[str, tuple[int, str]] = {}  # uid → pid, address
+        self.attached: dict[str, tuple[int, Ips]] = {}  # uid → pid, addresses
         self._next = 2
 
     @property
     def ready(self) -> bool:
         return not self.trouble
 
-    def reserve(self, uid: str) -> str:
+    def reserve(self, uid: str) -> Ips:
         return self._attached(uid, 0)
 
-    def attach(self, uid: str, pid: int) -> str:
+    def attach(self, uid: str, pid: int) -> Ips:
         return self._attached(uid, pid)
 
-    def _attached(self, uid: str, pid: int) -> str:
+    def _attached(self, uid: str, pid: int) -> Ips:
         if self.trouble:
             raise NetworkError(self.trouble)
-        address = self.address(uid)
-        if not address:
-            address, self._next = f"10.42.0.{self._next}", self._next + 1
-        self.attached[uid] = (pid, address)
-        return address
+        found = self.addresses(uid)
+        if not found:
+            found, self._next = (f"10.42.0.{self._next}",), self._next + 1
+        self.attached[uid] = (pid, found)
+        return found
 
     def detach(self, uid: str) -> None:
         self.attached.pop(uid, None)
 
-    def address(self, uid: str) -> str:
-        return self.attached.get(uid, (0, ""))[1]
+    def addresses(self, uid: str) -> Ips:
+        return self.attached.get(uid, (0, ()))[1]

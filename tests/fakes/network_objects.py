@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mini8s.objects import ip
 from mini8s.objects.kinds import Obj
 
 
 def node(name: str, address: str, pod_cidr: str) -> Obj:
+    """Of two families with a comma between addresses and between ranges."""
+    ranges = ip.split(pod_cidr)
     return {
         "metadata": {"name": name},
-        "spec": {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]} if pod_cidr else {},
-        "status": {"addresses": [{"type": "InternalIP", "address": address}]},
+        "spec": {"podCIDR": ranges[0], "podCIDRs": list(ranges)} if ranges else {},
+        "status": {"addresses": [{"type": "InternalIP", "address": one} for one in ip.split(address)]},
     }
 
 
@@ -26,10 +29,11 @@ def port(number: int, *, name: str = "", protocol: str = "TCP", node_port: int =
 
 
 def service(name: str, address: str, *ports: Obj, namespace: str = "default", **spec: Any) -> Obj:
-    """`address` "None" makes a headless Service."""
+    """`address` "None" makes a headless Service; it may be of two families, with a comma between."""
+    listed = ip.split(address) or (address,)
     return {
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"clusterIP": address, "clusterIPs": [address], "ports": list(ports), **spec},
+        "spec": {"clusterIP": listed[0], "clusterIPs": list(listed), "ports": list(ports), **spec},
     }
 
 
@@ -48,7 +52,9 @@ def endpoint(address: str, *, node: str = "", hostname: str = "", state: str = "
     return found
 
 
-def slice_of(owner: Obj, endpoints: Iterable[Obj], *ports: Obj, suffix: str = "x") -> Obj:
+def slice_of(
+    owner: Obj, endpoints: Iterable[Obj], *ports: Obj, suffix: str = "x", family: str = "IPv4"
+) -> Obj:
     metadata = owner["metadata"]
     return {
         "metadata": {
@@ -56,7 +62,7 @@ def slice_of(owner: Obj, endpoints: Iterable[Obj], *ports: Obj, suffix: str = "x
             "namespace": metadata["namespace"],
             "labels": {"kubernetes.io/service-name": metadata["name"]},
         },
-        "addressType": "IPv4",
+        "addressType": family,
         "endpoints": list(endpoints),
         "ports": list(ports),
     }

@@ -99,7 +99,7 @@ class NodeAgent:
             events=self.events,
             clock=self.clock,
             time=time,
-            host_address=lambda: "10.99.0.11",
+            host_addresses=lambda: ("10.99.0.11",),
             allocatable={"cpu": "2", "memory": "4Gi"},
             data_dir=self.folder,
         )

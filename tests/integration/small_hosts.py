@@ -23,6 +23,7 @@ from hosts.ending import end_processes
 
 from mini8s.agent.dns.server import DnsServer
 from mini8s.agent.network import netns
+from mini8s.agent.network.family import IPV6
 from mini8s.agent.network.own_address import OwnAddress
 from mini8s.agent.network.runner import Network
 from mini8s.agent.proxy.runner import Proxy
@@ -33,22 +34,28 @@ from tests.fakes.network_objects import node
 
 CLUSTER, SERVICES, DNS, DOMAIN = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.10", "cluster.local"
 OUTSIDE = "10.99.0.99"
+CLUSTER6, SERVICES6, DNS6, OUTSIDE6 = "fd42::/48", "fd43::/112", "fd43::a", "fd99::99"
 _SERVER = """
 import os, socket, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 name, port, size = sys.argv[1].encode(), int(sys.argv[2]), int(sys.argv[3])
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(("0.0.0.0", port))
-tcp = socket.socket(); tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); tcp.bind(("0.0.0.0", port))
+udp, tcp = (socket.socket(socket.AF_INET6, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+for sock in (udp, tcp):
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", port))
 tcp.listen(512)
+def who(peer):
+    return name + b" " + peer[0].removeprefix("::ffff:").encode()
 def datagrams():
     while True:
         data, peer = udp.recvfrom(2048)
-        udp.sendto(name + b" " + peer[0].encode(), peer)
+        udp.sendto(who(peer), peer)
 threading.Thread(target=datagrams, daemon=True).start()
 print("ready", flush=True)
 while True:
     connection, peer = tcp.accept()
-    connection.sendall(name + b" " + peer[0].encode() + b" " * size)
+    connection.sendall(who(peer) + b" " * size)
     connection.close()
 """
 
@@ -91,8 +98,12 @@ class Place:
 @dataclass
 class Pod(Place):
     uid: str
-    address: str
+    addresses: tuple[str, ...]
     process: subprocess.Popen[str]
+
+    @property
+    def address(self) -> str:
+        return self.addresses[0]
 
 
 @dataclass
@@ -105,6 +116,7 @@ class SmallHost(Place):
     informers: FakeInformers
     backend: str
     node_port_ranges: tuple[str, ...] = ()
+    dual: bool = False  # of both families
     stop: Stop = field(default_factory=Stop)
     pods: list[Pod] = field(default_factory=list)
 
@@ -112,15 +124,18 @@ class SmallHost(Place):
         self.do(self._build)
 
     def _build(self) -> None:
+        clusters, services, dns = CLUSTER, SERVICES, DNS
+        if self.dual:
+            clusters, services, dns = f"{CLUSTER},{CLUSTER6}", f"{SERVICES},{SERVICES6}", f"{DNS},{DNS6}"
         self.own_address = OwnAddress("", self.address, self.stop, note=lambda _: None)
         self.network = Network(
             informers=self.informers,  # type: ignore[arg-type]
             node_name=self.name,
-            node_ip=self.own_address,
+            node_ips=self.own_address,
             backend=self.backend,
-            cluster_cidr=CLUSTER,
-            service_cidr=SERVICES,
-            cluster_dns=DNS,
+            cluster_cidr=clusters,
+            service_cidr=services,
+            cluster_dns=dns,
             stop=self.stop,
         )
         self.proxy = Proxy(
@@ -133,17 +148,28 @@ class SmallHost(Place):
         )
         self.dns = DnsServer(
             informers=self.informers,  # type: ignore[arg-type]
-            address=DNS,
+            address=dns,
             domain=DOMAIN,
-            service_cidr=SERVICES,
-            cluster_cidr=CLUSTER,
+            service_cidr=services,
+            cluster_cidr=clusters,
             stop=self.stop,
             upstreams=lambda: [(OUTSIDE, 53)],
         )
+        if self.dual:
+            self.proxy6 = Proxy(
+                informers=self.informers,  # type: ignore[arg-type]
+                node_name=self.name,
+                service_cidr=SERVICES6,
+                cluster_cidr=CLUSTER6,
+                stop=self.stop,
+                family=IPV6,
+            )
         self.own_address.on_change(self.network.look_again)
         for room in self._rooms:
             room.start()
         eventually(lambda: self.network.ready and self.proxy.metrics()["replaced"] and self.dns.zone.synced)
+        if self.dual:
+            eventually(lambda: self.proxy6.metrics()["replaced"])
 
     def restart(self) -> None:
         """As when an agent is killed and started again."""
@@ -152,8 +178,9 @@ class SmallHost(Place):
         self.do(self._build)
 
     @property
-    def _rooms(self) -> tuple[OwnAddress, Network, Proxy, DnsServer]:
-        return self.own_address, self.network, self.proxy, self.dns
+    def _rooms(self) -> list[OwnAddress | Network | Proxy | DnsServer]:
+        proxies = [self.proxy, self.proxy6] if self.dual else [self.proxy]
+        return [self.own_address, self.network, *proxies, self.dns]
 
     def end(self) -> None:
         for room in self._rooms:
@@ -180,18 +207,19 @@ class SmallHost(Place):
         )
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
-        address = self.do(self.network.attach, f"uid-{name}", process.pid)
-        pod = Pod(f"/proc/{process.pid}/ns/net", f"uid-{name}", address, process)
+        addresses = self.do(self.network.attach, f"uid-{name}", process.pid)
+        pod = Pod(f"/proc/{process.pid}/ns/net", f"uid-{name}", addresses, process)
         self.pods.append(pod)
         return pod
 
 
 @contextlib.contextmanager
 def small_hosts(
-    count: int = 1, backend: str = "host-gw", *, apart: bool = False
+    count: int = 1, backend: str = "host-gw", *, apart: bool = False, dual: bool = False
 ) -> Iterator[list[SmallHost]]:
     """Hosts on one link, and `OUTSIDE` on it too. Several test runs may do this at once. `apart`: the last
-    host is behind OUTSIDE, which routes, on a link that takes packets of 1400 bytes."""
+    host is behind OUTSIDE, which routes, on a link that takes packets of 1400 bytes. `dual`: with
+    addresses of both families."""
     prefix = f"m8{os.getpid()}"
     informers = FakeInformers()
     hosts: list[SmallHost] = []
@@ -203,6 +231,8 @@ def small_hosts(
         run("ip", "-n", names[0], "link", "add", "br0", "type", "bridge")
         run("ip", "-n", names[0], "link", "set", "br0", "up")
         _plug(names[0], names[1], OUTSIDE)
+        if dual:
+            run("ip", "-n", names[1], "addr", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
         addresses = [f"10.99.0.{10 + i}" for i in range(1, count + 1)]
         for i, address in enumerate(addresses, 1):
             if apart and i == count:
@@ -211,11 +241,14 @@ def small_hosts(
                 continue
             _plug(names[0], f"{prefix}h{i}", address)
             run("ip", "-n", f"{prefix}h{i}", "route", "add", "default", "via", OUTSIDE)
-            informers.put(NODES, node(f"h{i}", address, f"10.42.{i}.0/24"))
+            if dual:
+                addresses[i - 1] = f"{address},{_plug6(f'{prefix}h{i}', i)}"
+            ranges = f"10.42.{i}.0/24,fd42:0:0:{i}::/64" if dual else f"10.42.{i}.0/24"
+            informers.put(NODES, node(f"h{i}", addresses[i - 1], ranges))
         for i in range(1, count + 1):
             path = f"/run/netns/{prefix}h{i}"
             outside = Place(f"/run/netns/{names[1]}")
-            hosts.append(SmallHost(path, f"h{i}", addresses[i - 1], outside, informers, backend))
+            hosts.append(SmallHost(path, f"h{i}", addresses[i - 1], outside, informers, backend, dual=dual))
         yield hosts
     finally:
         for host in hosts:
@@ -244,6 +277,14 @@ def _plug(switch: str, name: str, address: str) -> None:
     run("ip", "-n", name, "link", "set", "eth0", "up")
 
 
+def _plug6(name: str, number: int) -> str:
+    """The host's IPv6 address."""
+    address = f"fd99::{10 + number:x}"
+    run("ip", "-n", name, "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
+    run("ip", "-n", name, "route", "add", "default", "via", OUTSIDE6)
+    return address
+
+
 def _plug_behind(router: str, name: str) -> str:
     """A cable of its own to a namespace that routes; the host's address."""
     run("ip", "-n", router, "link", "add", "eth1", "type", "veth", "peer", "name", "eth0", "netns", name)
@@ -268,7 +309,8 @@ def _tcp(address: str, port: int, timeout: float) -> tuple[str, str]:
 
 
 def _udp(address: str, port: int) -> tuple[str, str]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(20.0)
         sock.connect((address, port))
         sock.send(b"?")

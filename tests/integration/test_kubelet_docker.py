@@ -53,7 +53,7 @@ class Node:
         self.informers = Informers(self.api, self.stop)
         node = NodeSetup(
             name="n1",
-            ip=lambda: "10.99.0.11",
+            ips=lambda: ("10.99.0.11",),
             data_dir=self.folder,
             cluster_dns="10.43.0.10",
             cluster_domain="cluster.local",

@@ -96,8 +96,8 @@ def test_a_host_whose_own_address_changes_goes_on() -> None:
             two.sh("ip", "addr", "del", f"10.99.{old}/24", "dev", "eth0")
             two.sh("ip", "addr", "add", f"10.99.{new}/24", "dev", "eth0")
             two.sh("ip", "route", "add", "default", "via", f"10.99.{gateway}")
-            eventually(lambda new=new: two.own_address() == f"10.99.{new}")  # type: ignore[misc]
-            two.informers.put(NODES, node("h2", two.own_address(), "10.42.2.0/24"))
+            eventually(lambda new=new: two.own_address() == (f"10.99.{new}",))  # type: ignore[misc]
+            two.informers.put(NODES, node("h2", two.own_address()[0], "10.42.2.0/24"))
             for near, far in (pods, pods[::-1]):
                 eventually(lambda near=near, far=far: reaches(near, far))  # type: ignore[misc]
         assert "mini8s.vx" not in two.sh("ip", "-br", "link")
@@ -155,7 +155,7 @@ def test_an_unfinished_link_is_removed_and_its_pod_attached_again(host: SmallHos
     host.sh("ip", "route", "del", pod.address)  # as when the agent was killed just before
     host.restart()
     assert "m8p" not in host.sh("ip", "-br", "link")
-    again = host.do(host.network.attach, pod.uid, pod.process.pid)
+    (again,) = host.do(host.network.attach, pod.uid, pod.process.pid)
     assert host.tcp(again, 8080)[0] == "a"
 
 
@@ -173,10 +173,10 @@ def test_a_sandbox_that_is_gone_frees_its_address(host: SmallHost) -> None:
     pod.process.wait()
     eventually(lambda: "m8p" not in host.sh("ip", "-br", "link"))
     host.network._wake.set()
-    eventually(lambda: host.network.address(pod.uid) == "")
+    eventually(lambda: host.network.addresses(pod.uid) == ())
     with pytest.raises(NetworkError):
         host.do(host.network.attach, pod.uid, pod.process.pid)
-    assert host.network.address(pod.uid) == ""
+    assert host.network.addresses(pod.uid) == ()
 
 
 def test_docker_that_drops_lets_pods_pass(host: SmallHost) -> None:
@@ -201,7 +201,7 @@ def test_a_node_without_a_range_says_what_it_waits_for() -> None:
         network = type(host.network)(
             informers=host.informers,  # type: ignore[arg-type]
             node_name="unknown",
-            node_ip=lambda: "10.99.0.50",
+            node_ips=lambda: ("10.99.0.50",),
             backend="host-gw",
             cluster_cidr="10.42.0.0/16",
             service_cidr="10.43.0.0/16",

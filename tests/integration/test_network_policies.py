@@ -70,7 +70,7 @@ class Place:
             cluster_dns=DNS,
             network=host.network,
             peers=lambda changed: AllPods(self.informers.of(PODS), changed),
-            kernel=Table(DNS),
+            kernels={"IPv4": Table(DNS)},
             stop=self.stop,
         )
         policies.start()
@@ -239,7 +239,7 @@ def test_a_new_pod_has_its_policy_before_it_starts(place: Place, monkeypatch: py
         },
     )  # fmt: skip
     new = host.pod("new")
-    address = host.do(guarded.attach, "uid-new", new.process.pid)
+    (address,) = host.do(guarded.attach, "uid-new", new.process.pid)
     assert f"{address} : " in host.sh("nft", "list", "map", "ip", "mini8s_policy", "in")
     host.do(guarded.detach, "uid-new")
     true(lambda: "mini8s_policy" not in host.sh("nft", "list", "tables"))
@@ -257,6 +257,6 @@ def test_a_table_that_somebody_flushed_is_made_again(place: Place) -> None:
     place.apply(policyTypes=["Ingress"])
     true(lambda: not place.reaches(place.far, place.web.address))
     place.hosts[0].sh("nft", "delete", "table", "ip", "mini8s_policy")
-    place.policies[0]._checked = -100.0
+    place.policies[0]._sides[0]._checked = -100.0
     place.policies[0]._wake.set()
     true(lambda: not place.reaches(place.far, place.web.address))

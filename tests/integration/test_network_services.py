@@ -253,7 +253,7 @@ def test_a_restart_drops_nothing(web: Obj, hosts: list[SmallHost], pods: list[Po
     done.set()
     client.join()
     assert failures == []
-    assert hosts[0].network.address("uid-a") == pods[0].address
+    assert hosts[0].network.addresses("uid-a") == (pods[0].address,)
     hosts[0].do(hosts[0].network.attach, "uid-a", pods[0].process.pid)
     assert pods[0].tcp(pods[2].address, 8080)[0] == "c"
 
@@ -286,7 +286,7 @@ def test_detached_pods_leave_nothing(hosts: list[SmallHost]) -> None:
     hosts[0].do(hosts[0].network.detach, "uid-z")
     assert len(hosts[0].sh("ip", "-o", "link").splitlines()) == before - 1
     assert pod.address not in hosts[0].sh("ip", "route")
-    assert hosts[0].network.address("uid-z") == ""
+    assert hosts[0].network.addresses("uid-z") == ()
     hosts[0].do(hosts[0].network.detach, "uid-z")
 
 

@@ -9,6 +9,7 @@ from fakes.cluster import Cluster
 
 from mini8s.app import first_objects, packaged
 from mini8s.app.deploying.folder import parse
+from mini8s.app.networks import completed
 from mini8s.config import ServerSettings
 from mini8s.objects.kinds import (
     ENDPOINTS,
@@ -21,7 +22,7 @@ from mini8s.objects.kinds import (
 
 
 def ensure(cluster: Cluster, address: str) -> None:
-    settings = ServerSettings(advertise_address=address)
+    settings = completed(ServerSettings(advertise_address=address))
     first_objects.ensure(cluster.machine, cluster.ctx, settings, "10.43.0.1")
 
 
@@ -39,7 +40,7 @@ def test_what_is_there_from_the_start() -> None:
 def test_what_is_done_without_is_taken_away() -> None:
     cluster = Cluster()
     ensure(cluster, "10.99.0.1")
-    settings = ServerSettings(advertise_address="10.99.0.1", disable=("ingress",))
+    settings = completed(ServerSettings(advertise_address="10.99.0.1", disable=("ingress",)))
     for _ in range(2):
         first_objects.ensure(cluster.machine, cluster.ctx, settings, "10.43.0.1")
         assert cluster.names(INGRESSCLASSES) == []
@@ -50,7 +51,7 @@ def test_another_class_of_that_name_is_left_alone() -> None:
     cluster = Cluster()
     theirs = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local-path"}}
     cluster.create(STORAGECLASSES, theirs | {"provisioner": "rancher.io/local-path"})
-    settings = ServerSettings(advertise_address="10.99.0.1", disable=("local-storage",))
+    settings = completed(ServerSettings(advertise_address="10.99.0.1", disable=("local-storage",)))
     first_objects.ensure(cluster.machine, cluster.ctx, settings, "10.43.0.1")
     assert cluster.get(STORAGECLASSES, "local-path")["provisioner"] == "rancher.io/local-path"
 

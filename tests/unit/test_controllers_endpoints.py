@@ -311,8 +311,7 @@ def test_slices_hold_each_endpoint_once_and_then_rest(
 def made(number: int, port: int, ready: bool) -> Member:
     found = pod(f"p{number}", node="n1", labels=APP)
     found["metadata"]["uid"] = f"u{number}"
-    found["status"] = {"podIP": f"10.42.0.{number}"}
-    return Member(found, (Port("http", port, "TCP"),), ready, False)
+    return Member(found, f"10.42.0.{number}", (Port("http", port, "TCP"),), ready, False)
 
 
 def applied(there: list[Obj], actions: tuple[object, ...]) -> list[Obj]:

@@ -21,10 +21,13 @@ POD = {
 
 def test_it_is_told_although_the_server_never_heard_of_it(tmp_path: Path) -> None:
     memory = Memory(NOW, Marks(tmp_path / "marks", SteadyTime(FakeClock(NOW))))
-    assert memory.last_address == ""
-    memory.addresses = {"sandbox": "10.42.0.7"}
-    facts = Facts(now=NOW, since=NOW, host_ip="10.99.0.11", last_ip=memory.last_address)
+    assert memory.last_addresses == ()
+    memory.addresses = {"sandbox": ("10.42.0.7", "fd42::7")}
+    facts = Facts(now=NOW, since=NOW, host_ips=("10.99.0.11",), last_ips=memory.last_addresses)
     status = pod_status(View(POD, RunningPod("default", "short", "u1"), {}), facts)
-    assert (status["podIP"], status["podIPs"]) == ("10.42.0.7", [{"ip": "10.42.0.7"}])
+    assert (status["podIP"], status["podIPs"]) == (
+        "10.42.0.7",
+        [{"ip": "10.42.0.7"}, {"ip": "fd42::7"}],
+    )
     told = {one["type"]: one["status"] for one in status["conditions"]}
     assert told["PodReadyToStartContainers"] == "False"

@@ -35,7 +35,7 @@ def placed(**spec: Any) -> Placed:
     }
     containers = [{"name": "c", "resources": {"limits": {"cpu": "1500m"}, "requests": {"memory": "64Mi"}}}]
     pod = {"metadata": metadata, "spec": {"containers": containers, "nodeName": "n1", **spec}}
-    return Placed(pod, "10.42.0.7", "10.99.0.11", {"cpu": "2", "memory": "1Gi"})
+    return Placed(pod, ("10.42.0.7", "fd42::7"), ("10.99.0.11", "fd99::11"), {"cpu": "2", "memory": "1Gi"})
 
 
 def env(
@@ -185,9 +185,10 @@ def test_references_of_a_pod() -> None:
 
 def test_hosts_file() -> None:
     pod = placed(subdomain="db", hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}]).pod
-    text = etc_files.hosts(pod, "10.42.0.7", "cluster.local")
+    text = etc_files.hosts(pod, ("10.42.0.7", "fd42::7"), "cluster.local")
     assert text.startswith("# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n")
-    assert "10.42.0.7\tweb-0.db.shop.svc.cluster.local\tweb-0\n" in text
+    for address in ("10.42.0.7", "fd42::7"):
+        assert f"{address}\tweb-0.db.shop.svc.cluster.local\tweb-0\n" in text
     assert text.endswith("# Entries added by HostAliases.\n1.2.3.4\ta\tb\n")
 
 

@@ -162,7 +162,7 @@ def test_a_renewal_counts_from_before_it_was_asked_for(tmp_path: Path) -> None:
     api.clock = clock
     fence = Fence(40, api, list, lambda _uid: None, clock.monotonic)
     heart = Heartbeat(
-        api=api, runtime=FakeRuntime(clock.now), name="n1", ip=lambda: "10.99.0.11", labels={}, taints=[],
+        api=api, runtime=FakeRuntime(clock.now), name="n1", ips=lambda: ("10.99.0.11",), labels={}, taints=[],
         data_dir=tmp_path, clock=clock, engine_trouble=lambda: "", network_trouble=lambda: "",
         settings=parse(["node-lease-duration-seconds=40"]), events=FakeEvents(), fence=fence,
     )  # fmt: skip
@@ -183,7 +183,7 @@ def test_a_shorter_lease_is_renewed_more_often(tmp_path: Path) -> None:
     clock = FakeClock()
     api = FakeApi(now=clock.now)
     heart = Heartbeat(
-        api=api, runtime=FakeRuntime(clock.now), name="n1", ip=lambda: "10.99.0.11", labels={}, taints=[],
+        api=api, runtime=FakeRuntime(clock.now), name="n1", ips=lambda: ("10.99.0.11",), labels={}, taints=[],
         data_dir=tmp_path, clock=clock, engine_trouble=lambda: "", network_trouble=lambda: "",
         settings=parse(["node-lease-duration-seconds=8"]), events=FakeEvents(),
     )  # fmt: skip

@@ -126,7 +126,7 @@ def beat(tmp_path: Path) -> tuple[Heartbeat, FakeApi, FakeClock]:
         api=api,
         runtime=FakeRuntime(clock.now),
         name="n1",
-        ip=lambda: "10.99.0.11",
+        ips=lambda: ("10.99.0.11",),
         labels={"zone": "a"},
         taints=[],
         data_dir=tmp_path,

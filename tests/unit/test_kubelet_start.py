@@ -22,7 +22,7 @@ def start(api: FakeApi, clock: FakeClock, runtime: FakeRuntime, folder: Path) ->
         api=api,
         runtime=runtime,
         name="n1",
-        ip=lambda: "10.99.0.11",
+        ips=lambda: ("10.99.0.11",),
         labels={},
         taints=[],
         data_dir=folder,

@@ -30,16 +30,17 @@ class Host:
             Stop(),
             note=self.said.append,
             has_address=lambda address: address in self.has,
-            way_out=lambda: self.way_out,
+            way_out=lambda _family: self.way_out,
         )
-        found.on_move(lambda: self.said.append("moved to " + found()))
+        found.on_move(lambda: self.said.append("moved to " + ",".join(found())))
         return found
 
 
 def looked(address: OwnAddress) -> str:
     address.look()
     address.close()
-    return address()
+    (found,) = address()
+    return found
 
 
 def test_the_address_that_is_gone_is_replaced_by_that_of_the_default_route() -> None:

@@ -150,7 +150,7 @@ def test_which_pods_are_known_by_an_address() -> None:
         return {"metadata": {"uid": uid}, "spec": spec, "status": {"phase": phase, "podIP": f"10.42.1.{uid}"}}
 
     pods = [pod("1"), pod("2", "Failed"), pod("3", hostNetwork=True), pod("400"), {"metadata": {"uid": "5"}}]
-    assert pod_addresses(pods) == {"1": "10.42.1.1"}
+    assert pod_addresses(pods) == {"1": ("10.42.1.1",)}
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh")), max_size=60))

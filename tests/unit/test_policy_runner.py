@@ -53,7 +53,7 @@ class Scene:
             cluster_dns="10.43.0.10",
             network=self.network,
             peers=peers,
-            kernel=self.kernel,
+            kernels={"IPv4": self.kernel},
             stop=self.stop,
         )
         self.guarded = Guarded(self.network, self.policies)
@@ -97,7 +97,7 @@ def test_a_pod_gets_its_address_when_the_kernel_judges_it() -> None:
     scene = Scene()
     scene.informers.put(NETWORKPOLICIES, deny())
     scene.informers.put(PODS, pod("web"))
-    address = scene.guarded.attach("web", 7)
+    (address,) = scene.guarded.attach("web", 7)
     assert scene.isolated() == {address}
     assert scene.others.said == ["open"]
     assert scene.policies.sentence == "1 network policies isolate 1 pods of this host"
@@ -118,14 +118,14 @@ def test_a_pod_waits_while_it_is_not_known_how_to_judge_it(unknown: str) -> None
         scene.guarded.attach("web", 7)
     assert scene.kernel.calls == []
     with pytest.raises(Unknown):
-        scene.policies.admit("web", "10.42.0.2")
+        scene.policies.admit("web", ("10.42.0.2",))
 
 
 def test_a_round_that_was_put_off_waits_for_no_change() -> None:
     """Other hosts' pods are asked for with the first policy; when all have come, nothing else changes."""
     scene = Scene()
     scene.informers.put(PODS, pod("web"))
-    address = scene.guarded.attach("web", 7)
+    (address,) = scene.guarded.attach("web", 7)
     scene.step()
     scene.others.synced = False
     scene.informers.put(NETWORKPOLICIES, deny())
@@ -149,7 +149,7 @@ def test_a_static_pod_is_judged_before_the_api_shows_it() -> None:
     scene.policies.judge_also(lambda: known)
     scene.informers.put(NETWORKPOLICIES, deny(podSelector={"matchLabels": {"app": "own"}}))
     known.append(pod("static-1", labels={"app": "own"}))
-    address = scene.guarded.attach("static-1", 7)
+    (address,) = scene.guarded.attach("static-1", 7)
     assert scene.isolated() == {address}
     mirror = pod("own-h1", labels={"app": "own"}, **{"kubernetes.io/config.mirror": "static-1"})
     scene.informers.put(PODS, {**mirror, "status": {"podIP": address}})
@@ -163,7 +163,7 @@ def test_other_hosts_pods_are_peers() -> None:
     scene.others.pods = [{**pod("far"), "status": {"podIP": "10.42.9.9"}}]
     scene.informers.put(NETWORKPOLICIES, deny(ingress=[{"from": [{"podSelector": {}}]}]))
     scene.informers.put(PODS, pod("web"))
-    own = scene.guarded.attach("web", 7)
+    (own,) = scene.guarded.attach("web", 7)
     peers = {key[1] for name, key in scene.kernel.elements or () if name == PEERS}
     assert peers == {own, "10.42.9.9"}
 
@@ -192,7 +192,7 @@ def test_a_table_that_somebody_took_away_is_made_again() -> None:
     scene.informers.put(PODS, pod("web"))
     scene.guarded.attach("web", 7)
     scene.kernel.elements = None
-    scene.policies._checked = -1000.0
+    scene.policies._sides[0]._checked = -1000.0
     scene.informers.put(NETWORKPOLICIES, deny("more"))
     scene.step()
     assert len(scene.isolated()) == 1

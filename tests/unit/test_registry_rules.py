@@ -263,7 +263,7 @@ SERVICE = [
     (service(ports=[{"port": 1, "nodePort": 30000}]), "may not be used when `type` is 'ClusterIP'"),
     (service("1web"), "a DNS-1035 label must consist of"),
     (service(selector={"a b": "c"}), 'spec.selector: Invalid value: "a b"'),
-    (service(clusterIP="x"), 'spec.clusterIPs[0]: Invalid value: "x": must be a valid IPv4 address'),
+    (service(clusterIP="x"), 'spec.clusterIPs[0]: Invalid value: "x": must be a valid IP address'),
     (service(clusterIP="None", type="NodePort"), "may not be set to 'None' for NodePort services"),
     (service(clusterIPs=["10.43.0.2"], clusterIP="10.43.0.3"), "first value must match `clusterIP`"),
     (service(ipFamilies=["IPv6"]), 'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this'),

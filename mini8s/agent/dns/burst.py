@@ -11,15 +11,15 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 MOST = 64  # datagrams in a burst
 ROOM = 2048  # bytes for one: more than EDNS lets anybody send us
 WAIT_SECONDS = 1.0  # how soon a stop is seen
-_NAME = 16  # bytes of an IPv4 socket address
+_NAMES = {socket.AF_INET: 16, socket.AF_INET6: 28}  # bytes of a socket address
 _WAIT_FOR_ONE = 0x10000
 
-Address = tuple[str, int]
+Address = tuple[Any, ...]  # of a socket: in front of all, host and port
 Fast = Callable[[bytes], bytes | None]
 Slow = Callable[[bytes, Address], None]
 
@@ -52,9 +52,10 @@ class _Message(ctypes.Structure):
 class _Buffers:
     """Room for a burst: bytes, addresses, and the headers that point to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: int) -> None:
+        """`name`: bytes of an address."""
         self.data = bytearray(MOST * ROOM)
-        self.names = bytearray(MOST * _NAME)
+        self.names = bytearray(MOST * name)
         self._data = (ctypes.c_char * len(self.data)).from_buffer(self.data)
         self._names = (ctypes.c_char * len(self.names)).from_buffer(self.names)
         self.name_base = ctypes.addressof(self._names)
@@ -68,7 +69,7 @@ class _Buffers:
             header = self.messages[i].header
             header.pieces = ctypes.pointer(self._pieces[i])
             header.piece_count = 1
-            header.name, header.name_length = self.name_base + i * _NAME, _NAME
+            header.name, header.name_length = self.name_base + i * name, name
             self.headers.append(header)
         self.lengths = list(self.messages)
 
@@ -86,7 +87,8 @@ class Burst:
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds[:4] + bytes(4))
         self._descriptor = sock.fileno()
-        self._in, self._out = _Buffers(), _Buffers()
+        self._family, self._name = sock.family, _NAMES[sock.family]
+        self._in, self._out = _Buffers(self._name), _Buffers(self._name)
         self._seen = memoryview(self._in.data)
         self._told = memoryview(self._out.data)
 
@@ -105,7 +107,7 @@ class Burst:
             room = answers * ROOM
             self._told[room : room + len(answer)] = answer
             self._out.pieces[answers].length = len(answer)
-            self._out.headers[answers].name = self._in.name_base + i * _NAME
+            self._out.headers[answers].name = self._in.name_base + i * self._name
             answers += 1
         self._send_first(answers)
         return int(count)
@@ -119,8 +121,9 @@ class Burst:
             sent += max(1, self._send(self._descriptor, start, count - sent, 0))
 
     def _address(self, i: int) -> Address:
-        name = self._in.names[i * _NAME : (i + 1) * _NAME]
-        return socket.inet_ntoa(bytes(name[4:8])), int.from_bytes(name[2:4], "big")
+        name = bytes(self._in.names[i * self._name : (i + 1) * self._name])
+        host = name[4:8] if self._family == socket.AF_INET else name[8:24]
+        return socket.inet_ntop(self._family, host), int.from_bytes(name[2:4], "big")
 
 
 class Plain:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mini8s.agent.network.facts import items
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import Obj
 
 SPECIFICATION = "1.1.0"  # what dns-version answers
@@ -30,7 +30,7 @@ class Record:
 def of_domain(domain: str, server: str) -> tuple[Record, ...]:
     """What the domain has without any Service: the schema's version, and who answers for it."""
     name = f"ns.dns.{domain}"
-    answers = (Record(name, family(server), server),) if family(server) else ()
+    answers = [Record(name, family(one), one) for one in ip.split(server) if family(one)]
     return (Record(f"dns-version.{domain}", "TXT", SPECIFICATION), Record(domain, "NS", name), *answers)
 
 

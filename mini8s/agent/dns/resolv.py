@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from mini8s.agent.dns.custom import Server, server
@@ -16,10 +17,10 @@ _STUB = ("127.0.0.53", 53)
 
 
 class HostServers:
-    """Looks at each call whether the file is another one. The address that we serve on is left out, and where
-    there is only systemd-resolved's stub the servers that it asks itself, as the kubelet does it."""
+    """Looks at each call whether the file is another one. The addresses that we serve on are left out, and
+    where there is only systemd-resolved's stub the servers that it asks itself, as the kubelet does it."""
 
-    def __init__(self, path: Path, own: str, resolved: Path = RESOLVED) -> None:
+    def __init__(self, path: Path, own: Collection[str], resolved: Path = RESOLVED) -> None:
         self._path, self._own, self._resolved = path, own, resolved
         self._stamp: tuple[int, ...] = ()
         self._servers: tuple[Server, ...] = ()
@@ -43,7 +44,7 @@ class HostServers:
         found = servers(self._path.read_text(encoding="utf-8", errors="replace"))
         if found == (_STUB,) and self._resolved.exists():
             found = servers(self._resolved.read_text(encoding="utf-8", errors="replace"))
-        wanted = tuple(one for one in found if one[0] != self._own)
+        wanted = tuple(one for one in found if one[0] not in self._own)
         listed = ", ".join(host for host, _ in wanted)
         self._said.say(
             f"names elsewhere are asked of {listed}" if wanted else "no name server of the host's is known"

@@ -32,7 +32,7 @@ from mini8s.agent.dns.upstream import Upstreams
 from mini8s.agent.dns.zone import Zone
 from mini8s.agent.network.facts import BY_SERVICE, by_service
 from mini8s.client.informer import Informers
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import CONFIGMAPS, ENDPOINTSLICES, NODES, SERVICES, Obj
 from mini8s.util.backoff import Backoff
 from mini8s.util.log import OnChange
@@ -44,13 +44,15 @@ THREADS = 2  # for what takes a closer look: it is all computing, since nobody w
 WAITING = 512  # such queries at once; more are dropped, as a full socket would: the client asks again
 STREAM_SECONDS = 10.0  # more than other servers may take for an answer
 RECEIVE_BUFFER = 1 << 20  # bytes: some thousand queries that come while Python is busy
-_FREEBIND = 15  # IP_FREEBIND: bind to an address that the network is about to add
+# sockets' family, and IP_FREEBIND or IPV6_FREEBIND: bind to an address that the network is about to add
+_IPV4, _IPV6 = (socket.AF_INET, socket.SOL_IP, 15), (socket.AF_INET6, socket.IPPROTO_IPV6, 78)
 
 Send = Callable[[bytes], None]
 
 
 class DnsServer:
-    """Serves `domain` on `address`, UDP and TCP."""
+    """Serves `domain` on `address`, or on one of each family, UDP and TCP. Ranges are given as the flags have
+    them, of one family or two."""
 
     def __init__(
         self,
@@ -73,9 +75,9 @@ class DnsServer:
             CONFIGMAPS, namespace=custom.NAMESPACE, fields=f"metadata.name={custom.NAME}"
         )
         self._informers = (self._services, self._slices, self._nodes, self._added)
-        self._where = (address, port)
+        self._own = ip.split(address)
         self._stop = stop
-        self._host_servers = upstreams or HostServers(RESOLV_CONF, address)
+        self._host_servers = upstreams or HostServers(RESOLV_CONF, self._own)
         self._custom = Custom()
         self.counters: Counter[str] = Counter()
         self._upstreams = Upstreams()
@@ -86,11 +88,13 @@ class DnsServer:
         self._said = OnChange(log)
         self._said_of_custom = OnChange(log)
         backoff = functools.partial(Backoff, first=0.5, most=10.0)
-        self._workers = [
-            Worker("dns-udp", self._serve_datagrams, stop, backoff=backoff()),
-            Worker("dns-tcp", self._serve_streams, stop, backoff=backoff()),
-            Worker("dns-forward", self._upstreams.round, stop, backoff=backoff()),
-        ]
+        self._workers = [Worker("dns-forward", self._upstreams.round, stop, backoff=backoff())]
+        for one in self._own:
+            datagrams = functools.partial(self._serve_datagrams, (one, port))
+            streams = functools.partial(self._serve_streams, (one, port))
+            mark = "6" if ip.family(one) == ip.IPV6 else ""
+            self._workers.append(Worker(f"dns-udp{mark}", datagrams, stop, backoff=backoff()))
+            self._workers.append(Worker(f"dns-tcp{mark}", streams, stop, backoff=backoff()))
         self._started = False
 
     @property
@@ -183,12 +187,12 @@ class DnsServer:
         self._forwarder.ask(query, known.chase, then, stream=stream)
 
     def _servers(self, name: str) -> Sequence[Server]:
-        own = self._where[0]
-        return [one for one in self._custom.servers(name) or self._host_servers() if one[0] != own]
+        own = self._own
+        return [one for one in self._custom.servers(name) or self._host_servers() if one[0] not in own]
 
-    def _serve_datagrams(self) -> None:
+    def _serve_datagrams(self, where: tuple[str, int]) -> None:
         """Bind, then answer until the stop: one round is one burst."""
-        with _socket(socket.SOCK_DGRAM, self._where) as sock:
+        with _socket(socket.SOCK_DGRAM, where) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             datagrams = exchange(sock)
             quick = functools.partial(fast, self.zone)
@@ -197,8 +201,8 @@ class DnsServer:
                 self._look()
                 self.counters["queries"] += datagrams.round(quick, later)
 
-    def _serve_streams(self) -> None:
-        with _socket(socket.SOCK_STREAM, self._where) as sock:
+    def _serve_streams(self, where: tuple[str, int]) -> None:
+        with _socket(socket.SOCK_STREAM, where) as sock:
             sock.listen(128)
             stream = Stream(sock, self._reply_to_stream)
             while not self._stop:
@@ -235,7 +239,7 @@ class DnsServer:
         if not self.zone.synced:
             self.zone.synced = all(informer.synced.is_set() for informer in self._informers)
             self._said.say(
-                f"names of {self.zone.domain} are answered on {self._where[0]}"
+                f"names of {self.zone.domain} are answered on {' and '.join(self._own)}"
                 if self.zone.synced
                 else "names are not known yet: waiting for the server"
             )
@@ -277,9 +281,10 @@ class DnsServer:
 
 def _socket(kind: socket.SocketKind, where: tuple[str, int]) -> socket.socket:
     """Bound to the one address, so that answers come from it. Raises OSError."""
-    sock = socket.socket(socket.AF_INET, kind | socket.SOCK_CLOEXEC)
+    family, level, freebind = _IPV6 if ip.family(where[0]) == ip.IPV6 else _IPV4
+    sock = socket.socket(family, kind | socket.SOCK_CLOEXEC)
     try:
-        sock.setsockopt(socket.SOL_IP, _FREEBIND, 1)
+        sock.setsockopt(level, freebind, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(where)
     except OSError as error:

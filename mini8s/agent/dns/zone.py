@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from mini8s.agent.dns.records import Data, Record, of_domain
+from mini8s.objects import ip
 
 TTL = 5  # seconds, as CoreDNS has it: short, because endpoints change
 A, NS, CNAME, SOA, PTR, TXT, AAAA, SRV, ANY = 1, 2, 5, 6, 12, 16, 28, 33, 255
@@ -30,7 +31,7 @@ class Zone:
     """Records by name, type and owner; existence of names between them and the domain."""
 
     def __init__(self, domain: str, service_cidr: str, cluster_cidr: str, server: str = "") -> None:
-        """`server`: the address at which all this is answered."""
+        """Ranges are of one family or two. `server`: the address at which all this is answered, or two."""
         self.domain = domain.rstrip(".").lower()
         self.suffix = wire_name(self.domain)
         self.pod_suffix = wire_name(f"pod.{self.domain}")
@@ -42,7 +43,7 @@ class Zone:
         self.names: set[bytes] = set()  # every name that exists, in wire form
         self.aliases: set[bytes] = set()  # names with a CNAME
         self.denial = _soa(self.domain)
-        self._ranges = [ipaddress.ip_network(one) for one in (service_cidr, cluster_cidr)]
+        self._ranges = [*ip.networks(service_cidr).values(), *ip.networks(cluster_cidr).values()]
         self._sets: dict[tuple[str, str], dict[str, tuple[Data, ...]]] = {}
         self._of: dict[str, frozenset[tuple[str, str]]] = {}
         self._uses: Counter[str] = Counter()

@@ -121,7 +121,7 @@ class HollowNodes:
                 api=api,
                 runtime=HollowEngine(),
                 name=name,
-                ip=partial(str, ip),
+                ips=partial(tuple, (ip,)),
                 labels=labels,
                 taints=taints,
                 data_dir=Path("/nonexistent"),
@@ -224,7 +224,7 @@ class HollowNodes:
         address = self._address(pod, node)
         if not address:
             return EVERY_SECONDS / 10  # the node has no range yet
-        status = pod_status(View(pod, running), Facts(now, since, node.ip, address))
+        status = pod_status(View(pod, running), Facts(now, since, (node.ip,), (address,)))
         change = difference(pod.get("status") or {}, status)
         if change:
             patch = {"metadata": {"uid": meta.uid(pod)}, "status": change}

@@ -168,7 +168,10 @@ def _port(spec: Obj, said: str) -> Obj | None:
 def _pool(spec: Obj, port: Obj, slices: Sequence[Obj]) -> Pool:
     ready: set[Address] = set()
     ending: set[Address] = set()
+    second = (spec.get("ipFamilies") or ())[1:]  # the same pods once more
     for piece in slices:
+        if piece.get("addressType") in second:
+            continue
         numbers = [
             one["port"]
             for one in items(piece.get("ports"))

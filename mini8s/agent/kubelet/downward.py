@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mini8s.agent.kubelet.lookup import Missing
+from mini8s.agent.network.base import Ips
 from mini8s.objects import meta, quantity
 from mini8s.objects.kinds import Obj
 
@@ -19,8 +20,8 @@ class Placed:
     """A pod where it runs: its addresses, and what the node has to give to a container without a limit."""
 
     pod: Obj
-    pod_ip: str
-    host_ip: str
+    pod_ips: Ips
+    host_ips: Ips
     allocatable: Mapping[str, str]
 
 
@@ -37,10 +38,10 @@ def field_value(placed: Placed, path: str) -> str:
         "metadata.uid": meta.uid(pod),
         "spec.nodeName": pod["spec"].get("nodeName", ""),
         "spec.serviceAccountName": pod["spec"].get("serviceAccountName", "default"),
-        "status.hostIP": placed.host_ip,
-        "status.hostIPs": placed.host_ip,
-        "status.podIP": placed.pod_ip,
-        "status.podIPs": placed.pod_ip,
+        "status.hostIP": next(iter(placed.host_ips), ""),
+        "status.hostIPs": ",".join(placed.host_ips),
+        "status.podIP": next(iter(placed.pod_ips), ""),
+        "status.podIPs": ",".join(placed.pod_ips),
     }
     if path not in values:
         raise Missing(f"unsupported fieldPath: {path}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mini8s.agent.kubelet.downward import Placed, field_value, resource_value
 from mini8s.agent.kubelet.lookup import TITLES, Lookup, Missing, need
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import CONFIGMAPS, SECRETS, Kind, Obj
 
 _REFERENCE = re.compile(r"\$(\$|\(([^()]*)\))")
@@ -66,7 +66,7 @@ def _of_service(name: str, spec: Obj) -> Iterable[tuple[str, str]]:
             yield f"{prefix}_SERVICE_PORT_{_upper(port['name'])}", str(port["port"])
     for place, port in enumerate(ports):
         protocol, number = str(port.get("protocol") or "TCP"), str(port["port"])
-        url = f"{protocol.lower()}://{address}:{number}"
+        url = f"{protocol.lower()}://{ip.in_url(address)}:{number}"
         if place == 0:
             yield f"{prefix}_PORT", url
         link = f"{prefix}_PORT_{number}_{protocol}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import Obj
 
 LONGEST_HOSTNAME = 63
@@ -58,7 +58,7 @@ def resolver(pod: Obj, host: Resolver, cluster_dns: str, cluster_domain: str) ->
     else:
         svc = f"svc.{cluster_domain}"
         searches = [f"{meta.namespace(pod)}.{svc}", svc, cluster_domain]
-        base = Resolver([cluster_dns], _unique([*searches, *host.searches]), CLUSTER_OPTIONS)
+        base = Resolver(ip.split(cluster_dns), _unique([*searches, *host.searches]), CLUSTER_OPTIONS)
     return _with_config(base, spec.get("dnsConfig") or {})
 
 
@@ -74,7 +74,7 @@ def qualified(pod: Obj, cluster_domain: str) -> str:
     return f"{hostname(pod)}.{subdomain}.{meta.namespace(pod)}.svc.{cluster_domain}" if subdomain else ""
 
 
-def hosts(pod: Obj, address: str, cluster_domain: str) -> str:
+def hosts(pod: Obj, addresses: Iterable[str], cluster_domain: str) -> str:
     """A pod's own hosts file."""
     name, full = hostname(pod), qualified(pod, cluster_domain)
     lines = [
@@ -85,7 +85,7 @@ def hosts(pod: Obj, address: str, cluster_domain: str) -> str:
         "fe00::0\tip6-mcastprefix",
         "fe00::1\tip6-allnodes",
         "fe00::2\tip6-allrouters",
-        "\t".join(word for word in (address, full, name) if word),
+        *("\t".join(word for word in (address, full, name) if word) for address in addresses),
     ]
     return "\n".join(lines) + "\n" + _aliases(pod)
 

@@ -34,7 +34,7 @@ from mini8s.agent.kubelet.pod_folder import PodFolder
 from mini8s.agent.kubelet.probes.hooks import Hooks
 from mini8s.agent.kubelet.starting import CannotStart, Starter
 from mini8s.agent.kubelet.view import Wanted
-from mini8s.agent.network.base import NetworkError, PodNetwork
+from mini8s.agent.network.base import Ips, NetworkError, PodNetwork
 from mini8s.agent.runtime.base import EngineDown, EngineError, Runtime, StartFailed
 from mini8s.agent.runtime.records import Container, Sandbox
 from mini8s.client.base import EventSink
@@ -68,13 +68,13 @@ class Executor:
     events: EventSink
     clock: Clock
     time: SteadyTime
-    host_address: Callable[[], str]
+    host_addresses: Callable[[], Ips]
     allocatable: Mapping[str, str]
     data_dir: Path
 
     @property
-    def host_ip(self) -> str:
-        return self.host_address()
+    def host_ips(self) -> Ips:
+        return self.host_addresses()
 
     def perform(self, task: Task, action: Action) -> None:
         """Raises EngineDown; every other failure ends here."""
@@ -102,24 +102,24 @@ class Executor:
                 self.isolation.release(task.uid)
                 task.folder.remove()
 
-    def address(self, task: Task, pod: Obj) -> str:
-        """The pod's address, given to its sandbox if this agent hasn't seen to that yet: an agent before it
-        may have been killed in the middle. Empty while the network refuses."""
+    def addresses(self, task: Task, pod: Obj) -> Ips:
+        """The pod's addresses, given to its sandbox if this agent hasn't seen to that yet: an agent before it
+        may have been killed in the middle. None while the network refuses."""
         if pod["spec"].get("hostNetwork"):
-            return self.host_ip
+            return self.host_ips
         sandbox = task.sandbox
         if sandbox is None:
-            return ""
+            return ()
         if sandbox.id not in task.memory.addresses:
             try:
                 task.memory.addresses = {sandbox.id: self.network.attach(task.uid, sandbox.pid)}
             except NetworkError as error:
                 self._sandbox_failed(task, pod, f"plugin type=mini8s failed (add): {error}")
-                return ""
+                return ()
         return task.memory.addresses[sandbox.id]
 
     def placed(self, task: Task, pod: Obj) -> Placed:
-        return Placed(pod, self.address(task, pod), self.host_ip, self.allocatable)
+        return Placed(pod, self.addresses(task, pod), self.host_ips, self.allocatable)
 
     def refresh_files(self, task: Task, pod: Obj) -> None:
         """Bring the volumes of a pod that runs up to date with what they show."""
@@ -138,7 +138,7 @@ class Executor:
         except (EngineError, Refused) as error:
             self._sandbox_failed(task, pod, str(error))
             return
-        if self._start_sandbox(task, pod, sandbox_id, action.first) and self.address(task, pod):
+        if self._start_sandbox(task, pod, sandbox_id, action.first) and self.addresses(task, pod):
             task.memory.release(SANDBOX)
             return
         self._remove_sandbox(task, sandbox_id, last=True)
@@ -148,13 +148,14 @@ class Executor:
     def _start_sandbox(self, task: Task, pod: Obj, sandbox_id: str, first: StartContainer | None) -> bool:
         """Start it and meanwhile make its first container: a pod's start is waiting for the engine."""
         try:
-            address = self.host_ip if pod["spec"].get("hostNetwork") else self.network.reserve(task.uid)
+            host_network = pod["spec"].get("hostNetwork")
+            addresses = self.host_ips if host_network else self.network.reserve(task.uid)
         except NetworkError as error:
             self._sandbox_failed(task, pod, f"plugin type=mini8s failed (add): {error}")
             return False
         with Beside(lambda: self.runtime.start_sandbox(sandbox_id)) as start:
             if first is not None:
-                placed = Placed(pod, address, self.host_ip, self.allocatable)
+                placed = Placed(pod, addresses, self.host_ips, self.allocatable)
                 task.made[first.wanted.name] = self._make(task, placed, sandbox_id, first)
         try:
             task.sandbox = start.result()
@@ -172,7 +173,7 @@ class Executor:
 
     def _start(self, task: Task, action: StartContainer) -> None:
         pod, name = _wanted(task), action.wanted.name
-        if task.sandbox is None or not self.address(task, pod):
+        if task.sandbox is None or not self.addresses(task, pod):
             return
         if name in task.made:
             made = task.made.pop(name)
@@ -232,7 +233,7 @@ class Executor:
 
     def _reached_at(self, task: Task) -> str:
         """Where the pod's ports are, also when nobody wants it any more."""
-        return self.network.address(task.uid) or self.host_ip
+        return next(iter(self.network.addresses(task.uid) or self.host_ips))
 
     def _remove_sandbox(self, task: Task, sandbox_id: str, *, last: bool) -> None:
         """The address goes first: as long as the sandbox is there, an agent that was killed in between finds

@@ -12,6 +12,7 @@ from mini8s.agent.kubelet.allocation import Pending
 from mini8s.agent.kubelet.container_status import CRASH_LOOP, Waiting
 from mini8s.agent.kubelet.marks import Marks
 from mini8s.agent.kubelet.view import Doom
+from mini8s.agent.network.base import Ips
 from mini8s.agent.runtime.records import RunningPod
 from mini8s.objects.time import parse_time
 from mini8s.util.backoff import Backoff
@@ -37,16 +38,16 @@ class Memory:
     pending: Pending | None = None  # why it doesn't get other amounts
     ended: dict[str, datetime] = field(default_factory=dict)  # container id → when it ended
     held: dict[str, Hold] = field(default_factory=dict)
-    addresses: dict[str, str] = field(default_factory=dict)  # sandbox id → the pod's address
+    addresses: dict[str, Ips] = field(default_factory=dict)  # sandbox id → the pod's
     last_words: dict[str, str] = field(default_factory=dict)  # container id → its termination message
     said: str = ""  # the last back-off that an event told
     running: RunningPod | None = None  # what the engine had of it at the last look
     backing_off: Mapping[str, str] = field(default_factory=dict)  # container name → why it waits to restart
 
     @property
-    def last_address(self) -> str:
-        """The address it has, or had when its sandbox still ran."""
-        return next(iter(self.addresses.values()), "")
+    def last_addresses(self) -> Ips:
+        """Those it has, or had when its sandbox still ran."""
+        return next(iter(self.addresses.values()), ())
 
     def hold(self, name: str, waiting: Waiting, now: datetime, until: datetime | None = None) -> None:
         """Not again before `until`, or before this name's own back-off is over."""

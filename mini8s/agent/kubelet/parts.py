@@ -38,7 +38,7 @@ from mini8s.agent.kubelet.volumes import local_disks
 from mini8s.agent.kubelet.volumes.local_volumes import LocalVolumes
 from mini8s.agent.kubelet.volumes.tokens import AccountTokens
 from mini8s.agent.kubelet.wakes import Wakes
-from mini8s.agent.network.base import PodNetwork
+from mini8s.agent.network.base import Ips, PodNetwork
 from mini8s.agent.runtime.base import Runtime
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
 from mini8s.client.informer import Informers
@@ -52,11 +52,11 @@ from mini8s.util.workers import Stop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSetup:
-    """What the kubelet is told of its node. `ip` may answer otherwise later; `labels` and `taints` are
+    """What the kubelet is told of its node. `ips` may answer otherwise later; `labels` and `taints` are
     what it registers with."""
 
     name: str
-    ip: Callable[[], str]
+    ips: Callable[[], Ips]
     data_dir: Path
     cluster_dns: str
     cluster_domain: str
@@ -179,7 +179,7 @@ class Parts:
             Logs(self._doors.runtime, pod_of),
             self.upkeep.documents(self._node.name, self.pods.cache.list, self._doors.metrics),
             Sessions(self._doors.runtime, pod_of),
-            Dials(pod_of, self._node.ip),
+            Dials(pod_of, self._node.ips),
             self._doors.clock,
         )
 
@@ -208,7 +208,7 @@ class Parts:
             api=self._doors.rest,
             runtime=self._doors.runtime,
             name=self._node.name,
-            ip=self._node.ip,
+            ips=self._node.ips,
             labels=self._node.labels,
             taints=self._node.taints,
             data_dir=self._node.data_dir,
@@ -261,7 +261,7 @@ class Parts:
             events=doors.recorder,
             clock=doors.clock,
             time=self._time,
-            host_address=self._node.ip,
+            host_addresses=self._node.ips,
             allocatable=self.heartbeat.allocatable,
             data_dir=self._node.data_dir,
         )

@@ -24,6 +24,7 @@ from mini8s.agent.kubelet.references import References
 from mini8s.agent.kubelet.status import Facts, pod_status, start_time
 from mini8s.agent.kubelet.status_writer import StatusWriter
 from mini8s.agent.kubelet.view import Doom, View, identity
+from mini8s.agent.network.base import Ips
 from mini8s.agent.runtime.base import EngineDown
 from mini8s.agent.runtime.records import RunningPod
 from mini8s.objects import meta
@@ -159,7 +160,7 @@ class PodWorker:
             self._judge_pod(task.pod, memory, running)
             view = self._view(task, running)
             if view is not None:
-                self.prober.follow(view, self._address(task, task.pod))
+                self.prober.follow(view, next(iter(self._addresses(task, task.pod)), ""))
         return running
 
     def _view(self, task: Task, running: RunningPod) -> View | None:
@@ -199,12 +200,12 @@ class PodWorker:
         if refused:
             self._reject(pod, memory, refused.reason, refused.message)
 
-    def _address(self, task: Task, pod: Obj) -> str:
+    def _addresses(self, task: Task, pod: Obj) -> Ips:
         """What it has, and unless it is on its way out, what it gets."""
         if not meta.deleting(pod):
-            return self.executor.address(task, pod)
+            return self.executor.addresses(task, pod)
         host_network = pod["spec"].get("hostNetwork")
-        return self.executor.host_ip if host_network else self.executor.network.address(task.uid)
+        return self.executor.host_ips if host_network else self.executor.network.addresses(task.uid)
 
     def report_unseen(self, uid: str) -> None:
         """The probes still tell who serves when the engine tells nothing: no Service shall wait for it. The
@@ -217,9 +218,9 @@ class PodWorker:
         task = Task(uid, pod, PodFolder.of(self.executor.data_dir, uid), memory, seen.sandbox)
         view = self._view(task, seen)
         if view is not None:
-            known = memory.addresses.get(seen.sandbox.id, "") if seen.sandbox else ""
-            address = self.executor.host_ip if view.host_network else known
-            self._put(task, view, Plan(waiting=memory.backing_off), address, dict(memory.last_words))
+            known = memory.addresses.get(seen.sandbox.id, ()) if seen.sandbox else ()
+            addresses = self.executor.host_ips if view.host_network else known
+            self._put(task, view, Plan(waiting=memory.backing_off), addresses, dict(memory.last_words))
 
     def _report(self, task: Task, pod: Obj, running: RunningPod, done: Plan) -> None:
         view = self._view(task, running)
@@ -228,17 +229,17 @@ class PodWorker:
         if task.sandbox and volumes.has_files(pod) and not meta.deleting(pod):
             self.executor.refresh_files(task, pod)
         self._tell_back_off(task, pod, done)
-        self._put(task, view, done, self._address(task, pod), self._last_words(task, view))
+        self._put(task, view, done, self._addresses(task, pod), self._last_words(task, view))
 
-    def _put(self, task: Task, view: View, done: Plan, address: str, words: Mapping[str, str]) -> None:
+    def _put(self, task: Task, view: View, done: Plan, addresses: Ips, words: Mapping[str, str]) -> None:
         """Have the server told how the pod is."""
         pod = view.pod
         facts = Facts(
             now=self.executor.clock.now(),
             since=task.memory.since,
-            host_ip=self.executor.host_ip,
-            pod_ip=address,
-            last_ip=task.memory.last_address,
+            host_ips=self.executor.host_ips,
+            pod_ips=addresses,
+            last_ips=task.memory.last_addresses,
             at_end=done.ended and (meta.deleting(pod) or view.doom is not None),
             pending=task.memory.pending,
             waiting=task.memory.waiting(done.waiting),

@@ -154,7 +154,7 @@ class Starter:
     def _hosts(self, placed: Placed) -> str:
         if placed.pod["spec"].get("hostNetwork"):
             return etc_files.hosts_of_host(placed.pod, Path("/etc/hosts").read_text())
-        return etc_files.hosts(placed.pod, placed.pod_ip, self.cluster_domain)
+        return etc_files.hosts(placed.pod, placed.pod_ips, self.cluster_domain)
 
     def _resolver(self, pod: Obj) -> str:
         found = next((path.read_text() for path in HOST_RESOLVERS if path.exists()), "")

@@ -12,7 +12,8 @@ from mini8s.agent.kubelet.container_status import Notes, Waiting, container_stat
 from mini8s.agent.kubelet.isolation.resources import differs
 from mini8s.agent.kubelet.phase import initialized, phase
 from mini8s.agent.kubelet.view import View
-from mini8s.objects import conditions, pods
+from mini8s.agent.network.base import Ips
+from mini8s.objects import conditions, ip, pods
 from mini8s.objects.kinds import Obj
 from mini8s.objects.time import format_time
 
@@ -21,15 +22,15 @@ OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a status says besides the containers. `since` is when this kubelet first saw the pod; `last_ip` is
-    the address of a pod that has ended, which may be so before the server has heard that it had one.
+    """What a status says besides the containers. `since` is when this kubelet first saw the pod; `last_ips`
+    are the addresses of a pod that has ended, which may be so before the server has heard that it had any.
     `at_end`: nothing of the pod runs nor will, though its own end has not come."""
 
     now: datetime
     since: datetime
-    host_ip: str
-    pod_ip: str = ""
-    last_ip: str = ""
+    host_ips: Ips
+    pod_ips: Ips = ()
+    last_ips: Ips = ()
     at_end: bool = False
     pending: Pending | None = None
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
@@ -52,8 +53,8 @@ def pod_status(view: View, facts: Facts) -> Obj:
         # a pod whose end the node decided is at its end when its containers are
         "phase": old.get("phase") or "Pending" if view.doom and view.alive else judged,
         "conditions": _conditions(view, facts, judged, inits, mains),
-        "hostIP": facts.host_ip,
-        "hostIPs": [{"ip": facts.host_ip}],
+        "hostIP": facts.host_ips[0],
+        "hostIPs": [{"ip": one} for one in facts.host_ips],
         "startTime": old.get("startTime") or format_time(facts.since),
         "qosClass": old.get("qosClass") or pods.qos_class(view.spec),
         **_listed("containerStatuses", mains),
@@ -62,9 +63,9 @@ def pod_status(view: View, facts: Facts) -> Obj:
     }
     if view.doom and not view.alive:
         status |= {"reason": view.doom.reason, "message": view.doom.message}
-    address = facts.pod_ip or facts.last_ip or old.get("podIP", "")
-    if address:
-        status |= {"podIP": address, "podIPs": [{"ip": address}]}
+    addresses = facts.pod_ips or facts.last_ips or ip.pod_addresses(view.pod)
+    if addresses:
+        status |= {"podIP": addresses[0], "podIPs": [{"ip": one} for one in addresses]}
     return status
 
 
@@ -98,7 +99,7 @@ def _conditions(
 ) -> list[Obj]:
     containers = _containers_ready(view, judged, inits, mains)
     found_of = {
-        "PodReadyToStartContainers": _condition(bool(view.sandbox and (facts.pod_ip or view.host_network))),
+        "PodReadyToStartContainers": _condition(bool(view.sandbox and (facts.pod_ips or view.host_network))),
         "Initialized": _initialized(view, judged, mains),
         "ContainersReady": containers,
         "Ready": _gated(view, containers),

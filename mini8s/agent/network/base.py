@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+Ips = tuple[str, ...]  # of a pod or a host: one of each family, the cluster's first family first
+
 
 class NetworkError(Exception):
     """The kernel refused, or no address is left; the message says which. Worth another try."""
@@ -15,16 +17,16 @@ class PodNetwork(Protocol):
     def ready(self) -> bool:
         """Whether pods can be attached."""
 
-    def reserve(self, uid: str) -> str:
-        """The IPv4 address that the pod's sandbox will be given, kept for it from now on until it is
+    def reserve(self, uid: str) -> Ips:
+        """The addresses that the pod's sandbox will be given, kept for it from now on until it is
         detached. Raises NetworkError."""
 
-    def attach(self, uid: str, pid: int) -> str:
-        """Give the sandbox whose first process is `pid` an interface, an address and its routes; returns the
-        IPv4 address. Safe to repeat: a pod that has an address keeps it. Raises NetworkError."""
+    def attach(self, uid: str, pid: int) -> Ips:
+        """Give the sandbox whose first process is `pid` an interface, addresses and their routes; returns the
+        addresses. Safe to repeat: a pod that has them keeps them. Raises NetworkError."""
 
     def detach(self, uid: str) -> None:
-        """Take the pod's interface and routes away and free its address. Safe to repeat."""
+        """Take the pod's interface and routes away and free its addresses. Safe to repeat."""
 
-    def address(self, uid: str) -> str:
-        """The pod's address, empty when it has none."""
+    def addresses(self, uid: str) -> Ips:
+        """The pod's, none when it has none."""

@@ -16,6 +16,7 @@ from mini8s.agent.network.messages import payloads
 
 PROTOCOL = 108  # of our routes; numbers from 5 up are free to use
 _IPV4_ADDRESSES, _IPV4_ROUTES = 0x10, 0x40  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE
+_IPV6_ADDRESSES = 0x100  # RTMGRP_IPV6_IFADDR; who loses a route has lost the address that it came with
 _NEW_ROUTE, _DELETED_ROUTE = 24, 25
 _ROUTE_PROTOCOL = 5  # where it is in rtmsg
 _MOST_BYTES = 65536
@@ -24,9 +25,9 @@ _MOST_BYTES = 65536
 class Changes:
     """Those of the network namespace that it was made in, from then on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv6: bool = False) -> None:
         self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._kernel.bind((0, _IPV4_ADDRESSES | _IPV4_ROUTES))
+        self._kernel.bind((0, _IPV4_ADDRESSES | _IPV4_ROUTES | (_IPV6_ADDRESSES if ipv6 else 0)))
         self._kernel.setblocking(False)
         self._ended, self._end = socket.socketpair()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from mini8s.agent.network import forwarding, ruleset
 from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.family import FAMILIES
 from mini8s.agent.network.netlink import Kernel
 
 TABLE_PREFIX = "mini8s_"
@@ -18,7 +19,11 @@ TABLE_PREFIX = "mini8s_"
 def remove_all() -> list[str]:
     """Remove nftables tables, pods' links, routes, the tunnel, the DNS address, rules in DOCKER-USER; what
     could not be removed."""
-    steps: tuple[Callable[[], None], ...] = (_remove_tables, Kernel().remove_ours, forwarding.take_back)
+    steps: tuple[Callable[[], None], ...] = (
+        _remove_tables,
+        Kernel(FAMILIES).remove_ours,
+        forwarding.take_back,
+    )
     return [problem for problem in map(_problem, steps) if problem]
 
 
@@ -32,6 +37,7 @@ def _problem(step: Callable[[], None]) -> str:
 
 
 def _remove_tables() -> None:
-    for name in ruleset.tables():
-        if name.startswith(TABLE_PREFIX):
-            ruleset.remove(name)
+    for family in FAMILIES.values():
+        for name in ruleset.tables(family.nft):
+            if name.startswith(TABLE_PREFIX):
+                ruleset.remove(name, family.nft)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import socket
 
-_ELSEWHERE = ("198.51.100.1", 9)  # TEST-NET-2 (RFC 5737); a UDP connect only asks for the route
+from mini8s.objects import ip
+
+# TEST-NET-2 (RFC 5737) and the documentation prefix (RFC 3849); a UDP connect only asks for the route
+_ELSEWHERE = {
+    ip.IPV4: (socket.AF_INET, "198.51.100.1"),
+    ip.IPV6: (socket.AF_INET6, "2001:db8::1"),
+}
 
 
-def address() -> str:
+def address(family: str = ip.IPV4) -> str:
     """The address that packets to elsewhere leave with, empty when no way leads there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(_ELSEWHERE)
-        except OSError:
-            return ""
-        return str(sock.getsockname()[0])
+    number, elsewhere = _ELSEWHERE[family]
+    try:
+        with socket.socket(number, socket.SOCK_DGRAM) as sock:
+            sock.connect((elsewhere, 9))
+            return str(sock.getsockname()[0])
+    except OSError:
+        return ""

@@ -10,7 +10,9 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from mini8s.agent.network.family import IPV4, Family
 
 Value = str | int
 Values = tuple[Value, ...]
@@ -20,18 +22,20 @@ Elements = Mapping[Place, Values]  # data by place; a set's data is empty
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORT, _HOST, _NETWORK = struct.Struct(">HH"), struct.Struct("=I"), struct.Struct(">I")
+_SHORT = struct.Struct(">H")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One part of a key or of data: how it is written in a message (4 bytes), in nft's language, and read.
-    `last` is how the end of what is a range is written."""
+    """One part of a key or of data: how it is written in a message (`size` bytes), in nft's language, and
+    read. `last` is how the end of what is a range is written."""
 
     pack: Callable[[Value], bytes]
     text: Callable[[Value], str]
     read: Callable[[bytes], Value]
     last: Callable[[Value], bytes] | None = None
     span: Callable[[bytes, bytes], Value] | None = None  # how a range is read
+    size: int = 4
 
 
 def _pack_port(value: Value) -> bytes:
@@ -66,9 +70,24 @@ def _network(first: bytes, last: bytes) -> str:
     return f"{socket.inet_ntoa(first)}/{33 - size.bit_length()}"
 
 
+def _pack6(value: Value) -> bytes:
+    return socket.inet_pton(socket.AF_INET6, str(value))
+
+
+def _read6(data: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET6, data)
+
+
+def _network6(first: bytes, last: bytes) -> str:
+    size = int.from_bytes(last) - int.from_bytes(first) + 1
+    return f"{_read6(first)}/{129 - size.bit_length()}"
+
+
 ADDRESS = Field(lambda value: socket.inet_aton(str(value)), str, socket.inet_ntoa)
 PROTOCOL = Field(lambda value: bytes((PROTOCOLS[str(value)], 0, 0, 0)), str, _protocol_name)
 PORT = Field(_pack_port, str, _read_port)
+# where it is all there is: within a concatenation each part has 4 bytes
+ONLY_PORT = Field(_SHORT.pack, str, lambda data: int(_SHORT.unpack(data)[0]), size=2)
 NUMBER = Field(_HOST.pack, str, _read_number)
 MARK = Field(_HOST.pack, lambda value: f"{value:#010x}", _read_number)
 HANDLE = Field(_HOST.pack, _handle, _read_number)  # what `meta priority` has room for
@@ -88,6 +107,23 @@ ADDRESSES = Field(
     lambda value: socket.inet_aton(_end(value, 1)),
     lambda first, last: f"{socket.inet_ntoa(first)}-{socket.inet_ntoa(last)}",
 )
+ADDRESS6 = Field(_pack6, str, _read6, size=16)
+RANGE6 = Field(
+    lambda value: ipaddress.IPv6Network(value).network_address.packed,
+    str,
+    _read6,
+    lambda value: ipaddress.IPv6Network(value).broadcast_address.packed,
+    _network6,
+    size=16,
+)
+ADDRESSES6 = Field(
+    lambda value: _pack6(_end(value, 0)),
+    str,
+    _read6,
+    lambda value: _pack6(_end(value, 1)),
+    lambda first, last: f"{_read6(first)}-{_read6(last)}",
+    size=16,
+)
 PORT_RANGE = Field(
     lambda value: _pack_port(int(_end(value, 0))),
     str,
@@ -104,6 +140,12 @@ class Map:
     key: tuple[Field, ...]
     data: tuple[Field, ...] = ()
     verdict: bool = False  # its data are chains to go to
+    key_size: int = field(init=False)  # in bytes
+    data_size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_size", sum(one.size for one in self.key))
+        object.__setattr__(self, "data_size", sum(one.size for one in self.data))
 
     @property
     def ranges(self) -> bool:
@@ -117,13 +159,14 @@ class Shape:
 
     table: str
     maps: Mapping[str, Map]
+    family: Family = IPV4
 
     def additions(self, elements: Elements) -> Iterator[str]:
         """nft's lines that add elements."""
         for (name, key), data in elements.items():
             spec = self.maps[name]
             text = _text(spec.key, key) + (f" : {_text(spec.data, data)}" if data else "")
-            yield f"add element ip {self.table} {name} {{ {text} }}\n"
+            yield f"add element {self.family.nft} {self.table} {name} {{ {text} }}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +180,7 @@ class Timed:
 
 
 def pack(fields: tuple[Field, ...], values: Values) -> bytes:
-    return b"".join([field.pack(value) for field, value in zip(fields, values, strict=True)])
+    return b"".join([one.pack(value) for one, value in zip(fields, values, strict=True)])
 
 
 def pack_last(fields: tuple[Field, ...], values: Values) -> bytes:
@@ -146,17 +189,27 @@ def pack_last(fields: tuple[Field, ...], values: Values) -> bytes:
 
 
 def unpack(fields: tuple[Field, ...], data: bytes) -> Values:
-    return tuple(field.read(data[4 * i : 4 * i + 4]) for i, field in enumerate(fields))
+    found, begin = [], 0
+    for one in fields:
+        found.append(one.read(data[begin : begin + one.size]))
+        begin += one.size
+    return tuple(found)
 
 
 def unpack_ranges(fields: tuple[Field, ...], first: bytes, last: bytes) -> Values:
     """A key whose ranges begin and end so."""
-    parts = [(first[4 * i : 4 * i + 4], last[4 * i : 4 * i + 4]) for i in range(len(fields))]
-    return tuple(
-        field.span(*ends) if field.span else field.read(ends[0])
-        for field, ends in zip(fields, parts, strict=True)
-    )
+    found, begin = [], 0
+    for one in fields:
+        ends = first[begin : begin + one.size], last[begin : begin + one.size]
+        found.append(one.span(*ends) if one.span else one.read(ends[0]))
+        begin += one.size
+    return tuple(found)
 
 
 def _text(fields: tuple[Field, ...], values: Values) -> str:
-    return " . ".join(field.text(value) for field, value in zip(fields, values, strict=True))
+    return " . ".join(one.text(value) for one, value in zip(fields, values, strict=True))
+
+
+def addresses_of(family: Family) -> tuple[Field, Field, Field]:
+    """How an address, a range in CIDR, and a range of first and last of the family are written."""
+    return (ADDRESS, RANGE, ADDRESSES) if family is IPV4 else (ADDRESS6, RANGE6, ADDRESSES6)

@@ -6,11 +6,11 @@ served.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from mini8s.objects import meta
+from mini8s.agent.network.base import Ips
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import Obj
 from mini8s.objects.pods import is_sidecar, is_terminal
 
@@ -28,14 +28,14 @@ def listening(spec: Obj) -> list[Obj]:
     return items(spec.get("containers")) + list(filter(is_sidecar, items(spec.get("initContainers"))))
 
 
-def pod_addresses(pods: Iterable[Obj]) -> dict[str, str]:
-    """By which address each pod that may still run is known, by uid."""
+def pod_addresses(pods: Iterable[Obj]) -> dict[str, Ips]:
+    """By which addresses each pod that may still run is known, by uid."""
     found = {
-        meta.uid(pod): str((pod.get("status") or {}).get("podIP") or "")
+        meta.uid(pod): tuple(filter(ip.family_of_address, ip.pod_addresses(pod)))
         for pod in pods
         if not is_terminal(pod) and not (pod.get("spec") or {}).get("hostNetwork")
     }
-    return {uid: address for uid, address in found.items() if is_ipv4(address)}
+    return {uid: addresses for uid, addresses in found.items() if addresses}
 
 
 def service_of(piece: Obj) -> str:
@@ -50,22 +50,7 @@ def by_service(piece: Obj) -> list[str]:
     return [owner] if owner else []
 
 
-def cluster_addresses(spec: Obj) -> tuple[str, ...]:
-    """A Service's own IPv4 addresses; none when it is headless."""
-    return tuple(str(one) for one in spec.get("clusterIPs") or [spec.get("clusterIP")] if is_ipv4(one))
-
-
-def is_ipv4(value: Any) -> bool:
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    return True
-
-
-def is_range(value: Any) -> bool:
-    try:
-        ipaddress.IPv4Network(value)
-    except ValueError:
-        return False
-    return True
+def cluster_addresses(spec: Obj, family: str) -> tuple[str, ...]:
+    """A Service's own addresses of a family; none when it is headless."""
+    listed = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    return tuple(str(one) for one in listed if ip.family_of_address(one) == family)

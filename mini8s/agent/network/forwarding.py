@@ -13,8 +13,10 @@ import subprocess
 from dataclasses import dataclass
 
 from mini8s.agent.network.base import NetworkError
+from mini8s.objects import ip
 
 _COMMENT = "mini8s"
+_COMMANDS = {ip.IPV4: "iptables", ip.IPV6: "ip6tables"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,15 @@ class Room:
 
 
 def plan(rules: str, cluster_cidr: str) -> Room:
-    """What these rules (`iptables -S`) need so that pods' traffic passes. PURE."""
+    """What these rules (`iptables -S`, of IPv6 `ip6tables -S`) need so that pods' traffic passes. PURE."""
     lines = rules.splitlines()
     if "-P FORWARD DROP" not in lines:
         return Room()
     if "-N DOCKER-USER" not in lines:
         return Room(
-            warning="the firewall of this host drops forwarded packets (iptables FORWARD policy DROP): pods "
-            f"reach no other host until it accepts packets from and to {cluster_cidr}"
+            warning="the firewall of this host drops forwarded packets "
+            f"({command(cluster_cidr)} FORWARD policy DROP): pods reach no other host "
+            f"until it accepts packets from and to {cluster_cidr}"
         )
     have = [shlex.split(line)[2:] for line in lines if line.startswith("-A DOCKER-USER ")]
     return Room(
@@ -54,14 +57,21 @@ def leftovers(rules: str) -> Room:
 
 def make_room(cluster_cidr: str) -> str:
     """Let pods' traffic pass; what is in its way, empty when nothing is. Raises NetworkError."""
-    room = plan(_rules(), cluster_cidr)
-    _perform(room)
+    program = command(cluster_cidr)
+    room = plan(_rules(program), cluster_cidr)
+    _perform(program, room)
     return room.warning
 
 
 def take_back() -> None:
     """Remove our rules. Raises NetworkError."""
-    _perform(leftovers(_rules()))
+    for program in _COMMANDS.values():
+        _perform(program, leftovers(_rules(program)))
+
+
+def command(cidr: str) -> str:
+    """Which program keeps the rules for a range."""
+    return _COMMANDS[ip.family(cidr)]
 
 
 def _accepts(cidr: str) -> tuple[tuple[str, ...], ...]:
@@ -69,23 +79,23 @@ def _accepts(cidr: str) -> tuple[tuple[str, ...], ...]:
     return (("-s", cidr, *tail), ("-d", cidr, *tail))
 
 
-def _perform(room: Room) -> None:
-    for command in room.commands:
-        _iptables(*command)
+def _perform(program: str, room: Room) -> None:
+    for arguments in room.commands:
+        _iptables(program, *arguments)
 
 
-def _rules() -> str:
+def _rules(program: str) -> str:
     """A host without the command has no such firewall: Docker needs the command to make its rules."""
-    return _iptables("-S") if shutil.which("iptables") else ""
+    return _iptables(program, "-S") if shutil.which(program) else ""
 
 
-def _iptables(*arguments: str) -> str:
+def _iptables(program: str, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["iptables", "-w", "5", *arguments], capture_output=True, text=True, timeout=30, check=True
+            [program, "-w", "5", *arguments], capture_output=True, text=True, timeout=30, check=True
         )
     except subprocess.CalledProcessError as error:
-        raise NetworkError(f"iptables {shlex.join(arguments)}: {error.stderr.strip()}") from error
+        raise NetworkError(f"{program} {shlex.join(arguments)}: {error.stderr.strip()}") from error
     except subprocess.TimeoutExpired as error:
-        raise NetworkError("iptables did not end within 30 s") from error
+        raise NetworkError(f"{program} did not end within 30 s") from error
     return done.stdout

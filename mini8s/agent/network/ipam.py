@@ -22,12 +22,12 @@ class Addresses:
 
     def __init__(self, cidr: str, in_use: Mapping[str, str]) -> None:
         """`in_use`: the address of each pod that has one."""
-        network = ipaddress.IPv4Network(cidr)
-        self._cidr = cidr
+        network = ipaddress.ip_network(cidr)
+        self._cidr, self._at = cidr, type(network.network_address)
         self._first = int(network.network_address) + 1
         self._size = max(0, network.num_addresses - 2)
         inside = [
-            int(address) for address in map(ipaddress.IPv4Address, in_use.values()) if address in network
+            int(address) for address in map(ipaddress.ip_address, in_use.values()) if address in network
         ]
         self._next = max(inside, default=self._first - 1) + 1 - self._first
         self.keep(in_use)
@@ -59,11 +59,11 @@ class Addresses:
     def _is_free(self, address: str) -> bool:
         if not address or address in self._used:
             return False
-        return 0 <= int(ipaddress.IPv4Address(address)) - self._first < self._size
+        return 0 <= int(self._at(address)) - self._first < self._size
 
     def _next_free(self, but: set[str]) -> str:
         for step in range(self._size):
-            address = str(ipaddress.IPv4Address(self._first + (self._next + step) % self._size))
+            address = str(self._at(self._first + (self._next + step) % self._size))
             if address not in self._used and address not in but:
                 self._next = (self._next + step + 1) % self._size
                 return address

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mini8s.agent.network.family import FAMILIES
 from mini8s.agent.network.plan import TUNNEL_PORT
+from mini8s.objects import ip
 
 TABLE = "mini8s_net"
 
 _TEXT = """\
-table ip {table}
-delete table ip {table}
-table ip {table} {{
-  set inside {{ type ipv4_addr; flags interval; auto-merge; elements = {{ {inside} }} }}
+table {ip} {table}
+delete table {ip} {table}
+table {ip} {table} {{
+  set inside {{ type {type}; flags interval; auto-merge; elements = {{ {inside} }} }}
   chain post {{ type nat hook postrouting priority srcnat;
-    ip saddr {pod_cidr} ip daddr != @inside ip daddr != 224.0.0.0/4 masquerade fully-random
+    {ip} saddr {pod_cidr} {ip} daddr != @inside {ip} daddr != {multicast} masquerade fully-random
   }}
   chain tunnelin {{ type filter hook prerouting priority raw; udp dport {tunnel_port} notrack
   }}
@@ -33,4 +35,13 @@ table ip {table} {{
 
 def table(pod_cidr: str, inside: Iterable[str]) -> str:
     """The whole table, in the place of any that was there. `inside`: ranges and addresses of the cluster."""
-    return _TEXT.format(table=TABLE, pod_cidr=pod_cidr, tunnel_port=TUNNEL_PORT, inside=", ".join(inside))
+    kind = FAMILIES[ip.family(pod_cidr)]
+    return _TEXT.format(
+        table=TABLE,
+        ip=kind.nft,
+        type=kind.address_type,
+        multicast=kind.multicast,
+        pod_cidr=pod_cidr,
+        tunnel_port=TUNNEL_PORT,
+        inside=", ".join(inside),
+    )

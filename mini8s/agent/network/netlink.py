@@ -17,31 +17,40 @@ from typing import Any, TypeVar
 from pyroute2.iproute import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from mini8s.agent.network import netns, veth
-from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network import netns, sysctl, veth
+from mini8s.agent.network.base import Ips, NetworkError
 from mini8s.agent.network.changes import PROTOCOL as _PROTOCOL
+from mini8s.agent.network.family import FAMILIES, IPV4, IPV6, Family
 from mini8s.agent.network.plan import TUNNEL, TUNNEL_PORT, Entry, Forward, Neighbour, Route
+from mini8s.objects import ip
 
 LINK_PREFIX = "m8p"
+# of every pod, as in `veth`
+GATEWAYS = {IPV4.name: veth.GATEWAY, IPV6.name: "fe80::1"}
+GATEWAY_MAC = "ee:ee:ee:ee:ee:ee"
 _ALIAS = "mini8s pod "
-_HOST_SCOPE = 254
+_LINK_SCOPE, _HOST_SCOPE = 253, 254
 _LABEL = "lo:mini8s"  # of addresses that this host answers on
 _PERMANENT, _SELF, _ONLINK = 0x80, 0x02, 4
+_NODAD = 0x02  # IFA_F_NODAD: nobody else can have it, so nobody is asked
+_DEPRECATED = 0x20  # IFA_F_DEPRECATED
+_FOREVER = 0xFFFFFFFF
+_NO_ADDRESS = 1  # of addr_gen_mode
 _RUNNING = 0x40  # IFF_RUNNING: it is up, and a cable is plugged in
 _VXLAN_ID = 8
-VXLAN_OVERHEAD = 50
+VXLAN_OVERHEAD = {IPV4.name: 50, IPV6.name: 70}  # by the family of the packets outside
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PodLink:
-    """The host's end of a pod's veth; `address` is empty when it was never finished."""
+    """The host's end of a pod's veth; it has no `addresses` when it was never finished."""
 
     name: str
     index: int
     uid: str
-    address: str
+    addresses: Ips
 
 
 def link_name(uid: str) -> str:
@@ -50,10 +59,13 @@ def link_name(uid: str) -> str:
 
 
 class Kernel:
-    """The network of the calling thread's namespace. Threads may share it.
+    """The network of the calling thread's namespace. Threads may share it. `families`: of the cluster.
 
     Each call opens a socket of its own (0.3 ms): pyroute2 keeps one for each thread that ever used it.
     """
+
+    def __init__(self, families: Iterable[str] = (ip.IPV4,)) -> None:
+        self._families = [FAMILIES[name] for name in families]
 
     def pod_links(self) -> list[PodLink]:
         """All pods' links, as the kernel has them now."""
@@ -63,28 +75,58 @@ class Kernel:
                 for link in ipr.get_links()
                 if _text(link, "IFLA_IFNAME").startswith(LINK_PREFIX)
             }
-            addresses = {
-                route.get_attr("RTA_OIF"): route.get_attr("RTA_DST")
-                for route in ipr.get_routes(family=2, table=254)
-                if route["dst_len"] == 32
-            }
+            addresses: dict[int, Ips] = {}
+            for family in self._families:
+                for route in ipr.get_routes(family=family.number, table=254):
+                    if route["dst_len"] == family.bits and route.get_attr("RTA_OIF") in links:
+                        index = route.get_attr("RTA_OIF")
+                        addresses[index] = (*addresses.get(index, ()), route.get_attr("RTA_DST"))
         return [
             PodLink(
                 _text(link, "IFLA_IFNAME"),
                 index,
                 _text(link, "IFLA_IFALIAS").removeprefix(_ALIAS),
-                addresses.get(index) or "",
+                addresses.get(index, ()),
             )
             for index, link in links.items()
         ]
 
-    def add_pod(self, uid: str, pid: int, address: str, mtu: int) -> None:
-        """A veth into the sandbox whose first process is `pid`, its address, and the route to it; that of a
-        sandbox before this one gives way."""
+    def add_pod(self, uid: str, pid: int, addresses: Ips, mtu: int) -> None:
+        """A veth into the sandbox whose first process is `pid`, its addresses, and the routes to them; that
+        of a sandbox before this one gives way."""
+        if [_family(one) for one in addresses] != [IPV4]:
+            self._add_pod_of_two(uid, pid, addresses, mtu)
+            return
         try:
-            veth.add(veth.Pod(link_name(uid), _ALIAS + uid, pid, address, mtu), _PROTOCOL)
+            veth.add(veth.Pod(link_name(uid), _ALIAS + uid, pid, addresses[0], mtu), _PROTOCOL)
         except OSError as error:
             raise NetworkError(f"the network of process {pid}: {error}") from error
+
+    def _add_pod_of_two(self, uid: str, pid: int, addresses: Ips, mtu: int) -> None:
+        """The same with IPv6: more than `veth` knows, and slower."""
+        name = link_name(uid)
+        self.remove_link(name)
+        with _using() as ipr:
+            peer = {"ifname": "eth0", "net_ns_pid": pid, "mtu": mtu}
+            ipr.link("add", ifname=name, kind="veth", address=GATEWAY_MAC, mtu=mtu, peer=peer)
+            index = _index(ipr, name)
+            ipr.link("set", index=index, ifalias=_ALIAS + uid)
+            # a pod that reaches itself through a Service comes in and leaves by one link: that is no cause
+            # for a redirect
+            sysctl.switch(f"conf/{name}/send_redirects", 0)
+            if IPV6 in map(_family, addresses):
+                # its neighbour is told to it: an address of its own would be news for all who listen
+                sysctl.switch(f"conf/{name}/addr_gen_mode", _NO_ADDRESS, "ipv6")
+            ipr.link("set", index=index, state="up")
+            mac = _in_pod(pid, lambda pod: _plumb(pod, addresses))
+            # last, and that of the first family at the very last: a link with it is a pod that is ready
+            for address in reversed(addresses):
+                family = _family(address)
+                if family is IPV6:
+                    ipr.neigh("replace", dst=address, lladdr=mac, ifindex=index, state=_PERMANENT)
+                scope = {"scope": _LINK_SCOPE} if family is IPV4 else {}
+                dst = f"{address}/{family.bits}"
+                ipr.route("replace", dst=dst, oif=index, proto=_PROTOCOL, **scope)
 
     def try_veth(self) -> None:
         """A pair of links such as pods have, in a namespace that the caller throws away."""
@@ -98,21 +140,23 @@ class Kernel:
                 with _unless(errno.ENODEV):
                     ipr.link("del", index=index)
 
-    def address_in(self, pid: int) -> str:
-        """The address that the sandbox's eth0 has, empty when it has none."""
-        return _in_pod(pid, _address_of_eth0)
+    def addresses_in(self, pid: int) -> Ips:
+        """The addresses that the sandbox's eth0 has."""
+        return _in_pod(pid, _addresses_of_eth0)
 
     def entries(self) -> set[Entry]:
         """The routes to other hosts' pods that mini8s made, and what the tunnel knows."""
         with _using() as ipr:
             index = next(iter(ipr.link_lookup(ifname=TUNNEL)), 0)
-            found = {route for route in map(_read_route(index), ipr.get_routes(family=2, table=254)) if route}
+            found: set[Entry | None] = set()
+            for family in self._families:
+                found |= set(map(_read_route(index), ipr.get_routes(family=family.number, table=254)))
+                if index:
+                    there = ipr.get_neighbours(family=family.number, ifindex=index)
+                    found |= set(map(_read_neighbour, there))
             if index:
-                found |= {
-                    one for one in map(_read_neighbour, ipr.get_neighbours(family=2, ifindex=index)) if one
-                }
-                found |= {one for one in map(_read_forward, ipr.fdb("dump", ifindex=index)) if one}
-        return found
+                found |= set(map(_read_forward, ipr.fdb("dump", ifindex=index)))
+        return {one for one in found if one}
 
     def add(self, entry: Entry) -> None:
         with _using() as ipr:
@@ -142,7 +186,7 @@ class Kernel:
     def link_of(self, address: str) -> tuple[str, int]:
         """The name and MTU of the link that has this address of the host."""
         with _using() as ipr:
-            for found in ipr.get_addr(family=2, address=address):
+            for found in ipr.get_addr(family=_family(address).number, address=address):
                 link = ipr.get_links(found["index"])[0]
                 return _text(link, "IFLA_IFNAME"), int(link.get_attr("IFLA_MTU"))
         raise NetworkError(f"no link of this host has the address {address}")
@@ -150,7 +194,7 @@ class Kernel:
     def has_address(self, address: str) -> bool:
         """Whether a link that is up has this address."""
         with _using() as ipr:
-            for found in ipr.get_addr(family=2, address=address):
+            for found in ipr.get_addr(family=_family(address).number, address=address):
                 with _unless(errno.ENODEV):
                     if ipr.get_links(found["index"])[0]["flags"] & _RUNNING:
                         return True
@@ -163,16 +207,19 @@ class Kernel:
         with _using() as ipr:
             for address in addresses:
                 with _unless(errno.ENETUNREACH, errno.EHOSTUNREACH):
-                    found[address] = not ipr.route("get", dst=address)[0].get_attr("RTA_GATEWAY")
+                    number = _family(address).number
+                    way = ipr.route("get", family=number, dst=address)[0]
+                    found[address] = not way.get_attr("RTA_GATEWAY")
         return found
 
-    def make_tunnel(self, address: str, mac: str, local: str, mtu: int) -> None:
-        """The VXLAN device with its address; one that is otherwise is made anew."""
+    def make_tunnel(self, addresses: Ips, mac: str, local: str, mtu: int) -> None:
+        """The VXLAN device with its addresses; one that is otherwise is made anew."""
         with _using() as ipr:
             for index in ipr.link_lookup(ifname=TUNNEL):
                 if _is_tunnel(ipr.get_links(index)[0], mac, local, mtu):
-                    with _unless(errno.EEXIST):
-                        ipr.addr("add", index=index, address=address, prefixlen=32)
+                    for address in addresses:
+                        with _unless(errno.EEXIST):
+                            _add_address(ipr, index, address)
                     return
                 ipr.link("del", index=index)
             ipr.link(
@@ -183,18 +230,23 @@ class Kernel:
                 mtu=mtu,
                 vxlan_id=_VXLAN_ID,
                 vxlan_port=TUNNEL_PORT,
-                vxlan_local=local,
+                **{"vxlan_local" if _family(local) is IPV4 else "vxlan_local6": local},
                 vxlan_learning=False,
             )
             index = _index(ipr, TUNNEL)
-            ipr.addr("add", index=index, address=address, prefixlen=32)
+            for address in addresses:
+                _add_address(ipr, index, address)
             ipr.link("set", index=index, state="up")
 
     def add_local_address(self, address: str) -> None:
-        """An address that this host answers on. Scope host: the kernel must never choose it as a source."""
+        """An address that this host answers on. The kernel must never choose it as a source: it has scope
+        host, and one of IPv6, which knows no such scope for it, is deprecated (RFC 6724, rule 3)."""
         with _using() as ipr:
             with _unless(errno.EEXIST):  # to replace it would be a change of addresses, which wakes us
-                ipr.addr("add", index=1, address=address, prefixlen=32, scope=_HOST_SCOPE, label=_LABEL)
+                if _family(address) is IPV4:
+                    ipr.addr("add", index=1, address=address, prefixlen=32, scope=_HOST_SCOPE, label=_LABEL)
+                else:
+                    _add_address(ipr, 1, address, preferred_lft=0, valid_lft=_FOREVER)
             ipr.link("set", index=1, state="up")
 
     def remove_ours(self) -> None:
@@ -207,6 +259,9 @@ class Kernel:
         with _using() as ipr:
             for found in ipr.get_addr(family=2, index=1, label=_LABEL):
                 ipr.addr("del", index=1, address=found.get_attr("IFA_ADDRESS"), prefixlen=32)
+            for found in ipr.get_addr(family=IPV6.number, index=1):  # nobody else deprecates one there
+                if found["prefixlen"] == IPV6.bits and found["flags"] & _DEPRECATED:
+                    ipr.addr("del", index=1, address=found.get_attr("IFA_ADDRESS"), prefixlen=IPV6.bits)
 
 
 _FDB: Mapping[str, int] = {"state": _PERMANENT, "flags": _SELF}
@@ -232,11 +287,47 @@ def _in_pod(pid: int, call: Callable[[Any], T]) -> T:
         raise NetworkError(f"the network of process {pid}: {error}") from error
 
 
-def _address_of_eth0(pod: Any) -> str:
-    for index in pod.link_lookup(ifname="eth0"):
-        for found in pod.get_addr(family=2, index=index):
-            return str(found.get_attr("IFA_ADDRESS"))
-    return ""
+def _plumb(pod: Any, addresses: Ips) -> str:
+    """Make the pod's end work; its MAC."""
+    eth0 = _index(pod, "eth0")
+    if IPV6 in map(_family, addresses):
+        _switch_ipv6_on()
+    pod.link("set", index=1, state="up")
+    for address in addresses:
+        _add_address(pod, eth0, address)
+    pod.link("set", index=eth0, state="up")
+    for family in map(_family, addresses):
+        gateway = GATEWAYS[family.name]
+        scope = {"scope": _LINK_SCOPE} if family is IPV4 else {}
+        pod.route("add", dst=f"{gateway}/{family.bits}", oif=eth0, **scope)
+        pod.neigh("add", dst=gateway, lladdr=GATEWAY_MAC, ifindex=eth0, state=_PERMANENT)
+        pod.route("add", family=family.number, gateway=gateway, oif=eth0)
+    return _text(pod.get_links(eth0)[0], "IFLA_ADDRESS")
+
+
+def _switch_ipv6_on() -> None:
+    """In the sandbox, where the engine has switched it off; no router's word counts there but ours."""
+    for name, value in (("all/disable_ipv6", 0), ("eth0/disable_ipv6", 0), ("eth0/accept_ra", 0)):
+        sysctl.switch(f"conf/{name}", value, "ipv6")
+
+
+def _addresses_of_eth0(pod: Any) -> Ips:
+    return tuple(
+        str(found.get_attr("IFA_ADDRESS"))
+        for index in pod.link_lookup(ifname="eth0")
+        for found in pod.get_addr(index=index)
+    )
+
+
+def _family(address: str) -> Family:
+    return FAMILIES[ip.family(address)]
+
+
+def _add_address(ipr: Any, index: int, address: str, **more: Any) -> None:
+    family = _family(address)
+    if family is IPV6:
+        more["flags"] = _NODAD
+    ipr.addr("add", index=index, address=address, prefixlen=family.bits, **more)
 
 
 def _route(ipr: Any, entry: Route) -> dict[str, Any]:
@@ -278,7 +369,7 @@ def _is_tunnel(link: Any, mac: str, local: str, mtu: int) -> bool:
         info
         and link.get_attr("IFLA_ADDRESS") == mac
         and link.get_attr("IFLA_MTU") == mtu
-        and info.get_attr("IFLA_VXLAN_LOCAL") == local
+        and local in (info.get_attr("IFLA_VXLAN_LOCAL"), info.get_attr("IFLA_VXLAN_LOCAL6"))
     )
 
 

@@ -34,7 +34,6 @@ from mini8s.agent.network.messages import (
     DONE,
     DUMP,
     ERROR,
-    IPV4,
     NESTED,
     NETFILTER,
     REQUEST,
@@ -65,10 +64,10 @@ def _string(type: int, text: str) -> bytes:
 
 
 @functools.cache
-def _frame(fields: int, data_fields: int) -> tuple[bytes, bytes]:
-    """What surrounds the key and the data of every element of a map: their lengths never differ."""
-    key, data, with_data = 4 * fields, 4 * data_fields, bool(data_fields)
-    whole = 12 + key + (8 + data if with_data else 0)
+def _frame(key: int, data: int) -> tuple[bytes, bytes]:
+    """What surrounds the key and the data, of so many bytes, of every element of a map: their lengths never
+    differ."""
+    whole = 12 + key + (8 + data if data else 0)
     head = (
         ATTRIBUTE.pack(whole, 1 | NESTED) + ATTRIBUTE.pack(key + 8, 1 | NESTED) + ATTRIBUTE.pack(key + 4, 1)
     )
@@ -92,7 +91,7 @@ class Batch:
     """One transaction in the making."""
 
     def __init__(self, shape: Shape) -> None:
-        self._table, self._maps = shape.table, shape.maps
+        self._table, self._maps, self._family = shape.table, shape.maps, shape.family.number
         self._parts: list[bytes] = []
         self._message(_BEGIN, REQUEST, b"", family=0, resource=_SUBSYSTEM)
 
@@ -129,7 +128,7 @@ class Batch:
         spec = self._maps[name]
         if spec.verdict or spec.ranges:
             return _odd_element(spec, key, data)
-        head, middle = _frame(len(spec.key), len(spec.data) if data else 0)
+        head, middle = _frame(spec.key_size, spec.data_size if data else 0)
         if not data:
             return head + pack(spec.key, key)
         return head + pack(spec.key, key) + middle + pack(spec.data, data)
@@ -151,7 +150,7 @@ class Batch:
         if elements:
             body += nested(3, b"".join(elements))
         flags = REQUEST | (CREATE if type == _NEW_ELEMENT else 0)
-        self._message(_SUBSYSTEM << 8 | type, flags, body, family=IPV4, resource=0)
+        self._message(_SUBSYSTEM << 8 | type, flags, body, family=self._family, resource=0)
 
     def _message(self, type: int, flags: int, body: bytes, *, family: int, resource: int) -> None:
         number = len(self._parts) + 1
@@ -258,8 +257,9 @@ class Nft:
             names = ", ".join(sorted({errno.errorcode.get(one, str(one)) for one in failures}))
             raise RulesetError(f"nf_tables refused {len(failures)} messages of a transaction: {names}")
 
-    def _ask(self, type: int, flags: int, body: bytes, family: int = IPV4) -> None:
-        self._socket.send(nfnetlink(_SUBSYSTEM << 8 | type, flags, 1, body, family=family))
+    def _ask(self, type: int, flags: int, body: bytes, family: int | None = None) -> None:
+        number = self._shape.family.number if family is None else family
+        self._socket.send(nfnetlink(_SUBSYSTEM << 8 | type, flags, 1, body, family=number))
 
     def _dump(self, name: str) -> Iterator[dict[int, bytes]]:
         """The attributes of each element of a map."""

@@ -16,20 +16,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from mini8s.agent.network import default_route
+from mini8s.agent.network.base import Ips
 from mini8s.agent.network.changes import Changes
 from mini8s.agent.network.netlink import Kernel
+from mini8s.objects import ip
 from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.2  # a client of DHCP takes an address away, gives another and makes routes
 
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
 Call = Callable[[], None]
 
 
 class OwnAddress:
-    """Called, it answers with the address. `given` is what the flag says, `known` what the host had at its
-    start; `note` is told of each new one, before anybody else."""
+    """Called, it answers with the addresses, that of the cluster's first family first. `given` is what the
+    flag says, `known` what the host had at its start; `note` is told of each new one, before anybody else."""
 
     def __init__(
         self,
@@ -39,22 +43,23 @@ class OwnAddress:
         *,
         note: Callable[[str], None],
         has_address: Callable[[str], bool] | None = None,
-        way_out: Callable[[], str] = default_route.address,
+        way_out: Callable[[str], str] = default_route.address,
     ) -> None:
-        self._given, self._address = given, given or known
+        self._given = bool(given)
+        self._addresses = ip.by_family(ip.split(given or known))
         self._stop, self._note = stop, note
         self._has_address, self._way_out = has_address or Kernel().has_address, way_out
-        self._changes = Changes()
+        self._changes = Changes(ipv6=ip.IPV6 in self._addresses)
         self._moved: list[Call] = []
         self._changed: list[Call] = []
-        self._missed = False
+        self._missed: set[str] = set()  # families whose address no link has
         self._worker = Worker("own-address", self.step, stop)
 
-    def __call__(self) -> str:
-        return self._address
+    def __call__(self) -> Ips:
+        return tuple(self._addresses.values())
 
     def on_move(self, call: Call) -> None:
-        """Call when the address is another. Before the start."""
+        """Call when an address is another. Before the start."""
         self._moved.append(call)
 
     def on_change(self, call: Call) -> None:
@@ -85,28 +90,35 @@ class OwnAddress:
             call()
 
     def look(self) -> None:
-        """Take the new address when the old one is gone."""
-        if self._has_address(self._address):
-            if self._missed:
-                log.info("a link of this host has the address %s again", self._address)
-            self._missed = False
+        """Take a new address where the old one is gone."""
+        for family in list(self._addresses):
+            self._look(family)
+
+    def _look(self, family: str) -> None:
+        old = self._addresses[family]
+        if self._has_address(old):
+            if family in self._missed:
+                log.info("a link of this host has the address %s again", old)
+            self._missed.discard(family)
             return
-        found = "" if self._given else self._way_out()
-        if not found or found == self._address:
-            self._miss()
+        found = "" if self._given else self._way_out(family)
+        if not found or found == old:
+            self._miss(family)
             return
-        old, self._address, self._missed = self._address, found, False
+        self._addresses[family] = found
+        self._missed.discard(family)
         log.warning("the address of this host was %s and is %s now", old, found)
-        self._note(found)
+        self._note(",".join(self()))
         hang_up(old)
         for call in self._moved:
             call()
 
-    def _miss(self) -> None:
-        if not self._missed:
+    def _miss(self, family: str) -> None:
+        if family not in self._missed:
             why = "which --node-ip names" if self._given else "and no default route leads to another"
-            log.warning("no link of this host that is up has the address %s, %s", self._address, why)
-        self._missed = True
+            gone = self._addresses[family]
+            log.warning("no link of this host that is up has the address %s, %s", gone, why)
+        self._missed.add(family)
 
 
 def hang_up(address: str) -> None:
@@ -117,5 +129,5 @@ def hang_up(address: str) -> None:
             if not str(name.readlink()).startswith("socket:"):
                 continue
             with socket.socket(fileno=os.dup(int(name.name))) as sock:
-                if sock.family == socket.AF_INET and sock.getsockname()[0] == address:
+                if sock.family in _INTERNET and sock.getsockname()[0] == address:
                     sock.shutdown(socket.SHUT_RDWR)

@@ -13,10 +13,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from mini8s.agent.network.plan import TUNNEL_PORT
+from mini8s.objects import ip
 
-_IP_MTU_DISCOVER, _IP_PMTUDISC_DO, _IP_MTU = 10, 2, 14  # linux/in.h
-_IP_PMTUDISC_PROBE = 3  # as large as the link allows, whatever is known of the way
-_HEADERS = 28  # of IPv4 and UDP
+_PMTUDISC_DO = 2
+_PMTUDISC_PROBE = 3  # as large as the link allows, whatever is known of the way
+# family of sockets, level, IP_MTU_DISCOVER, IP_MTU (linux/in.h, linux/in6.h), bytes of IP's and UDP's headers
+_WORDS = {
+    ip.IPV4: (socket.AF_INET, socket.IPPROTO_IP, 10, 14, 28),
+    ip.IPV6: (socket.AF_INET6, socket.IPPROTO_IPV6, 23, 24, 48),
+}
 ANSWER_SECONDS = 0.2  # routers on the way answer at once
 
 
@@ -33,17 +38,19 @@ def narrow(addresses: Iterable[str], link: int) -> dict[str, int]:
 
 def _probe(address: str, size: int) -> None:
     """Send a packet as large as the link; nowhere when no way leads there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
-        sock.sendto(bytes(size - _HEADERS), (address, TUNNEL_PORT))
+    family, level, discover, _, headers = _WORDS[ip.family(address)]
+    with socket.socket(family, socket.SOCK_DGRAM) as sock, suppress(OSError):
+        sock.setsockopt(level, discover, _PMTUDISC_PROBE)
+        sock.sendto(bytes(size - headers), (address, TUNNEL_PORT))
 
 
 def _known(address: str) -> int:
     """What the kernel has learned; 0 when no way leads there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DO)
+    family, level, discover, mtu, _ = _WORDS[ip.family(address)]
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(level, discover, _PMTUDISC_DO)
         try:
             sock.connect((address, TUNNEL_PORT))
-            return sock.getsockopt(socket.IPPROTO_IP, _IP_MTU)
+            return sock.getsockopt(level, mtu)
         except OSError:
             return 0

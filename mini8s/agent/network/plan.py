@@ -5,6 +5,9 @@ through a tunnel device, and with the backend vxlan to everybody. Which it is, e
 that masks have to agree. Everything the device needs follows from the nodes' objects (the tunnel address is
 the first of the pod range, its MAC is made of that), so nobody has to be asked: fdb and neighbours are static
 and never learned.
+
+All this is of one family of addresses at a time. Where the cluster has two, one device carries both: its
+packets go between the hosts' first addresses, and its MAC is made of the first range.
 """
 
 from __future__ import annotations
@@ -13,8 +16,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from mini8s.agent.network.facts import is_ipv4, is_range, items
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import Obj
 
 TUNNEL = "mini8s.vx"
@@ -25,11 +27,18 @@ NO_WIDTHS: Mapping[str, int] = {}
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What the network needs of a Node object; empty when it doesn't say it yet."""
+    """What the network needs of a Node object in one family; empty when it doesn't say it yet. `first` is
+    what the node has in the cluster's first family, when that is another."""
 
     name: str
     address: str
     pod_cidr: str
+    first: Node | None = None
+
+    @property
+    def outer(self) -> Node:
+        """How the tunnel's packets reach it."""
+        return self.first or self
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +84,16 @@ class Remove:
 Action = Add | Remove
 
 
-def node(obj: Obj) -> Node:
-    """Tolerant: what isn't an IPv4 address or range counts as not there."""
-    addresses = items((obj.get("status") or {}).get("addresses"))
-    internal = [str(one.get("address")) for one in addresses if one.get("type") == "InternalIP"]
+def node(obj: Obj, family: str = ip.IPV4, first: str = "") -> Node:
+    """Tolerant: what isn't an address or range of the family counts as not there. `first`: the cluster's
+    first family, when this is the second."""
     spec = obj.get("spec") or {}
-    ranges = [str(one) for one in spec.get("podCIDRs") or [spec.get("podCIDR")] if one]
+    ranges = ip.by_family(spec.get("podCIDRs") or [spec.get("podCIDR")])
     return Node(
         meta.name(obj),
-        next((one for one in internal if is_ipv4(one)), ""),
-        next((one for one in ranges if is_range(one)), ""),
+        ip.node_addresses(obj).get(family, ""),
+        ranges.get(family, ""),
+        node(obj, first) if first and first != family else None,
     )
 
 
@@ -111,7 +120,7 @@ def wanted(
     entries: set[Entry] = set()
     for other in others(nodes, own):
         if other.address in far:
-            entries |= _tunnelled(other, widths.get(other.address, 0))
+            entries |= _tunnelled(other, widths.get(other.outer.address, 0))
         else:
             entries.add(Route(other.pod_cidr, other.address))
     return frozenset(entries)
@@ -135,18 +144,20 @@ def inside(nodes: Iterable[Node], cluster_cidr: str, service_cidr: str) -> tuple
 
 
 def tunnel_address(pod_cidr: str) -> str:
-    return str(ipaddress.IPv4Network(pod_cidr).network_address)
+    return str(ipaddress.ip_network(pod_cidr).network_address)
 
 
 def tunnel_mac(pod_cidr: str) -> str:
-    """A locally administered MAC that follows from the range."""
-    packed = ipaddress.IPv4Network(pod_cidr).network_address.packed
-    return "0a:58:" + ":".join(f"{byte:02x}" for byte in packed)
+    """A locally administered MAC that follows from the range: of an IPv6 one from what tells ranges of /64 in
+    one /32 apart."""
+    packed = ipaddress.ip_network(pod_cidr).network_address.packed
+    return "0a:58:" + ":".join(f"{byte:02x}" for byte in (packed if len(packed) == 4 else packed[4:8]))
 
 
 def _tunnelled(other: Node, mtu: int) -> set[Entry]:
-    via, mac = tunnel_address(other.pod_cidr), tunnel_mac(other.pod_cidr)
-    return {Route(other.pod_cidr, via, TUNNEL, mtu), Neighbour(via, mac), Forward(mac, other.address)}
+    via, mac = tunnel_address(other.pod_cidr), tunnel_mac(other.outer.pod_cidr)
+    forward = Forward(mac, other.outer.address)
+    return {Route(other.pod_cidr, via, TUNNEL, mtu), Neighbour(via, mac), forward}
 
 
 def _order(entry: Entry) -> tuple[int, str]:
@@ -154,4 +165,4 @@ def _order(entry: Entry) -> tuple[int, str]:
 
 
 def _within(address: str, cidr: str) -> bool:
-    return ipaddress.IPv4Address(address) in ipaddress.IPv4Network(cidr)
+    return ipaddress.ip_address(address) in ipaddress.ip_network(cidr)

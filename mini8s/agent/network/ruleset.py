@@ -15,20 +15,20 @@ def load(text: str) -> None:
     _nft("-f", "-", text=text)
 
 
-def tables() -> list[str]:
-    """The names of the tables of family ip. Raises RulesetError."""
-    lines = _nft("list", "tables", "ip").splitlines()
-    return [line.split()[-1] for line in lines if line.startswith("table ip ")]
+def tables(family: str = "ip") -> list[str]:
+    """The names of the tables of a family. Raises RulesetError."""
+    lines = _nft("list", "tables", family).splitlines()
+    return [line.split()[-1] for line in lines if line.startswith(f"table {family} ")]
 
 
-def exists(table: str) -> bool:
+def exists(table: str, family: str = "ip") -> bool:
     """Raises RulesetError."""
-    return table in tables()
+    return table in tables(family)
 
 
-def remove(table: str) -> None:
-    """Remove a table of the family ip; none there is success. Raises RulesetError."""
-    load(f"table ip {table}\ndelete table ip {table}\n")
+def remove(table: str, family: str = "ip") -> None:
+    """Remove a table; none there is success. Raises RulesetError."""
+    load(f"table {family} {table}\ndelete table {family} {table}\n")
 
 
 def _nft(*arguments: str, text: str = "") -> str:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from mini8s.agent.network import forwarding, masquerade, path, plan, ruleset, sysctl
-from mini8s.agent.network.base import NetworkError
+from mini8s.agent.network.base import Ips, NetworkError
 from mini8s.agent.network.facts import pod_addresses
+from mini8s.agent.network.family import FAMILIES
 from mini8s.agent.network.netlink import VXLAN_OVERHEAD, Kernel, link_name
 from mini8s.agent.network.pods import Pods
 from mini8s.client.informer import Informers
+from mini8s.objects import ip
 from mini8s.objects.kinds import NODES, PODS, Obj
 from mini8s.util.backoff import Backoff
 from mini8s.util.log import OnChange
@@ -37,7 +40,7 @@ class Network:
         *,
         informers: Informers,
         node_name: str,
-        node_ip: Callable[[], str],
+        node_ips: Callable[[], Ips],
         backend: str,
         cluster_cidr: str,
         service_cidr: str,
@@ -47,14 +50,19 @@ class Network:
     ) -> None:
         self._nodes = informers.of(NODES)
         self._own_pods = informers.of(PODS, fields=f"spec.nodeName={node_name}")
-        self._name, self._address, self._backend = node_name, node_ip, backend
-        self._cluster_cidr, self._service_cidr, self._cluster_dns = cluster_cidr, service_cidr, cluster_dns
+        self._name, self._addresses, self._backend = node_name, node_ips, backend
+        services = ip.by_family(ip.split(service_cidr))
+        clusters = ip.by_family(ip.split(cluster_cidr))
+        self._ranges = {family: (one, services[family]) for family, one in clusters.items()}
+        self._first = next(iter(self._ranges))
+        self._cluster_dns = ip.split(cluster_dns)
+        self._overhead = VXLAN_OVERHEAD[self._first]
         self._stop = stop
-        self._kernel = kernel or Kernel()
+        self._kernel = kernel or Kernel(self._ranges)
         self._pods: Pods | None = None
-        self._pod_cidr = ""
+        self._pod_cidrs: tuple[str, ...] = ()
         self._mtu = USUAL_MTU  # of the link that others reach this host by
-        self._masquerade = ""  # the text that is loaded
+        self._masquerade: dict[str, str] = {}  # the texts that are loaded
         self._wake = threading.Event()
         self._said = OnChange(log)
         self._worker = Worker("network", self.step, stop, backoff=Backoff(first=0.2, most=10.0))
@@ -86,10 +94,10 @@ class Network:
         if self._started:
             self._worker.join(5.0)
 
-    def reserve(self, uid: str) -> str:
+    def reserve(self, uid: str) -> Ips:
         return self._ready_pods().reserve(uid)
 
-    def attach(self, uid: str, pid: int) -> str:
+    def attach(self, uid: str, pid: int) -> Ips:
         return self._ready_pods().attach(uid, pid)
 
     def detach(self, uid: str) -> None:
@@ -98,8 +106,8 @@ class Network:
         else:
             self._kernel.remove_link(link_name(uid))
 
-    def address(self, uid: str) -> str:
-        return self._pods.address(uid) if self._pods else ""
+    def addresses(self, uid: str) -> Ips:
+        return self._pods.addresses(uid) if self._pods else ()
 
     def step(self) -> float | None:
         """One round when there is a reason, else a short wait for one."""
@@ -112,61 +120,85 @@ class Network:
         return None
 
     def _round(self) -> None:
-        nodes = [plan.node(obj) for obj in self._nodes.cache.list()]
-        own = next((node for node in nodes if node.name == self._name), None)
-        if own is None or not own.pod_cidr:
+        objects = self._nodes.cache.list()
+        nodes = {name: [plan.node(one, name, self._first) for one in objects] for name in self._ranges}
+        own = {name: one for name, found in nodes.items() if (one := self._own(found))}
+        if len(own) < len(self._ranges):
             self._said.say("waiting for the server to give this node a range of pod addresses")
             return
-        own = plan.Node(own.name, self._address(), own.pod_cidr)
-        others = plan.others(nodes, own)
-        ways = self._kernel.ways(one.address for one in others)
-        far = plan.tunnelled(others, self._backend, {address for address, near in ways.items() if near})
-        tunnel = bool(far) or self._backend == plan.VXLAN
-        problems = self._prepare(own, tunnel=tunnel)
-        problems += [
-            f"no way leads to {one.name} at {one.address}" for one in others if one.address not in ways
-        ]
-        problems += self._apply(nodes, own, far)
+        problems, far = [], {}
+        for name, found in nodes.items():
+            others = plan.others(found, own[name])
+            ways = self._kernel.ways(one.address for one in others)
+            near = {address for address, near in ways.items() if near}
+            far[name] = plan.tunnelled(others, self._backend, near)
+            problems += [
+                f"no way leads to {one.name} at {one.address}" for one in others if one.address not in ways
+            ]
+        tunnel = any(far.values()) or self._backend == plan.VXLAN
+        problems = self._prepare(own, tunnel=tunnel) + problems + self._apply(nodes, own, far)
         if not tunnel:  # nobody is behind it any more, and no route leads there
             self._kernel.remove_link(plan.TUNNEL)
-        problems += [problem for problem in [forwarding.make_room(self._cluster_cidr)] if problem]
+        rooms = [forwarding.make_room(cluster) for cluster, _ in self._ranges.values()]
+        problems += [problem for problem in rooms if problem]
         count = self._ready_pods().refresh()
-        self._said.say("; ".join([f"pods of this node have addresses of {own.pod_cidr}", *problems]))
+        ranges = " and ".join(one.pod_cidr for one in own.values())
+        self._said.say("; ".join([f"pods of this node have addresses of {ranges}", *problems]))
         log.debug("%d pods have an address", count)
 
-    def _prepare(self, own: plan.Node, *, tunnel: bool) -> list[str]:
+    def _own(self, nodes: Sequence[plan.Node]) -> plan.Node | None:
+        """This host as it is now in a family; None while its object doesn't name its range."""
+        own = next((one for one in nodes if one.name == self._name), None)
+        if own is None or not own.pod_cidr:
+            return None
+        return replace(own, address=ip.by_family(self._addresses()).get(ip.family(own.pod_cidr), ""))
+
+    def _prepare(self, own: Mapping[str, plan.Node], *, tunnel: bool) -> list[str]:
         """What must be there before the first pod; what was wrong with it. A host whose cable is pulled may
         have lost its address, and its pods are to have theirs."""
         problems = []
         sysctl.switch("ip_forward", 1)
         # what `all` says can't be undone for a link; links that aren't pods' keep their own setting
         sysctl.switch("conf/all/send_redirects", 0)
-        if self._cluster_dns:
-            self._kernel.add_local_address(self._cluster_dns)
+        if ip.IPV6 in own:
+            sysctl.route_ipv6()
+        for address in self._cluster_dns:
+            self._kernel.add_local_address(address)
+        first = own[self._first]
         try:
-            mtu = self._kernel.link_of(own.address)[1]
+            mtu = self._kernel.link_of(first.address)[1]
         except NetworkError as error:
             mtu, problems = USUAL_MTU, [str(error)]
         self._mtu = mtu
         if tunnel:
-            mac, address = plan.tunnel_mac(own.pod_cidr), plan.tunnel_address(own.pod_cidr)
-            self._kernel.make_tunnel(address, mac, own.address, mtu - VXLAN_OVERHEAD)
+            addresses = tuple(plan.tunnel_address(one.pod_cidr) for one in own.values())
+            mac = plan.tunnel_mac(first.pod_cidr)
+            self._kernel.make_tunnel(addresses, mac, first.address, mtu - self._overhead)
         if self._backend == plan.VXLAN:  # else pods learn it where they need it, from their host
-            mtu -= VXLAN_OVERHEAD
-        if self._pods is None or self._pod_cidr != own.pod_cidr:
-            self._pods = Pods(self._kernel, own.pod_cidr, mtu, self._known_addresses)
-            self._pod_cidr = own.pod_cidr
+            mtu -= self._overhead
+        ranges = tuple(one.pod_cidr for one in own.values())
+        if self._pods is None or self._pod_cidrs != ranges:
+            self._pods = Pods(self._kernel, ranges, mtu, self._known_addresses)
+            self._pod_cidrs = ranges
         self._pods.mtu = mtu
         return problems
 
-    def _apply(self, nodes: Sequence[plan.Node], own: plan.Node, far: Collection[str]) -> list[str]:
+    def _apply(
+        self,
+        nodes: Mapping[str, Sequence[plan.Node]],
+        own: Mapping[str, plan.Node],
+        far: Mapping[str, Collection[str]],
+    ) -> list[str]:
         """Make routes and masquerade true; what can't be. One host that can't be reached must not keep the
         others from being."""
         problems = []
-        narrow = path.narrow(far, self._mtu) if far else {}
-        widths = {address: mtu - VXLAN_OVERHEAD for address, mtu in narrow.items()}
-        wanted = plan.wanted(nodes, own, far, widths)
-        for action in plan.diff(self._kernel.entries(), wanted):
+        behind = {
+            one.outer.address for name, found in nodes.items() for one in found if one.address in far[name]
+        }
+        narrow = path.narrow(sorted(behind), self._mtu) if behind else {}
+        widths = {address: mtu - self._overhead for address, mtu in narrow.items()}
+        wanted = [plan.wanted(found, own[name], far[name], widths) for name, found in nodes.items()]
+        for action in plan.diff(self._kernel.entries(), frozenset().union(*wanted)):
             try:
                 if isinstance(action, plan.Add):
                     self._kernel.add(action.entry)
@@ -174,14 +206,15 @@ class Network:
                     self._kernel.remove(action.entry)
             except NetworkError as error:
                 problems.append(f"{action.entry} can't be set: {error}")
-        inside = plan.inside(nodes, self._cluster_cidr, self._service_cidr)
-        text = masquerade.table(own.pod_cidr, inside)
-        if text != self._masquerade or not ruleset.exists(masquerade.TABLE):
-            ruleset.load(text)
-            self._masquerade = text
+        for name, found in nodes.items():
+            text = masquerade.table(own[name].pod_cidr, plan.inside(found, *self._ranges[name]))
+            nft = FAMILIES[name].nft
+            if text != self._masquerade.get(name) or not ruleset.exists(masquerade.TABLE, nft):
+                ruleset.load(text)
+                self._masquerade[name] = text
         return problems
 
-    def _known_addresses(self) -> dict[str, str]:
+    def _known_addresses(self) -> dict[str, Ips]:
         return pod_addresses(self._own_pods.cache.list())
 
     def _ready_pods(self) -> Pods:
@@ -191,5 +224,8 @@ class Network:
 
     def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
         """Heartbeats change a node all the time; only what the plan reads counts."""
-        if (plan.node(old) if old else None) != (plan.node(new) if new else None):
+        before, after = (
+            [plan.node(obj, name) for name in self._ranges] if obj else None for obj in (old, new)
+        )
+        if before != after:
             self._wake.set()

@@ -3,13 +3,13 @@ anybody."""
 
 from __future__ import annotations
 
-from mini8s.agent.network.base import NetworkError, PodNetwork
+from mini8s.agent.network.base import Ips, NetworkError, PodNetwork
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.policy.runner import Policies, Unknown
 
 
 class Guarded:
-    """Fulfils `agent.network.base.PodNetwork`. An address is handed out when the kernel judges it; until then
+    """Fulfils `agent.network.base.PodNetwork`. Ips are handed out when the kernel judges them; until then
     the pod's containers are not started."""
 
     def __init__(self, network: PodNetwork, policies: Policies) -> None:
@@ -19,20 +19,20 @@ class Guarded:
     def ready(self) -> bool:
         return self._network.ready
 
-    def reserve(self, uid: str) -> str:
+    def reserve(self, uid: str) -> Ips:
         return self._network.reserve(uid)
 
-    def attach(self, uid: str, pid: int) -> str:
-        address = self._network.attach(uid, pid)
+    def attach(self, uid: str, pid: int) -> Ips:
+        addresses = self._network.attach(uid, pid)
         try:
-            self._policies.admit(uid, address)
+            self._policies.admit(uid, addresses)
         except (Unknown, RulesetError) as error:
             raise NetworkError(str(error)) from error
-        return address
+        return addresses
 
     def detach(self, uid: str) -> None:
         self._network.detach(uid)
         self._policies.forget(uid)
 
-    def address(self, uid: str) -> str:
-        return self._network.address(uid)
+    def addresses(self, uid: str) -> Ips:
+        return self._network.addresses(uid)

@@ -12,29 +12,36 @@ nothing, never somebody else's rules.
 from __future__ import annotations
 
 from mini8s.agent.network.elements import (
-    ADDRESS,
-    ADDRESSES,
     HANDLE,
     ORDERED_HANDLE,
     PORT_RANGE,
     PROTOCOL,
     Map,
     Shape,
+    addresses_of,
 )
+from mini8s.agent.network.family import IPV4, Family
 
 INGRESS, EGRESS, SELF, PEERS, BLOCKS, PORTS = "in", "out", "self", "peers", "blocks", "ports"
 
 ALL_PORTS = 1  # the port set that allows everything, protocols that have no ports too
 FIRST = 2  # the first number that may be given out
 
-SHAPE = Shape(
-    "mini8s_policy",
-    {
-        INGRESS: Map((ADDRESS,), (HANDLE,)),
-        EGRESS: Map((ADDRESS,), (HANDLE,)),
-        SELF: Map((ADDRESS, ADDRESS)),
-        PEERS: Map((HANDLE, ADDRESS), (HANDLE,)),
-        BLOCKS: Map((ORDERED_HANDLE, ADDRESSES), (HANDLE,)),
+TABLE = "mini8s_policy"
+
+
+def shape(family: Family) -> Shape:
+    """The table's maps in one family of addresses: each has a table of its own."""
+    address, _, addresses = addresses_of(family)
+    maps = {
+        INGRESS: Map((address,), (HANDLE,)),
+        EGRESS: Map((address,), (HANDLE,)),
+        SELF: Map((address, address)),
+        PEERS: Map((HANDLE, address), (HANDLE,)),
+        BLOCKS: Map((ORDERED_HANDLE, addresses), (HANDLE,)),
         PORTS: Map((ORDERED_HANDLE, PROTOCOL, PORT_RANGE)),
-    },
-)
+    }
+    return Shape(TABLE, maps, family)
+
+
+SHAPE = shape(IPV4)

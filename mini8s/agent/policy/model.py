@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mini8s.agent.network.elements import PROTOCOLS
-from mini8s.agent.network.facts import is_ipv4, items, listening
-from mini8s.objects import meta
+from mini8s.agent.network.facts import items, listening
+from mini8s.agent.network.family import FAMILIES
+from mini8s.objects import ip, meta
 from mini8s.objects.errors import BadRequest
 from mini8s.objects.kinds import Obj
 from mini8s.objects.labels import Selector, from_label_selector
 from mini8s.objects.pods import is_terminal
 
 MOST_PORT = 65535
-EVERYWHERE = (0, (1 << 32) - 1)
 _LEAN_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
 _PORT_FIELDS = ("name", "containerPort", "protocol")
 
@@ -82,8 +82,9 @@ class Policy:
     egress: tuple[Rule, ...] | None
 
 
-def policy(obj: Obj) -> Policy:
-    """A missing `policyTypes` means what the API documents; the server fills it in besides."""
+def policy(obj: Obj, family: str = ip.IPV4) -> Policy:
+    """What it says of addresses of the family. A missing `policyTypes` means what the API documents; the
+    server fills it in besides."""
     spec = obj.get("spec") or {}
     own = meta.namespace(obj)
     types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
@@ -91,17 +92,17 @@ def policy(obj: Obj) -> Policy:
         key=meta.key(obj),
         namespace=own,
         selector=_selector(spec.get("podSelector") or {}),
-        ingress=_rules(spec.get("ingress"), "from", own) if "Ingress" in types else None,
-        egress=_rules(spec.get("egress"), "to", own) if "Egress" in types else None,
+        ingress=_rules(spec.get("ingress"), "from", own, family) if "Ingress" in types else None,
+        egress=_rules(spec.get("egress"), "to", own, family) if "Egress" in types else None,
     )
 
 
-def pod(obj: Obj, address: str = "") -> Pod | None:
-    """None when policies don't judge it: no address of its own (yet), or it has ended and somebody else may
-    have its address."""
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    address = address or str(status.get("podIP") or "")
-    if spec.get("hostNetwork") or is_terminal(obj) or not is_ipv4(address):
+def pod(obj: Obj, address: str = "", family: str = ip.IPV4) -> Pod | None:
+    """None when policies don't judge it: no address of its own in the family (yet), or it has ended and
+    somebody else may have its address."""
+    spec = obj.get("spec") or {}
+    address = address or ip.by_family(ip.pod_addresses(obj)).get(family, "")
+    if spec.get("hostNetwork") or is_terminal(obj) or ip.family_of_address(address) != family:
         return None
     return Pod(meta.namespace(obj), labels(meta.labels(obj)), tuple(_named_ports(spec)), address)
 
@@ -123,10 +124,11 @@ def lean(obj: Obj) -> Obj:
     if spec.get("hostNetwork"):
         kept["hostNetwork"] = True
     metadata = obj.get("metadata") or {}
+    kept_status = ("phase", "podIP", "podIPs") if len(status.get("podIPs") or ()) > 1 else ("phase", "podIP")
     return {
         "metadata": {field: metadata[field] for field in _LEAN_METADATA if field in metadata},
         "spec": kept,
-        "status": {field: status[field] for field in ("phase", "podIP") if field in status},
+        "status": {field: status[field] for field in kept_status if field in status},
     }
 
 
@@ -138,33 +140,33 @@ def _named_ports(spec: Obj) -> Iterator[NamedPort]:
                 yield str(port["name"]), protocol, number
 
 
-def _rules(value: Any, peers: str, own: str) -> tuple[Rule, ...]:
-    return tuple(_rule(one, peers, own) for one in items(value))
+def _rules(value: Any, peers: str, own: str, family: str) -> tuple[Rule, ...]:
+    return tuple(_rule(one, peers, own, family) for one in items(value))
 
 
-def _rule(obj: Obj, peers: str, own: str) -> Rule:
+def _rule(obj: Obj, peers: str, own: str, family: str) -> Rule:
     """An empty list says the same as none."""
     ports, who = items(obj.get("ports")), items(obj.get(peers))
     return Rule(
-        tuple(found for found in (_peer(one, own) for one in who) if found) if who else None,
+        tuple(found for found in (_peer(one, own, family) for one in who) if found) if who else None,
         tuple(found for found in map(_port, ports) if found) if ports else None,
     )
 
 
-def _peer(obj: Obj, own: str) -> Pods | Block | None:
+def _peer(obj: Obj, own: str, family: str) -> Pods | Block | None:
     if obj.get("ipBlock"):
-        return _block(obj["ipBlock"])
+        return _block(obj["ipBlock"], family)
     pods, namespaces = obj.get("podSelector"), obj.get("namespaceSelector")
     if pods is None and namespaces is None:
         return None
     return Pods(_selector(pods or {}), None if namespaces is None else _selector(namespaces), own)
 
 
-def _block(obj: Obj) -> Block | None:
-    whole = _interval(obj.get("cidr"))
+def _block(obj: Obj, family: str) -> Block | None:
+    whole = _interval(obj.get("cidr"), family)
     if whole is None:
         return None
-    holes = sorted(found for found in map(_interval, obj.get("except") or ()) if found)
+    holes = sorted(found for one in obj.get("except") or () if (found := _interval(one, family)))
     intervals, begin = [], whole[0]
     for first, last in holes:
         if first > begin:
@@ -175,11 +177,18 @@ def _block(obj: Obj) -> Block | None:
     return Block(tuple(intervals))
 
 
-def _interval(text: Any) -> Interval | None:
-    """None for what isn't IPv4: pods have no other addresses here."""
+def everywhere(family: str) -> Interval:
+    """All addresses there are."""
+    return 0, (1 << FAMILIES[family].bits) - 1
+
+
+def _interval(text: Any, family: str) -> Interval | None:
+    """None for what isn't of the family: what a policy says of the other one is judged there."""
     try:
-        network = ipaddress.IPv4Network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
+        return None
+    if f"IPv{network.version}" != family:
         return None
     return int(network.network_address), int(network.broadcast_address)
 

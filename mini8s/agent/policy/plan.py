@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mini8s.agent.network.elements import Elements, Place, Values
+from mini8s.agent.network.family import FAMILIES
 from mini8s.agent.policy import ports
 from mini8s.agent.policy.layout import (
     ALL_PORTS,
@@ -25,7 +26,6 @@ from mini8s.agent.policy.layout import (
     SELF,
 )
 from mini8s.agent.policy.model import (
-    EVERYWHERE,
     Block,
     Interval,
     Labels,
@@ -34,20 +34,24 @@ from mini8s.agent.policy.model import (
     Pods,
     Policy,
     Rule,
+    everywhere,
 )
 from mini8s.agent.policy.ports import Allowed
+from mini8s.objects import ip
 
 Kin = tuple[str, Labels, tuple[NamedPort, ...]]  # what pods that are judged alike have in common
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All policies, labels of namespaces, pods of all hosts by what they have in common, and this host's."""
+    """All policies, labels of namespaces, pods of all hosts by what they have in common, and this host's: by
+    addresses of one family."""
 
     policies: Sequence[Policy]
     namespaces: Mapping[str, Labels]
     pods: Mapping[Kin, Sequence[str]]
     local: Sequence[Pod]
+    family: str = ip.IPV4
 
 
 NOTHING = Picture((), {}, {}, ())
@@ -167,9 +171,10 @@ def _judgements(
     group: _Group, rules: Sequence[Rule], number: int, picture: Picture
 ) -> Iterator[tuple[Place, Allowed]]:
     """What a group allows for whom. A pod is listed only where it may do more than its address says."""
-    blocks = ports.cut(tuple(_blocks(group, rules)))
+    blocks = ports.cut(tuple(_blocks(group, rules, everywhere(picture.family))))
+    shown = type(ipaddress.ip_address(FAMILIES[picture.family].any))
     for (first, last), allowed in blocks:
-        yield (BLOCKS, (number, f"{_address(first)}-{_address(last)}")), allowed
+        yield (BLOCKS, (number, f"{shown(first)}-{shown(last)}")), allowed
     begins = [first for (first, _), _ in blocks]
     named = [rule for rule in rules if _names_within_blocks(rule)] if group.direction == EGRESS else ()
     for kin, addresses in picture.pods.items():
@@ -184,11 +189,11 @@ def _judgements(
                 yield (PEERS, (number, address)), allowed
 
 
-def _blocks(group: _Group, rules: Iterable[Rule]) -> Iterator[tuple[Interval, Allowed]]:
+def _blocks(group: _Group, rules: Iterable[Rule], everywhere: Interval) -> Iterator[tuple[Interval, Allowed]]:
     for rule in rules:
         allowed = ports.resolved(rule.ports, group.named)
         if rule.peers is None:
-            yield EVERYWHERE, allowed
+            yield everywhere, allowed
         for peer in rule.peers or ():
             if isinstance(peer, Block):
                 yield from ((interval, allowed) for interval in peer.intervals)
@@ -201,7 +206,7 @@ def _names_within_blocks(rule: Rule) -> bool:
 
 
 def _holds(rule: Rule, address: str) -> bool:
-    number = int(ipaddress.IPv4Address(address))
+    number = int(ipaddress.ip_address(address))
     return any(
         first <= number <= last
         for peer in rule.peers or ()
@@ -235,12 +240,8 @@ def _is(peer: Pods | Block, kin: Kin, namespaces: Mapping[str, Labels]) -> bool:
 
 
 def _at(blocks: Sequence[tuple[Interval, Allowed]], begins: Sequence[int], address: str) -> Allowed:
-    number = int(ipaddress.IPv4Address(address))
+    number = int(ipaddress.ip_address(address))
     index = bisect.bisect_right(begins, number) - 1
     if index < 0 or blocks[index][0][1] < number:
         return ports.NOTHING
     return blocks[index][1]
-
-
-def _address(number: int) -> str:
-    return str(ipaddress.IPv4Address(number))

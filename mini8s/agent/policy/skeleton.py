@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import hashlib
 
-from mini8s.agent.policy.layout import SHAPE
+from mini8s.agent.network.family import IPV4, Family
+from mini8s.agent.policy.layout import TABLE
 
 _TABLE = """\
-table ip {table}
-delete table ip {table}
-table ip {table} {{
-  map in {{ type ipv4_addr : classid; }}
-  map out {{ type ipv4_addr : classid; }}
-  set self {{ type ipv4_addr . ipv4_addr; }}
-  map peers {{ typeof meta priority . ip saddr : meta priority; }}
-  map blocks {{ typeof meta priority . ip saddr : meta priority; flags interval; }}
+table {ip} {table}
+delete table {ip} {table}
+table {ip} {table} {{
+  map in {{ type {type} : classid; }}
+  map out {{ type {type} : classid; }}
+  set self {{ type {type} . {type}; }}
+  map peers {{ typeof meta priority . {ip} saddr : meta priority; }}
+  map blocks {{ typeof meta priority . {ip} saddr : meta priority; flags interval; }}
   set ports {{ typeof meta priority . meta l4proto . th dport; flags interval; }}
   chain {version} {{ }}
   chain verdict {{
@@ -34,39 +35,41 @@ table ip {table} {{
     drop
   }}
   chain sends {{
-    meta priority set meta priority . ip daddr map @peers
-    meta priority set meta priority . ip daddr map @blocks
+    meta priority set meta priority . {ip} daddr map @peers
+    meta priority set meta priority . {ip} daddr map @blocks
     goto verdict
   }}
   chain gets {{
-    meta priority set meta priority . ip saddr map @peers
-    meta priority set meta priority . ip saddr map @blocks
+    meta priority set meta priority . {ip} saddr map @peers
+    meta priority set meta priority . {ip} saddr map @blocks
     goto verdict
   }}
   chain forward {{ type filter hook forward priority filter;
     ct state established,related accept
-    ip saddr . ip daddr @self accept
-    meta priority set ip saddr map @out jump sends
-    meta priority set ip daddr map @in jump gets
+    {ip} saddr . {ip} daddr @self accept
+    meta priority set {ip} saddr map @out jump sends
+    meta priority set {ip} daddr map @in jump gets
   }}
   chain input {{ type filter hook input priority filter;
-    ip daddr != {dns} accept
+    {ip} daddr != {dns} accept
     ct state established,related accept
-    meta priority set ip saddr map @out jump sends
+    meta priority set {ip} saddr map @out jump sends
   }}
 }}
 """
 
 
-def table(dns: str) -> str:
+def table(dns: str, family: Family = IPV4) -> str:
     """The whole table, in the place of any that was there."""
-    return _render(dns, version(dns))
+    return _render(dns, version(dns, family), family)
 
 
-def version(dns: str) -> str:
+def version(dns: str, family: Family = IPV4) -> str:
     """The name of an empty chain by which the table says which text made it."""
-    return "skeleton_" + hashlib.sha256(_render(dns, "").encode()).hexdigest()[:8]
+    return "skeleton_" + hashlib.sha256(_render(dns, "", family).encode()).hexdigest()[:8]
 
 
-def _render(dns: str, version: str) -> str:
-    return _TABLE.format(table=SHAPE.table, dns=dns or "127.255.255.255", version=version)
+def _render(dns: str, version: str, family: Family) -> str:
+    return _TABLE.format(
+        table=TABLE, ip=family.nft, type=family.address_type, dns=dns or family.nowhere, version=version
+    )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from mini8s.agent.network import ruleset
 from mini8s.agent.network.elements import Elements
+from mini8s.agent.network.family import IPV4, Family
 from mini8s.agent.network.nft import Nft
 from mini8s.agent.policy import features, skeleton
-from mini8s.agent.policy.layout import EGRESS, INGRESS, PEERS, PORTS, SHAPE
+from mini8s.agent.policy.layout import EGRESS, INGRESS, PEERS, PORTS, TABLE, shape
 from mini8s.agent.policy.plan import Round
 
 
 class Table:
-    """Fulfils `base.Kernel`."""
+    """Fulfils `base.Kernel`, for one family of addresses."""
 
-    def __init__(self, cluster_dns: str) -> None:
-        self._nft = Nft(SHAPE)
+    def __init__(self, cluster_dns: str, family: Family = IPV4) -> None:
+        self._family, self._shape = family, shape(family)
+        self._nft = Nft(self._shape)
         self._dns = cluster_dns
-        self._version = skeleton.version(cluster_dns)
+        self._version = skeleton.version(cluster_dns, family)
 
     def replace(self, elements: Elements) -> None:
         """A table that another version made is replaced with all its elements in one transaction, so that no
@@ -24,13 +26,14 @@ class Table:
         if self.intact():
             self._nft.replace(elements)
         else:
-            ruleset.load(skeleton.table(self._dns) + "".join(SHAPE.additions(elements)))
+            text = skeleton.table(self._dns, self._family)
+            ruleset.load(text + "".join(self._shape.additions(elements)))
 
     def change(self, round: Round) -> None:
         self._nft.change(round.remove, round.add)
 
     def remove(self) -> None:
-        ruleset.remove(SHAPE.table)
+        ruleset.remove(TABLE, self._family.nft)
 
     def intact(self) -> bool:
         return self._nft.has_chain(self._version)
@@ -44,7 +47,7 @@ class Table:
         return max(found + [int(key[0]) for key in self._nft.elements(PORTS)], default=0)
 
     def lacks(self) -> str:
-        return features.missing(ruleset.load)
+        return features.missing(ruleset.load, self._family)
 
     def close(self) -> None:
         self._nft.close()

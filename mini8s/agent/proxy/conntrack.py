@@ -2,8 +2,8 @@
 
 The kernel remembers for each UDP client where its first packet went, and sends all that follow there too.
 When endpoints leave Services, those memories are removed with one dump a round, however many they are: the
-kernel leaves out what is not IPv4 UDP (and all but a front that is alone), and what it tells is read at
-fixed offsets, 2 µs an entry and less. The layout is `ctnetlink_fill_info`'s of Linux: the original tuple
+kernel leaves out what is not UDP of the family (and all but a front that is alone), and what it tells is read
+at fixed offsets, 2 µs an entry and less. The layout is `ctnetlink_fill_info`'s of Linux: the original tuple
 first, then the reply's, each of addresses, protocol and ports.
 """
 
@@ -15,7 +15,9 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
 
+from mini8s.agent.network.family import IPV4, Family
 from mini8s.agent.network.messages import (
     ATTRIBUTE,
     DONE,
@@ -43,11 +45,44 @@ _SO_RCVTIMEO, _SO_RCVBUFFORCE = 20, 33
 _BUFFER = 1 << 18
 _CHUNK = 60_000  # bytes of deletions in one call
 
-_TUPLE = 52  # bytes of a tuple of IPv4 and ports
 _BODY = 20  # where an entry's attributes begin
-_TARGET, _SOURCE = _BODY + 20, _TUPLE + _BODY + 12  # where the client sent to, and who answers
-_TO_PORT = 28  # from either to its port
-_NUMBER = 28  # in a tuple: the protocol
+_TO_IPV4 = 2  # CTA_IP_V4_DST
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where things are in entries whose addresses have `size` bytes. A tuple is, after its own head: the head
+    of what holds the addresses, and each with a head; the head of what holds the rest, and protocol and
+    ports, of 8 bytes with their heads."""
+
+    size: int
+
+    @property
+    def tuple(self) -> int:
+        return 44 + 2 * self.size
+
+    @property
+    def target(self) -> int:
+        """To which address the client sent; then, how far behind it the port is."""
+        return _BODY + 16 + self.size
+
+    @property
+    def to_target_port(self) -> int:
+        return self.size + 24
+
+    @property
+    def source(self) -> int:
+        """Who answers, in the second tuple."""
+        return _BODY + self.tuple + 12
+
+    @property
+    def to_source_port(self) -> int:
+        return 2 * self.size + 20
+
+    @property
+    def protocol(self) -> int:
+        """In a tuple without its head."""
+        return 20 + 2 * self.size
 
 
 class ConntrackError(Exception):
@@ -58,7 +93,8 @@ class Connections:
     """The kernel's connection table. It stays open, because closing an nfnetlink socket takes the kernel
     16 ms. One thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: Family = IPV4) -> None:
+        self._family, self._at = family, _Layout(family.bits // 8)
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETFILTER)
         self._socket.bind((0, 0))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVTIMEO, struct.pack("@ll", PATIENCE_SECONDS, 0))
@@ -89,19 +125,23 @@ class Connections:
     def _found(self, fronts: Set[tuple[str, int]], wrong: Callable[[Set[Flow]], bool]) -> Iterator[bytes]:
         """The original tuples of the wrong ones, out of the one dump. Many clients go one way: each way is
         judged once."""
-        exact = {socket.inet_aton(address) + port.to_bytes(2) for address, port in fronts if address}
+        at, size, length = self._at, self._at.size, self._at.tuple
+        exact = {self._packed(address) + port.to_bytes(2) for address, port in fronts if address}
         ports = {port.to_bytes(2) for address, port in fronts if not address}
-        judged = functools.cache(lambda way: wrong(_meanings(way)))
-        self._socket.send(self._message(_GET, REQUEST | DUMP, _wanted(fronts)))
+        judged = functools.cache(lambda way: wrong(self._meanings(way)))
+        self._socket.send(self._message(_GET, REQUEST | DUMP, self._wanted(fronts)))
         for data, begin in self._answer():
-            target = _place(data, begin + _TARGET)
-            ours = target in exact or target[4:] in ports
-            if ours and judged(target + _place(data, begin + _SOURCE)) and _is_plain(data, begin):
-                yield data[begin + _BODY : begin + _BODY + _TUPLE]
+            target = _place(data, begin + at.target, size, at.to_target_port)
+            ours = target in exact or target[size:] in ports
+            if not ours:
+                continue
+            source = _place(data, begin + at.source, size, at.to_source_port)
+            if judged(target + source) and self._is_plain(data, begin):
+                yield data[begin + _BODY : begin + _BODY + length]
 
     def _delete(self, tuples: Sequence[bytes]) -> int:
         """The kernel works inside send(), and speaks only of what it could not delete."""
-        size = _CHUNK // (_BODY + _TUPLE)
+        size = _CHUNK // (_BODY + self._at.tuple)
         missed = 0
         for first in range(0, len(tuples), size):
             chunk = tuples[first : first + size]
@@ -125,7 +165,8 @@ class Connections:
 
     def _message(self, type: int, flags: int, body: bytes) -> bytes:
         self._number += 1
-        return nfnetlink(_SUBSYSTEM << 8 | type, flags, self._number & 0xFFFFFFFF, body)
+        number = self._number & 0xFFFFFFFF
+        return nfnetlink(_SUBSYSTEM << 8 | type, flags, number, body, family=self._family.number)
 
     def _answer(self) -> Iterator[tuple[bytes, int]]:
         """The entries of a dump: the bytes that hold one, and where it begins."""
@@ -141,41 +182,44 @@ class Connections:
                     raise OSError(said, os.strerror(said))
                 yield data, begin
 
+    def _wanted(self, fronts: Set[tuple[str, int]]) -> bytes:
+        """What the kernel is to look for (CTA_FILTER, Linux 5.8). An older one knows no such attribute and
+        tells all, so what it tells is judged again. Of IPv6 addresses it tells just those that are not asked
+        for (`ctnetlink_filter_match_tuple`, still so in 6.18), so it isn't asked for any."""
+        addresses, ports = {address for address, _ in fronts}, {port for _, port in fronts}
+        flags, place, protocol = _BY_PROTOCOL, b"", attribute(1, bytes([socket.IPPROTO_UDP]))
+        if len(addresses) == 1 and "" not in addresses and self._family is IPV4:
+            flags |= _BY_TARGET
+            place = nested(_IP, attribute(_TO_IPV4, self._packed(*addresses)))
+        if len(ports) == 1:
+            flags |= _BY_PORT
+            protocol += attribute(3, next(iter(ports)).to_bytes(2))
+        place += nested(_PROTOCOL, protocol)
+        flagged = attribute(1, struct.pack("=I", flags)) + attribute(2, bytes(4))
+        return nested(_ORIGINAL, place) + nested(_FILTER, flagged)
 
-def _wanted(fronts: Set[tuple[str, int]]) -> bytes:
-    """What the kernel is to look for (CTA_FILTER, Linux 5.8). An older one knows no such attribute and tells
-    all, so what it tells is judged again."""
-    addresses, ports = {address for address, _ in fronts}, {port for _, port in fronts}
-    flags, place, protocol = _BY_PROTOCOL, b"", attribute(1, bytes([socket.IPPROTO_UDP]))
-    if len(addresses) == 1 and "" not in addresses:
-        flags |= _BY_TARGET
-        place = nested(_IP, attribute(2, socket.inet_aton(*addresses)))
-    if len(ports) == 1:
-        flags |= _BY_PORT
-        protocol += attribute(3, next(iter(ports)).to_bytes(2))
-    place += nested(_PROTOCOL, protocol)
-    flagged = attribute(1, struct.pack("=I", flags)) + attribute(2, bytes(4))
-    return nested(_ORIGINAL, place) + nested(_FILTER, flagged)
+    def _meanings(self, way: bytes) -> Set[Flow]:
+        """The flows that connections of a way may be of: of an address, or of a node port."""
+        half = len(way) // 2
+        target, source = self._read(way[:half]), self._read(way[half:])
+        slot = None if source == target else source
+        return {Flow("udp", target[0], target[1], slot), Flow("udp", "", target[1], slot)}
+
+    def _is_plain(self, data: bytes, begin: int) -> bool:
+        """Whether it is UDP of the family and of no zone; others are nobody's of ours, and their places
+        aren't these."""
+        at = self._at
+        parts = dict(attributes(data[begin + _BODY : begin + HEADER.unpack_from(data, begin)[0]]))
+        fits = all(len(parts.get(one, b"")) == at.tuple - ATTRIBUTE.size for one in (_ORIGINAL, _REPLY))
+        return fits and _ZONE not in parts and parts[_ORIGINAL][at.protocol] == socket.IPPROTO_UDP
+
+    def _packed(self, address: str) -> bytes:
+        return socket.inet_pton(self._family.number, address)
+
+    def _read(self, place: bytes) -> tuple[str, int]:
+        return socket.inet_ntop(self._family.number, place[:-2]), int.from_bytes(place[-2:])
 
 
-def _meanings(way: bytes) -> Set[Flow]:
-    """The flows that connections of a way may be of: of an address, or of a node port."""
-    target, source = _read(way[:6]), _read(way[6:])
-    slot = None if source == target else source
-    return {Flow("udp", target[0], target[1], slot), Flow("udp", "", target[1], slot)}
-
-
-def _is_plain(data: bytes, begin: int) -> bool:
-    """Whether it is IPv4 UDP of no zone; others are nobody's of ours, and their places aren't these."""
-    parts = dict(attributes(data[begin + _BODY : begin + HEADER.unpack_from(data, begin)[0]]))
-    fits = all(len(parts.get(one, b"")) == _TUPLE - ATTRIBUTE.size for one in (_ORIGINAL, _REPLY))
-    return fits and _ZONE not in parts and parts[_ORIGINAL][_NUMBER] == socket.IPPROTO_UDP
-
-
-def _place(data: bytes, at: int) -> bytes:
+def _place(data: bytes, at: int, size: int, to_port: int) -> bytes:
     """An address and the port that belongs to it."""
-    return data[at : at + 4] + data[at + _TO_PORT : at + _TO_PORT + 2]
-
-
-def _read(place: bytes) -> tuple[str, int]:
-    return socket.inet_ntoa(place[:4]), int.from_bytes(place[4:])
+    return data[at : at + size] + data[at + to_port : at + to_port + 2]

@@ -7,34 +7,42 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mini8s.agent.network import probe
+from mini8s.agent.network.family import IPV4, IPV6, Family
 
 _TABLE = "mini8s_probe"
 _SCTP = Path("/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established")
+_WHAT = {IPV4.name: "Services", IPV6.name: "Services of IPv6"}
 _NAT = "type nat hook prerouting priority dstnat;"
-_DNAT = "meta l4proto tcp dnat ip addr . port to meta mark map @m"
-_FEATURES: tuple[probe.Feature, ...] = (
-    ("nf_tables itself", "CONFIG_NF_TABLES_IPV4", ""),
-    ("NAT chains", "CONFIG_NFT_NAT", f"chain c {{ {_NAT} }}"),
-    ("the expression numgen", "CONFIG_NFT_NUMGEN", "chain c { numgen random mod 2 == 1 accept; }"),
-    ("the expression fib", "CONFIG_NFT_FIB_IPV4", "chain c { fib daddr type local accept; }"),
-    ("the expression ct", "CONFIG_NFT_CT", "chain c { ct state new accept; }"),
-    ("the expression masquerade", "CONFIG_NFT_MASQ",
-     "chain c { type nat hook postrouting priority srcnat; masquerade; }"),
-    ("the expression reject", "CONFIG_NFT_REJECT_IPV4", "chain c { reject with icmp port-unreachable; }"),
-    ("maps with concatenated keys", "CONFIG_NF_TABLES",
-     "map m { type ipv4_addr . inet_proto . inet_service : mark; }"),
-    ("sets of concatenated ranges (Linux 5.6)", "CONFIG_NF_TABLES",
-     "set s { type inet_service . ipv4_addr; flags interval; }"),
-    ("dnat to an address and port of a map", "CONFIG_NFT_NAT",
-     f"map m {{ type mark : ipv4_addr . inet_service; }}\nchain c {{ {_NAT} {_DNAT}; }}"),
-    ("sets that rules add to, with timeouts", "CONFIG_NF_TABLES",
-     "set s { type ipv4_addr; flags dynamic,timeout; }\nchain c { update @s { ip saddr timeout 20s }; }"),
-)  # fmt: skip
 
 
-def missing(load: Callable[[str], None]) -> str:
+def _features(family: Family) -> tuple[probe.Feature, ...]:
+    ip, address, named = family.nft, family.address_type, family.name.upper()
+    update = f"{ip} saddr timeout 20s"
+    dnat = f"meta l4proto tcp dnat {ip} addr . port to meta mark map @m"
+    return (
+        ("nf_tables itself", f"CONFIG_NF_TABLES_{named}", ""),
+        ("NAT chains", "CONFIG_NFT_NAT", f"chain c {{ {_NAT} }}"),
+        ("the expression numgen", "CONFIG_NFT_NUMGEN", "chain c { numgen random mod 2 == 1 accept; }"),
+        ("the expression fib", f"CONFIG_NFT_FIB_{named}", "chain c { fib daddr type local accept; }"),
+        ("the expression ct", "CONFIG_NFT_CT", "chain c { ct state new accept; }"),
+        ("the expression masquerade", "CONFIG_NFT_MASQ",
+         "chain c { type nat hook postrouting priority srcnat; masquerade; }"),
+        ("the expression reject", f"CONFIG_NFT_REJECT_{named}",
+         f"chain c {{ reject with {family.icmp} port-unreachable; }}"),
+        ("maps with concatenated keys", "CONFIG_NF_TABLES",
+         f"map m {{ type {address} . inet_proto . inet_service : mark; }}"),
+        ("sets of concatenated ranges (Linux 5.6)", "CONFIG_NF_TABLES",
+         f"set s {{ type inet_service . {address}; flags interval; }}"),
+        ("dnat to an address and port of a map", "CONFIG_NFT_NAT",
+         f"map m {{ type mark : {address} . inet_service; }}\nchain c {{ {_NAT} {dnat}; }}"),
+        ("sets that rules add to, with timeouts", "CONFIG_NF_TABLES",
+         f"set s {{ type {address}; flags dynamic,timeout; }}\nchain c {{ update @s {{ {update} }}; }}"),
+    )  # fmt: skip
+
+
+def missing(load: Callable[[str], None], family: Family = IPV4) -> str:
     """A sentence about what this kernel lacks, empty when it has all that is needed."""
-    return probe.missing(load, _TABLE, _FEATURES, "Services")
+    return probe.missing(load, _TABLE, _features(family), _WHAT[family.name], family.nft)
 
 
 def without_sctp(known: Path = _SCTP) -> str:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mini8s.agent.network.family import IPV4, Family
 from mini8s.util.workers import Stop, Worker
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,9 @@ class _Client:
 class HealthChecks:
     """Listens on the ports it is given, from the first one on. `healthy`: whether the proxy programs."""
 
-    def __init__(self, stop: Stop, healthy: Callable[[], bool]) -> None:
+    def __init__(self, stop: Stop, healthy: Callable[[], bool], family: Family = IPV4) -> None:
         self._stop = stop
-        self._healthy = healthy
+        self._healthy, self._family = healthy, family
         self._lock = threading.Lock()  # guards what is wanted
         self._wanted: dict[int, Check] = {}
         self._listeners: dict[int, socket.socket] = {}
@@ -115,7 +116,9 @@ class HealthChecks:
         self._failed &= wanted
         for port in wanted - self._listeners.keys():
             try:
-                listener = socket.create_server(("0.0.0.0", port), backlog=64)
+                # of IPv6 alone when it is that: the other family has listeners of its own
+                number = socket.AddressFamily(self._family.number)
+                listener = socket.create_server((self._family.any, port), family=number, backlog=64)
             except OSError as error:
                 if port not in self._failed:
                     log.warning("health check node port %d can't be listened on: %s", port, error.strerror)

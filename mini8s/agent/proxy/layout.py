@@ -17,7 +17,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mini8s.agent.network.elements import ADDRESS, MARK, NUMBER, PORT, PROTOCOL, RANGE, Field, Map, Shape
+from mini8s.agent.network.elements import (
+    MARK,
+    NUMBER,
+    ONLY_PORT,
+    PORT,
+    PROTOCOL,
+    Field,
+    Map,
+    Shape,
+    addresses_of,
+)
+from mini8s.agent.network.family import IPV4, Family
 
 TABLE = "mini8s_proxy"
 
@@ -34,6 +45,7 @@ STEP = 64  # sizes in a block of chains: they take 30 ms to make
 AFFINITY_SECONDS = 10800  # Kubernetes' default of sessionAffinityConfig.clientIP.timeoutSeconds
 
 FRONTS, NODE_PORTS, ENDPOINTS, HAIRPINS, LEARNED = "fe", "np", "eps", "hp", "aff"
+LEARNED_PORTS = "afp"  # beside the addresses, where one map has no room for both
 INSIDE_FRONTS, INSIDE_PORTS = "fi", "ni"  # the same for clients inside the cluster, where they differ
 HOST_FRONTS = "ha"  # host ports of one address, which counts only while it is this host's
 HOST_PORTS = "hn"  # host ports of all addresses
@@ -58,23 +70,33 @@ LEARNER = Field(
     lambda value: f"t{value}".encode(), lambda value: f"goto t{value}", lambda data: int(data[1:])
 )
 
-MAPS: Mapping[str, Map] = {
-    FRONTS: Map((ADDRESS, PROTOCOL, PORT), (MARK,)),
-    INSIDE_FRONTS: Map((ADDRESS, PROTOCOL, PORT), (MARK,)),
-    HOST_FRONTS: Map((ADDRESS, PROTOCOL, PORT), (MARK,)),
-    NODE_PORTS: Map((PROTOCOL, PORT), (MARK,)),
-    INSIDE_PORTS: Map((PROTOCOL, PORT), (MARK,)),
-    HOST_PORTS: Map((PROTOCOL, PORT), (MARK,)),
-    GUARDED: Map((ADDRESS, PROTOCOL, PORT)),
-    SOURCES: Map((ADDRESS, PROTOCOL, PORT, RANGE)),
-    ENDPOINTS: Map((MARK, NUMBER), (ADDRESS, PORT)),
-    HAIRPINS: Map((ADDRESS, ADDRESS)),
-    TIMEOUTS: Map((MARK,), (LEARNER,), verdict=True),
-    LEARNED: Map((MARK, ADDRESS), (ADDRESS, PORT)),
-}
+
+def shape(family: Family) -> Shape:
+    """The table's maps in one family of addresses: each has a table of its own."""
+    address, ranges, _ = addresses_of(family)
+    front = (address, PROTOCOL, PORT)
+    maps = {
+        FRONTS: Map(front, (MARK,)),
+        INSIDE_FRONTS: Map(front, (MARK,)),
+        HOST_FRONTS: Map(front, (MARK,)),
+        NODE_PORTS: Map((PROTOCOL, PORT), (MARK,)),
+        INSIDE_PORTS: Map((PROTOCOL, PORT), (MARK,)),
+        HOST_PORTS: Map((PROTOCOL, PORT), (MARK,)),
+        GUARDED: Map(front),
+        SOURCES: Map((*front, ranges)),
+        ENDPOINTS: Map((MARK, NUMBER), (address, PORT)),
+        HAIRPINS: Map((address, address)),
+        TIMEOUTS: Map((MARK,), (LEARNER,), verdict=True),
+    }
+    if family is IPV4:
+        maps[LEARNED] = Map((MARK, address), (address, PORT))
+    else:  # as `skeleton` says why
+        maps |= {LEARNED: Map((MARK, NUMBER), (address,)), LEARNED_PORTS: Map((MARK, NUMBER), (ONLY_PORT,))}
+    return Shape(TABLE, maps, family)
 
 
-SHAPE = Shape(TABLE, MAPS)
+SHAPE = shape(IPV4)
+MAPS: Mapping[str, Map] = SHAPE.maps
 
 
 def mark(group: int, kind: int, *, keep_client: bool = False) -> int:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mini8s.agent.network.elements import PROTOCOLS
-from mini8s.agent.network.facts import cluster_addresses, is_ipv4, items, listening
+from mini8s.agent.network.facts import cluster_addresses, items, listening
+from mini8s.agent.network.family import IPV4, Family
 from mini8s.agent.proxy.layout import AFFINITY_SECONDS, Slot
 from mini8s.objects import meta
+from mini8s.objects.ip import by_family, family_of_address, pod_addresses
 from mini8s.objects.kinds import Obj
 from mini8s.objects.pods import is_terminal
 
@@ -20,17 +22,18 @@ ZONE = "topology.kubernetes.io/zone"  # the label of a node
 @dataclass(frozen=True, slots=True)
 class Home:
     """What this host is to an endpoint: its node, and the zone that the node is in. Endpoints on `silent`
-    nodes count where there are no others."""
+    nodes count where there are no others. All is of one `family` of addresses."""
 
     node: str
     zone: str = ""
     silent: Set[str] = frozenset()
+    family: Family = IPV4
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
     """One port of a Service; `node` is 0 when it has no node port. Of a pod's host port `host` is the address
-    it is answered on, 0.0.0.0 for all."""
+    it is answered on, 0.0.0.0 or :: for all."""
 
     name: str
     protocol: str
@@ -77,15 +80,15 @@ class Service:
 
 
 def service(obj: Obj, slices: Iterable[Obj], home: Home) -> Service | None:
-    """The Service as facts; None when it has no address of its own (headless, ExternalName)."""
-    spec = obj.get("spec") or {}
-    addresses = cluster_addresses(spec)
+    """The Service as facts; None when it has no address of its own in the family (headless, ExternalName)."""
+    spec, family = obj.get("spec") or {}, home.family.name
+    addresses = cluster_addresses(spec, family)
     if spec.get("type") == "ExternalName" or not addresses:
         return None
     ports = tuple(port for port in map(_port, items(spec.get("ports"))) if port)
-    usable = [one for one in slices if one.get("addressType", "IPv4") == "IPv4"]
-    balanced = _balanced(obj)
-    others = (str(one) for one in spec.get("externalIPs") or [] if is_ipv4(one))
+    usable = [one for one in slices if one.get("addressType", IPV4.name) == family]
+    balanced = _balanced(obj, family)
+    others = (str(one) for one in spec.get("externalIPs") or [] if family_of_address(one) == family)
     return Service(
         key=meta.key(obj),
         addresses=addresses,
@@ -96,7 +99,7 @@ def service(obj: Obj, slices: Iterable[Obj], home: Home) -> Service | None:
         internal_local=spec.get("internalTrafficPolicy") == "Local",
         external_local=spec.get("externalTrafficPolicy") == "Local",
         balanced=balanced,
-        sources=_sources(spec),
+        sources=_sources(spec, home.family),
         check_port=_check_port(spec),
         born=_born(obj),
     )
@@ -106,59 +109,61 @@ def zone_of(node: Obj | None) -> str:
     return meta.labels(node).get(ZONE, "") if node else ""
 
 
-def has_host_ports(pod: Obj) -> bool:
-    return any(True for _ in _host_ports(pod))
+def has_host_ports(pod: Obj, family: Family = IPV4) -> bool:
+    return any(True for _ in _host_ports(pod, family))
 
 
-def pod_service(pod: Obj) -> Service | None:
+def pod_service(pod: Obj, family: Family = IPV4) -> Service | None:
     """A pod's host ports, as node ports with one endpoint that keep the client's address, which is what the
     CNI's portmap does; None when the pod has none, has no address yet, or has ended."""
-    address = (pod.get("status") or {}).get("podIP")
-    found = dict(_host_ports(pod))
-    if not found or is_terminal(pod) or not is_ipv4(address):
+    address = by_family(pod_addresses(pod)).get(family.name)
+    found = dict(_host_ports(pod, family))
+    if not found or is_terminal(pod) or not address:
         return None
     return Service(
         key=meta.key(pod),
         addresses=(),
         external=(),
         ports=tuple(found),
-        endpoints=tuple((Endpoint((str(address), target), local=True),) for target in found.values()),
+        endpoints=tuple((Endpoint((address, target), local=True),) for target in found.values()),
         external_local=True,
         born=_born(pod),
     )
 
 
-def _host_ports(pod: Obj) -> Iterator[tuple[Port, int]]:
+def _host_ports(pod: Obj, family: Family) -> Iterator[tuple[Port, int]]:
     """Each with the container's port. A pod in the host's network has its ports there anyway."""
     spec = pod.get("spec") or {}
     for container in [] if spec.get("hostNetwork") else listening(spec):
         for obj in items(container.get("ports")):
             number, target = obj.get("hostPort"), obj.get("containerPort")
-            protocol, host = str(obj.get("protocol") or "TCP").lower(), str(obj.get("hostIP") or "0.0.0.0")
-            if protocol in PROTOCOLS and _is_port(number) and _is_port(target) and is_ipv4(host):
+            protocol, host = str(obj.get("protocol") or "TCP").lower(), str(obj.get("hostIP") or family.any)
+            fits = family_of_address(host) == family.name
+            if protocol in PROTOCOLS and _is_port(number) and _is_port(target) and fits:
                 front = int(number or 0)
                 yield Port(f"{host}:{front}", protocol, front, front, host), int(target or 0)
 
 
-def _balanced(obj: Obj) -> tuple[str, ...]:
+def _balanced(obj: Obj, family: str) -> tuple[str, ...]:
     """The load balancer's addresses. What arrives through one of mode Proxy has another address by then."""
     if (obj.get("spec") or {}).get("type") != "LoadBalancer":
         return ()
     balancer = (obj.get("status") or {}).get("loadBalancer") or {}
     given = [one.get("ip") for one in items(balancer.get("ingress")) if one.get("ipMode") != "Proxy"]
-    return tuple(str(one) for one in given if is_ipv4(one))
+    return tuple(str(one) for one in given if family_of_address(one) == family)
 
 
-def _sources(spec: Obj) -> tuple[str, ...]:
+def _sources(spec: Obj, family: Family) -> tuple[str, ...]:
     """Ranges that don't overlap, which the kernel's sets ask for; nothing when everybody may."""
-    networks = []
+    network = ipaddress.IPv4Network if family is IPV4 else ipaddress.IPv6Network
+    networks: list[Any] = []
     for text in spec.get("loadBalancerSourceRanges") or []:
         try:
-            networks.append(ipaddress.IPv4Network(str(text).strip(), strict=False))
+            networks.append(network(str(text).strip(), strict=False))
         except ValueError:
             continue  # of the other family
     found = tuple(map(str, ipaddress.collapse_addresses(networks)))
-    return () if found == ("0.0.0.0/0",) else found
+    return () if found == (f"{family.any}/0",) else found
 
 
 def _affinity(spec: Obj) -> int:
@@ -232,7 +237,7 @@ def _endpoint(obj: Obj, number: int, home: Home) -> Endpoint | None:
     ready = conditions.get("ready") is not False
     spare = not ready and bool(conditions.get("serving")) and bool(conditions.get("terminating"))
     addresses = obj.get("addresses") or []
-    if not (ready or spare) or not addresses or not _may_serve(addresses[0]):
+    if not (ready or spare) or not addresses or not _may_serve(addresses[0], home.family.name):
         return None
     node = obj.get("nodeName")
     zones = items((obj.get("hints") or {}).get("forZones"))
@@ -245,12 +250,12 @@ def _endpoint(obj: Obj, number: int, home: Home) -> Endpoint | None:
     )
 
 
-def _may_serve(value: Any) -> bool:
+def _may_serve(value: Any, family: str) -> bool:
     """Anybody in any network may, but not what every host has of its own or what is no host: a Service must
     not lead into another host's loopback."""
-    if not is_ipv4(value):
+    if family_of_address(value) != family:
         return False
-    address = ipaddress.IPv4Address(value)
+    address = ipaddress.ip_address(value)
     odd = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
     return not odd
 

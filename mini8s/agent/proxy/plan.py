@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mini8s.agent.network.elements import Elements, Place, Values
+from mini8s.agent.network.family import IPV4, IPV6
 from mini8s.agent.proxy.layout import (
     AFFINITY,
     AFFINITY_SECONDS,
@@ -40,6 +41,7 @@ from mini8s.agent.proxy.model import Endpoint, Port, Service
 
 GroupKey = tuple[str, str, bool]  # a Service's port by name and protocol; whether only of this node
 _INSIDE = {FRONTS: INSIDE_FRONTS, NODE_PORTS: INSIDE_PORTS}
+_ANYWHERE = frozenset({IPV4.any, IPV6.any})
 _GUARDS = frozenset({GUARDED, SOURCES})  # belong to whom the front belongs to
 _SHARED = _GUARDS | {HAIRPINS, ENDPOINTS, TIMEOUTS}  # maps whose keys nobody owns
 
@@ -270,7 +272,7 @@ class _Draft:
                 self._outward((FRONTS, (address, port.protocol, port.number)), port, endpoints)
             for address in service.balanced if service.sources else ():
                 self._guard((address, port.protocol, port.number))
-            if port.host == "0.0.0.0":
+            if port.host in _ANYWHERE:
                 self._front((HOST_PORTS, (port.protocol, port.node)), port, endpoints, local=True, keep=True)
             elif port.host:
                 place = (HOST_FRONTS, (port.host, port.protocol, port.node))

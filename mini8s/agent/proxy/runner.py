@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mini8s.agent.network.facts import BY_SERVICE, by_service
+from mini8s.agent.network.family import IPV4, Family
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy import model
 from mini8s.agent.proxy.base import Kernel
@@ -39,8 +40,8 @@ BLOCKED_SECONDS = 300.0  # how soon rules of others that drop pods' packets are 
 
 
 class Proxy:
-    """Keeps Services' addresses and ports, and pods' host ports, true on this host. `silent` names hosts that
-    can't be counted on."""
+    """Keeps Services' addresses and ports of one family, and pods' host ports, true on this host. `silent`
+    names hosts that can't be counted on."""
 
     def __init__(
         self,
@@ -53,10 +54,11 @@ class Proxy:
         node_port_ranges: Sequence[str] = (),
         kernel: Kernel | None = None,
         silent: Callable[[], frozenset[str]] = frozenset,
+        family: Family = IPV4,
     ) -> None:
-        self._home = model.Home(node_name)
+        self._home = model.Home(node_name, family=family)
         self._stop = stop
-        self._kernel = kernel or Table(service_cidr, cluster_cidr, node_port_ranges)
+        self._kernel = kernel or Table(service_cidr, cluster_cidr, node_port_ranges, family)
         self._silent = silent
         self._nodes = informers.of(NODES)
         self._services = informers.of(SERVICES)
@@ -71,11 +73,12 @@ class Proxy:
         self._sctp: set[str] = set()  # Services that have ports of this protocol
         self._large: dict[str, int] = {}  # Services with more endpoints than a group holds
         self._checks: dict[str, tuple[int, Check]] = {}  # health check ports by Service
-        self._health = HealthChecks(stop, lambda: self._book is not None)
+        self._health = HealthChecks(stop, lambda: self._book is not None, family)
         self._backoff = Backoff(first=0.1, most=5.0)
         self._said = OnChange(log)
         self._counters = dict.fromkeys(("rounds", "replaced", "failed", "elements", "seconds"), 0.0)
-        self._worker = Worker("proxy", self.step, stop)
+        name = "proxy" if family is IPV4 else f"proxy-{family.nft}"
+        self._worker = Worker(name, self.step, stop)
         self._started = False
 
     @property
@@ -143,7 +146,7 @@ class Proxy:
     def _replace(self) -> None:
         book = Book()
         keys = [meta.key(obj) for obj in self._services.cache.list()]
-        keys += [_pod_key(pod) for pod in self._pods.cache.list() if model.has_host_ports(pod)]
+        keys += [_pod_key(pod) for pod in self._pods.cache.list() if self._has_host_ports(pod)]
         self._checks.clear()
         self._large.clear()
         self._sctp.clear()
@@ -203,7 +206,7 @@ class Proxy:
         namespace, _, name = key.removeprefix(POD).partition("/")
         if key.startswith(POD):
             pod = self._pods.cache.get(namespace, name)
-            return model.pod_service(pod) if pod else None
+            return model.pod_service(pod, self._home.family) if pod else None
         obj = self._services.cache.get(namespace, name)
         slices = self._slices.cache.index(BY_SERVICE, key)
         home = replace(self._home, silent=self._silent())
@@ -239,7 +242,7 @@ class Proxy:
         """Hints are for zones: who moves to another one plans all Services anew."""
         if meta.name(new or old or {}) != self._home.node or model.zone_of(new) == self._home.zone:
             return
-        self._home = model.Home(self._home.node, model.zone_of(new))
+        self._home = replace(self._home, zone=model.zone_of(new))
         self._mark({meta.key(obj) for obj in self._services.cache.list()})
 
     def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
@@ -249,9 +252,12 @@ class Proxy:
         self._mark({owner for obj in (old, new) if obj for owner in by_service(obj)})
 
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
-        keys = {_pod_key(pod) for pod in (old, new) if pod and model.has_host_ports(pod)}
+        keys = {_pod_key(pod) for pod in (old, new) if pod and self._has_host_ports(pod)}
         if keys:
             self._mark(keys)
+
+    def _has_host_ports(self, pod: Obj) -> bool:
+        return model.has_host_ports(pod, self._home.family)
 
 
 def _pod_key(pod: Obj) -> str:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 
+from mini8s.agent.network.family import IPV4, Family
 from mini8s.agent.proxy.layout import (
     AFFINITY,
     AFFINITY_SECONDS,
@@ -39,52 +40,50 @@ from mini8s.agent.proxy.layout import (
 )
 
 _PORTS = "meta l4proto { tcp, udp, sctp }"
-_DNAT = f"{_PORTS} dnat ip addr . port to meta mark & {GROUP_MASK:#x}"
-_FRONT = "ip daddr . meta l4proto . th dport"
-_HERE = "fib daddr type local ip daddr != 127.0.0.0/8"
+_LEARNED = f"flags dynamic,timeout; size 1000000; timeout {AFFINITY_SECONDS}s"
 _GO = f"meta mark & {CLASS_MASK:#x} vmap @cls"
 
 _TABLE = """\
-table ip {table}
-delete table ip {table}
-table ip {table} {{
-  map fe  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
-  map fi  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
-  map ha  {{ type ipv4_addr . inet_proto . inet_service : mark; }}
+table {ip} {table}
+delete table {ip} {table}
+table {ip} {table} {{
+  map fe  {{ type {type} . inet_proto . inet_service : mark; }}
+  map fi  {{ type {type} . inet_proto . inet_service : mark; }}
+  map ha  {{ type {type} . inet_proto . inet_service : mark; }}
   map np  {{ type inet_proto . inet_service : mark; }}
   map ni  {{ type inet_proto . inet_service : mark; }}
   map hn  {{ type inet_proto . inet_service : mark; }}
-  set fw  {{ type ipv4_addr . inet_proto . inet_service; }}
-  set src {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }}
-  map eps {{ typeof meta mark . numgen random mod 65536 : ip daddr . th dport; }}
+  set fw  {{ type {type} . inet_proto . inet_service; }}
+  set src {{ type {type} . inet_proto . inet_service . {type}; flags interval; }}
+  map eps {{ typeof meta mark . numgen random mod 65536 : {ip} daddr . th dport; }}
   map aft {{ type mark : verdict; }}
-  map aff {{ type mark . ipv4_addr : ipv4_addr . inet_service; flags dynamic,timeout; size 1000000; timeout {seconds}s; }}
-  set hp  {{ type ipv4_addr . ipv4_addr; }}
+  {learned}
+  set hp  {{ type {type} . {type}; }}
   chain {version} {{ }}
   chain rej {{
-    ip daddr {service_cidr} fib daddr type local accept
+    {ip} daddr {service_cidr} fib daddr type local accept
     meta l4proto tcp reject with tcp reset
-    reject with icmp port-unreachable
+    reject with {icmp} port-unreachable
   }}
   map cls {{ type mark : verdict; elements = {{ {reject} : goto rej, {drop} : drop }} }}
   chain inside {{
     meta mark set {front} map @fi {go}
-    ip daddr != {service_cidr} {here} meta mark set meta l4proto . th dport map @ni {go}
+    {ip} daddr != {service_cidr} {here} meta mark set meta l4proto . th dport map @ni {go}
   }}
   chain lb {{
     meta mark set {front} map @fe {go}
     meta mark set {front} map @fe {go}
-    ip daddr {service_cidr} {ports} fib daddr type != local goto rej
+    {ip} daddr {service_cidr} {ports} fib daddr type != local goto rej
     {here} meta mark set {front} map @ha {go}
     {node_ports} meta mark set meta l4proto . th dport map @np {go}
     {here} meta mark set meta l4proto . th dport map @hn {go}
   }}
   chain guard {{
-    {front} @fw {front} . ip saddr != @src drop
+    {front} @fw {front} . {ip} saddr != @src drop
   }}
   chain pre {{ type nat hook prerouting priority dstnat;
     jump guard
-    ip saddr {cluster_cidr} jump inside
+    {ip} saddr {cluster_cidr} jump inside
     jump lb
   }}
   chain out {{ type nat hook output priority -100;
@@ -93,11 +92,11 @@ table ip {table} {{
     jump lb
   }}
   chain leakf {{ type filter hook forward priority filter;
-    ip daddr {service_cidr} ct state new drop
-    ip saddr {cluster_cidr} ct state invalid drop
+    {ip} daddr {service_cidr} ct state new drop
+    {ip} saddr {cluster_cidr} ct state invalid drop
   }}
   chain leako {{ type filter hook output priority filter;
-    ip daddr {service_cidr} fib daddr type != local ct state new drop
+    {ip} daddr {service_cidr} fib daddr type != local ct state new drop
   }}
   chain learn {{
     meta mark & {groups} vmap @aft
@@ -106,9 +105,9 @@ table ip {table} {{
   chain post {{ type nat hook postrouting priority srcnat;
     meta mark & {affinity} != 0 ct status dnat jump learn
     meta mark != 0 meta mark & {keep} == 0 ct status dnat fib saddr type local masquerade
-    meta mark != 0 meta mark & {keep} == 0 ct status dnat ct original ip daddr != {service_cidr} masquerade fully-random
-    meta mark != 0 ct status dnat ct original ip daddr {service_cidr} ip saddr != {cluster_cidr} masquerade fully-random
-    ct status dnat ip saddr . ip daddr @hp masquerade fully-random
+    meta mark != 0 meta mark & {keep} == 0 ct status dnat ct original {ip} daddr != {service_cidr} masquerade fully-random
+    meta mark != 0 ct status dnat ct original {ip} daddr {service_cidr} {ip} saddr != {cluster_cidr} masquerade fully-random
+    ct status dnat {ip} saddr . {ip} daddr @hp masquerade fully-random
   }}
 }}
 """  # noqa: E501 - rules read best on one line
@@ -118,45 +117,64 @@ class Skeleton:
     """The text for one cluster's networks. `node_port_ranges`: of which of this host's addresses node ports
     are answered on, all when there are none."""
 
-    def __init__(self, service_cidr: str, cluster_cidr: str, node_port_ranges: Sequence[str] = ()) -> None:
-        where = f"{_HERE} ip daddr {{ {', '.join(node_port_ranges)} }}" if node_port_ranges else _HERE
-        self._words = {"service_cidr": service_cidr, "cluster_cidr": cluster_cidr, "node_ports": where}
-        text = self._render("") + chains(Needs({0}, {1}))
+    def __init__(
+        self,
+        service_cidr: str,
+        cluster_cidr: str,
+        node_port_ranges: Sequence[str] = (),
+        family: Family = IPV4,
+    ) -> None:
+        self._family = family
+        self._words = {"service_cidr": service_cidr, "cluster_cidr": cluster_cidr} | _words(family)
+        here = where = self._words["here"]
+        if node_port_ranges:
+            where = f"{here} {family.nft} daddr {{ {', '.join(node_port_ranges)} }}"
+        self._words["node_ports"] = where
+        text = self._render("") + chains(Needs({0}, {1}), family)
         self.version = "skeleton_" + hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def table(self, needs: Needs) -> str:
         """The whole table, in the place of any that was there, with the chains that are needed."""
-        return self._render(self.version) + chains(needs)
+        return self._render(self.version) + chains(needs, self._family)
 
     def _render(self, version: str) -> str:
         return _TABLE.format(
             **self._words,
             table=TABLE,
             version=version,
-            seconds=AFFINITY_SECONDS,
             reject=REJECT,
             drop=DROP,
-            front=_FRONT,
             go=_GO,
-            here=_HERE,
             ports=_PORTS,
-            learn=_learn(AFFINITY_SECONDS),
+            learned="\n  ".join(_learned_maps(self._family)),
+            learn=_learn(AFFINITY_SECONDS, self._family),
             groups=f"{GROUP_MASK:#x}",
             affinity=f"{AFFINITY:#x}",
             keep=f"{KEEP_CLIENT:#x}",
         )
 
 
-def chains(needs: Needs) -> str:
+def _words(family: Family) -> dict[str, str]:
+    """The family's, in the text above."""
+    return {
+        "ip": family.nft,
+        "type": family.address_type,
+        "icmp": family.icmp,
+        "front": f"{family.nft} daddr . meta l4proto . th dport",
+        "here": f"fib daddr type local {family.nft} daddr != {family.loopback}",
+    }
+
+
+def chains(needs: Needs, family: Family = IPV4) -> str:
     """What adds these chains to a table that has none of them."""
     sizes = [size for block in sorted(needs.blocks) for size in _sizes(block)]
-    text = "".join(_choose(size) for size in sizes)
-    text += "".join(f"  chain t{one} {{\n    {_learn(one)}\n  }}\n" for one in sorted(needs.timeouts))
+    text = "".join(_choose(size, family) for size in sizes)
+    text += "".join(f"  chain t{one} {{\n    {_learn(one, family)}\n  }}\n" for one in sorted(needs.timeouts))
     if not text:
         return ""
     classes = ", ".join(f"{size} : goto n{size}, {size | AFFINITY} : goto a{size}" for size in sizes)
-    more = f"add element ip {TABLE} cls {{ {classes} }}\n" if classes else ""
-    return f"table ip {TABLE} {{\n{text}}}\n{more}"
+    more = f"add element {family.nft} {TABLE} cls {{ {classes} }}\n" if classes else ""
+    return f"table {family.nft} {TABLE} {{\n{text}}}\n{more}"
 
 
 def names(needs: Needs) -> Collection[str]:
@@ -168,16 +186,42 @@ def _sizes(block: int) -> range:
     return range(block * STEP + 1, min((block + 1) * STEP, MOST_ENDPOINTS) + 1)
 
 
-def _learn(seconds: int) -> str:
-    key = f"meta mark & {GROUP_MASK:#x} . ip saddr timeout {seconds}s"
-    return f"update @aff {{ {key} : ip daddr . th dport }}"
+def _learned_maps(family: Family) -> tuple[str, ...]:
+    """What clients are bound to. nft has 16 bytes for a key that rules add, and for its data: of IPv6 the
+    client's address becomes a number, and address and port of the endpoint have a map each."""
+    if family is IPV4:
+        return (f"map aff {{ type mark . ipv4_addr : ipv4_addr . inet_service; {_LEARNED}; }}",)
+    key = "typeof meta mark . numgen random mod 65536"
+    return (f"map aff {{ {key} : ip6 daddr; {_LEARNED}; }}", f"map afp {{ {key} : th dport; {_LEARNED}; }}")
 
 
-def _choose(size: int) -> str:
+def _client(family: Family) -> str:
+    """The key under which a client's endpoint is learned."""
+    address = "ip saddr" if family is IPV4 else "jhash ip6 saddr mod 4294967295 seed 1"
+    return f"meta mark & {GROUP_MASK:#x} . {address}"
+
+
+def _learn(seconds: int, family: Family) -> str:
+    key = f"{_client(family)} timeout {seconds}s"
+    if family is IPV4:
+        return f"update @aff {{ {key} : ip daddr . th dport }}"
+    return f"update @aff {{ {key} : ip6 daddr }} update @afp {{ {key} : th dport }}"
+
+
+def _recall(family: Family) -> str:
+    """To the endpoint that the client is bound to."""
+    key = _client(family)
+    if family is IPV4:
+        return f"{_PORTS} dnat ip addr . port to {key} map @aff"
+    return f"{_PORTS} dnat to {key} map @aff : {key} map @afp"
+
+
+def _choose(size: int, family: Family) -> str:
+    dnat = f"{_PORTS} dnat {family.nft} addr . port to meta mark & {GROUP_MASK:#x}"
     return (
         f"  chain n{size} {{\n"
-        f"    {_DNAT} . numgen random mod {size} map @eps\n"
-        f"    {_DNAT} . numgen random mod 1 map @eps\n"
+        f"    {dnat} . numgen random mod {size} map @eps\n"
+        f"    {dnat} . numgen random mod 1 map @eps\n"
         "    drop\n  }\n"
-        f"  chain a{size} {{\n    {_DNAT} . ip saddr map @aff\n    goto n{size}\n  }}\n"
+        f"  chain a{size} {{\n    {_recall(family)}\n    goto n{size}\n  }}\n"
     )

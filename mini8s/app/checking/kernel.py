@@ -113,7 +113,7 @@ def _veth() -> str:
 
 
 def _vxlan() -> str:
-    Kernel().make_tunnel("10.42.0.0", "02:00:00:00:00:01", "127.0.0.1", 1450)
+    Kernel().make_tunnel(("10.42.0.0",), "02:00:00:00:00:01", "127.0.0.1", 1450)
     return f"a tunnel at UDP port {TUNNEL_PORT} can be made"
 
 

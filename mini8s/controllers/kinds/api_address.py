@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mini8s.controllers.actions import NOTHING, Action, Plan, patch
 from mini8s.controllers.base import Context, Source, by_object, own_key
+from mini8s.objects import ip
 from mini8s.objects.kinds import ENDPOINTS, ENDPOINTSLICES, NODES, Obj
 
 SERVICE = ("default", "kubernetes")
@@ -24,21 +25,17 @@ class ApiAddress:
 
     def plan(self, key: str) -> Plan:
         node = self._nodes.get("", key)
-        address = internal_address(node) if node and key == self._own else ""
+        endpoints, piece = self._endpoints.get(*SERVICE), self._slices.get(*SERVICE)
+        family = str((piece or {}).get("addressType") or ip.IPV4)
+        address = ip.node_addresses(node).get(family) if node and key == self._own else ""
         if not address:
             return NOTHING
         actions: list[Action] = []
-        endpoints, piece = self._endpoints.get(*SERVICE), self._slices.get(*SERVICE)
         if endpoints and (change := moved_endpoints(endpoints, address)):
             actions.append(patch(ENDPOINTS, endpoints, change))
         if piece and (change := moved_slice(piece, address)):
             actions.append(patch(ENDPOINTSLICES, piece, change))
         return Plan(tuple(actions))
-
-
-def internal_address(node: Obj) -> str:
-    found = (node.get("status") or {}).get("addresses") or ()
-    return next((one["address"] for one in found if one["type"] == "InternalIP"), "")
 
 
 def moved_endpoints(endpoints: Obj, address: str) -> Obj:

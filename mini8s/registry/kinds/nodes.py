@@ -13,7 +13,7 @@ _ROLE, _OLD_ROLE = "node-role.kubernetes.io/", "kubernetes.io/role"
 
 
 def _begin(new: Obj) -> None:
-    new.setdefault("spec", {})
+    _complete(new.setdefault("spec", {}))
     new.setdefault("status", {})
 
 
@@ -23,6 +23,17 @@ def _keep(new: Obj, old: Obj) -> None:
     for part in ("podCIDR", "podCIDRs", "providerID"):
         if old["spec"].get(part):
             now.setdefault(part, old["spec"][part])
+    _complete(now)
+
+
+def _complete(spec: Obj) -> None:
+    """The first range is said twice; who changed it alone said it of all
+    (`Convert_v1_NodeSpec_To_core_NodeSpec`)."""
+    first, listed = spec.get("podCIDR"), spec.get("podCIDRs") or []
+    if first and first not in listed[:1]:
+        spec["podCIDRs"] = [first]
+    elif listed and not first:
+        spec["podCIDR"] = listed[0]
 
 
 def _word(node: Obj) -> str:

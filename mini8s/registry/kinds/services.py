@@ -26,6 +26,8 @@ def _keep(new: Obj, old: Obj) -> None:
     spec, was = new["spec"], old["spec"]
     if spec.get("type") != "ExternalName" and was.get("clusterIP") and not spec.get("clusterIP"):
         spec["clusterIP"] = was["clusterIP"]
+    if spec.get("clusterIP") == was.get("clusterIP") and was.get("clusterIPs") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = was["clusterIPs"]
     if spec.get("clusterIP") != was.get("clusterIP") and spec.get("clusterIPs") == was.get("clusterIPs"):
         spec.pop("clusterIPs", None)  # whoever changed the one says the same of the other
     if spec.get("type") == "ExternalName":

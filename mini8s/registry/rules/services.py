@@ -41,8 +41,7 @@ def check_update(new: Obj, old: Obj) -> Causes:
             yield invalid("spec.healthCheckNodePort", port, "field is immutable")
     if "ExternalName" in {spec.get("type"), was.get("type")} or not was.get("clusterIP"):
         return
-    if spec.get("clusterIP") != was["clusterIP"]:
-        yield invalid("spec.clusterIPs[0]", spec.get("clusterIPs") or [], "may not change once set")
+    yield from families.check_update(spec, was)
 
 
 def _ports(spec: Obj) -> Causes:
@@ -117,14 +116,10 @@ def _cluster_ips(spec: Obj) -> Causes:
         return
     if listed and listed[0] != first:
         yield invalid("spec.clusterIPs", listed, "first value must match `clusterIP`")
-    if len(listed) > 1:
-        why = "may only hold one value: this cluster is single-stack"
-        yield invalid("spec.clusterIPs", listed, why)
-    if first not in {"", "None"} and not values.is_ipv4(first):
-        yield invalid("spec.clusterIPs[0]", first, "must be a valid IPv4 address, (e.g. 10.9.8.7)")
     if first == "None" and spec.get("type") in _WITH_NODE_PORTS:
         why = f"may not be set to 'None' for {spec['type']} services"
         yield invalid("spec.clusterIPs[0]", "None", why)
+    yield from families.check_addresses(spec)
     yield from families.check(spec)
 
 

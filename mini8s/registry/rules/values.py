@@ -50,14 +50,6 @@ def ip_address(value: str, field: str) -> Causes:
         yield invalid(field, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
 
 
-def is_ipv4(value: str) -> bool:
-    try:
-        ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    return True
-
-
 def inner_path(path: str, field: str) -> Causes:
     """A path that stays below the folder it is resolved in."""
     if path.startswith("/"):

@@ -17,6 +17,7 @@ from mini8s.agent.kubelet.node import host, node
 from mini8s.agent.kubelet.node.fence import Fence
 from mini8s.agent.kubelet.settings import KubeletSettings
 from mini8s.agent.kubelet.volumes import local_disks
+from mini8s.agent.network.base import Ips
 from mini8s.agent.runtime.base import EngineDown
 from mini8s.agent.runtime.records import EngineInfo, Image
 from mini8s.client.base import RETRY_SECONDS, Api, EventSink
@@ -54,7 +55,7 @@ class Heartbeat:
         api: Api,
         runtime: Engine,
         name: str,
-        ip: Callable[[], str],
+        ips: Callable[[], Ips],
         labels: Mapping[str, str],
         taints: Sequence[Obj],
         data_dir: Path,
@@ -73,7 +74,7 @@ class Heartbeat:
         self.pod_cidr = ""  # the range of its pods' addresses, once the server has given it one
         self.renewed: float | None = None  # when the server last took the sign of life, monotonic
         self._api, self._runtime, self._clock = api, runtime, clock
-        self._name, self._ip = name, ip
+        self._name, self._ips = name, ips
         self._labels, self._taints = labels, taints
         self._data_dir = data_dir
         self._engine_trouble, self._network_trouble = engine_trouble, network_trouble
@@ -198,7 +199,7 @@ class Heartbeat:
         trouble, images = self._ask_engine()
         return node.NodeFacts(
             name=self._name,
-            ip=self._ip(),
+            ips=self._ips(),
             host=self._host,
             settings=self._settings,
             pressures=self._pressures(),

@@ -9,6 +9,7 @@ from datetime import datetime
 from mini8s.agent.kubelet.node import eviction
 from mini8s.agent.kubelet.node.host import HostFacts
 from mini8s.agent.kubelet.settings import DEFAULTS, KubeletSettings
+from mini8s.agent.network.base import Ips
 from mini8s.agent.runtime.records import EngineInfo, Image
 from mini8s.config import KUBERNETES_VERSION
 from mini8s.objects import conditions, quantity
@@ -36,7 +37,7 @@ class NodeFacts:
     while the container engine doesn't answer."""
 
     name: str
-    ip: str
+    ips: Ips
     host: HostFacts
     now: datetime
     settings: KubeletSettings = DEFAULTS
@@ -115,7 +116,7 @@ def status(facts: NodeFacts, old: Obj) -> Obj:
     """The whole status. In `old`, conditions of others are kept, and times of those that didn't change."""
     return {
         "addresses": [
-            {"type": "InternalIP", "address": facts.ip},
+            *({"type": "InternalIP", "address": one} for one in facts.ips),
             {"type": "Hostname", "address": facts.name},
         ],
         "capacity": capacity(facts.host, facts.settings),

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 
 from mini8s.agent.kubelet.serving.sessions import Agreed
+from mini8s.agent.network.base import Ips
 from mini8s.agent.streams.duct import Duct
 from mini8s.agent.streams.relay import relay
 from mini8s.objects.errors import BadRequest, NotFound, ServiceUnavailable
@@ -24,9 +25,9 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 class Dials:
     """Raises ApiError."""
 
-    def __init__(self, pod_of: Callable[[str, str], Obj | None], node_ip: Callable[[], str]) -> None:
+    def __init__(self, pod_of: Callable[[str, str], Obj | None], node_ips: Callable[[], Ips]) -> None:
         self._pod_of = pod_of
-        self._node_ip = node_ip
+        self._node_ips = node_ips
 
     def pod(self, namespace: str, name: str, port: str, *, secure: bool) -> Agreed:
         pod = self._pod_of(namespace, name)
@@ -35,7 +36,7 @@ class Dials:
         return _agreed((pod.get("status") or {}).get("podIP") or "", port, secure=secure)
 
     def node(self, port: str, *, secure: bool) -> Agreed:
-        return _agreed(self._node_ip(), port, secure=secure)
+        return _agreed(self._node_ips()[0], port, secure=secure)
 
 
 def _agreed(address: str, port: str, *, secure: bool) -> Agreed:

@@ -13,6 +13,7 @@ from mini8s.controllers.kinds.endpoints.members import (
     HEADLESS,
     Member,
     Port,
+    families,
     hostname,
     is_headless,
     members,
@@ -20,7 +21,7 @@ from mini8s.controllers.kinds.endpoints.members import (
     selects,
     services_of,
 )
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import ENDPOINTS, PODS, SERVICES, Obj
 from mini8s.objects.labels import from_labels
 
@@ -51,7 +52,7 @@ class Endpoints:
         if not selects(service):
             return NOTHING
         chosen = self._pods.list(meta.namespace(service), from_labels(service["spec"]["selector"]))
-        return plan(service, members(service, chosen, {}), there)
+        return plan(service, members(service, chosen, {}, families(service)[0]), there)
 
 
 def plan(service: Obj, found: Sequence[Member], there: Obj | None) -> Plan:
@@ -90,7 +91,7 @@ def subsets(service: Obj, found: Sequence[Member]) -> list[Obj]:
                 _address(service, one) for one in group if (one.ready or publishes_unready(service)) is wanted
             ]
             if addresses:
-                subset[part] = sorted(addresses, key=lambda one: tuple(map(int, one["ip"].split("."))))
+                subset[part] = sorted(addresses, key=lambda one: ip.order(one["ip"]))
         if ports:
             subset["ports"] = [_port(port) for port in ports]
         made.append(subset)

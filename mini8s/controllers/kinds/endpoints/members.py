@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mini8s.client.cache import Cache
-from mini8s.objects import meta, pods
+from mini8s.objects import ip, meta, pods
 from mini8s.objects.kinds import Obj
 from mini8s.objects.labels import from_labels
 
@@ -24,17 +24,15 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A pod of a Service with its ports resolved: pods may give one name to different numbers."""
+    """A pod of a Service, by its address of one family, with its ports resolved: pods may give one name to
+    different numbers."""
 
     pod: Obj
+    address: str
     ports: tuple[Port, ...]
     ready: bool
     terminating: bool
     zone: str = ""
-
-    @property
-    def address(self) -> str:
-        return str(self.pod["status"]["podIP"])
 
     @property
     def target(self) -> Obj:
@@ -59,18 +57,31 @@ def publishes_unready(service: Obj) -> bool:
     return bool(service["spec"].get("publishNotReadyAddresses"))
 
 
-def members(service: Obj, found: Iterable[Obj], zones: Mapping[str, str]) -> list[Member]:
-    """The pods with an address that have not ended, in order of name; `zones`: those of the nodes."""
-    chosen = [pod for pod in found if not pods.is_terminal(pod) and (pod.get("status") or {}).get("podIP")]
+def families(service: Obj) -> tuple[str, ...]:
+    """Those of a Service; one that was not told has what all had once."""
+    return tuple(service["spec"].get("ipFamilies") or (ip.IPV4,))
+
+
+def members(
+    service: Obj, found: Iterable[Obj], zones: Mapping[str, str], family: str = ip.IPV4
+) -> list[Member]:
+    """The pods with an address of the family that have not ended, in order of name; `zones`: those of the
+    nodes."""
+    chosen = {
+        meta.key(pod): (pod, address)
+        for pod in found
+        if not pods.is_terminal(pod) and (address := ip.by_family(ip.pod_addresses(pod)).get(family))
+    }
     return [
         Member(
             pod,
+            address,
             ports_of(service, pod),
             pods.is_ready(pod),
             meta.deleting(pod),
             zones.get(pods.node_name(pod), ""),
         )
-        for pod in sorted(chosen, key=meta.name)
+        for _, (pod, address) in sorted(chosen.items())
     ]
 
 

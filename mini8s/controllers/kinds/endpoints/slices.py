@@ -8,7 +8,7 @@ a slice is made, and an empty slice goes unless it is the only one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mini8s.controllers.actions import (
     NORMAL,
@@ -27,6 +27,7 @@ from mini8s.controllers.kinds.endpoints.members import (
     HEADLESS,
     Member,
     Port,
+    families,
     hostname,
     is_headless,
     members,
@@ -35,7 +36,7 @@ from mini8s.controllers.kinds.endpoints.members import (
     services_of,
     zones,
 )
-from mini8s.objects import conditions, meta
+from mini8s.objects import conditions, ip, meta
 from mini8s.objects.kinds import ENDPOINTSLICES, NODES, PODS, SERVICES, Obj
 from mini8s.objects.labels import from_labels
 
@@ -72,9 +73,15 @@ class EndpointSlices:
             return NOTHING  # the garbage collector takes the slices of a Service that is gone
         chosen = self._pods.list(meta.namespace(service), from_labels(service["spec"]["selector"]))
         nodes = list(self._nodes.list())
-        found = members(service, chosen, zones(nodes))
         there = [found for found in self._slices.index("service", key) if _ours(found)]
-        return plan(service, found, there, hints(service, found, nodes), most=self._most)
+        plans = [_lost_families(service, there)]
+        for family in families(service):
+            found = members(service, chosen, zones(nodes), family)
+            own = [one for one in there if one.get("addressType") == family]
+            said = hints(service, found, nodes)
+            plans.append(plan(service, found, own, said, most=self._most, family=family))
+        actions = tuple(action for one in plans for action in one.actions)
+        return Plan(actions, said="; ".join(one.said for one in plans if one.said))
 
     def _node_changed(self, old: Obj | None, new: Obj | None) -> Iterable[str]:
         """A node that comes, goes or moves to another zone changes where endpoints are, and for whom."""
@@ -85,18 +92,32 @@ class EndpointSlices:
         return [meta.key(service) for service in self._services.list() if selects(service)]
 
 
+def _lost_families(service: Obj, there: Sequence[Obj]) -> Plan:
+    """The slices of a family that the Service has no more."""
+    gone = [one for one in there if one.get("addressType") not in families(service)]
+    return Plan(tuple(delete(ENDPOINTSLICES, one) for one in gone if not meta.deleting(one)))
+
+
 @dataclass(slots=True)
 class _Draft:
     """A slice as it is to be; `was` is None for a new one."""
 
+    family: str
     ports: tuple[Port, ...]
     was: Obj | None = None
     endpoints: list[Obj] = field(default_factory=list)
 
 
 def plan(
-    service: Obj, found: Sequence[Member], there: Sequence[Obj], wanted_hints: Hints = _NO_HINTS, *, most: int
+    service: Obj,
+    found: Sequence[Member],
+    there: Sequence[Obj],
+    wanted_hints: Hints = _NO_HINTS,
+    *,
+    most: int,
+    family: str = ip.IPV4,
 ) -> Plan:
+    """For one family of the Service; `there` are its slices now."""
     alive = [one for one in there if not meta.deleting(one)]
     wanted: dict[tuple[Port, ...], list[Obj]] = {}
     for member in found:
@@ -105,16 +126,17 @@ def plan(
     drafts: list[_Draft] = []
     for ports, endpoints in wanted.items():
         own = [one for one in alive if _ports_of(one) == ports]
-        drafts += _filled(ports, endpoints, own, most)
+        drafts += _filled(_Draft(family, ports), endpoints, own, most)
     if not drafts:
         empty = next((one for one in alive if not one.get("endpoints") and not _ports_of(one)), None)
-        drafts = [_Draft((), empty)]
+        drafts = [_Draft(family, (), empty)]
     kept = {meta.uid(draft.was) for draft in drafts if draft.was}
     actions = [action for draft in drafts for action in _written(service, draft)]
     actions += [delete(ENDPOINTSLICES, one) for one in alive if meta.uid(one) not in kept]
-    actions += _told(service, alive, drafts, wanted_hints)
+    actions += _told(service, alive, drafts, wanted_hints, family)
     ready = sum(member.ready and not member.terminating for member in found)
-    return Plan(tuple(actions), said=f"{ready} of {len(found)} pods ready, {len(drafts)} slices")
+    named = "" if family == ip.IPV4 else f" by {family}"
+    return Plan(tuple(actions), said=f"{ready} of {len(found)} pods ready{named}, {len(drafts)} slices")
 
 
 def endpoint(service: Obj, member: Member, hint: str = "") -> Obj:
@@ -136,41 +158,44 @@ def endpoint(service: Obj, member: Member, hint: str = "") -> Obj:
     }
 
 
-def _told(service: Obj, there: Sequence[Obj], drafts: Sequence[_Draft], wanted: Hints) -> Iterable[Action]:
+def _told(
+    service: Obj, there: Sequence[Obj], drafts: Sequence[_Draft], wanted: Hints, family: str
+) -> Iterable[Action]:
     """An event when hints that the annotation asked for come, and when they go."""
     if not wanted.auto:
         return
     had = any("hints" in one for slice_ in there for one in slice_.get("endpoints") or ())
     has = any("hints" in one for draft in drafts for one in draft.endpoints)
     if has and not had:
-        what = "Topology Aware Hints has been enabled, addressType: IPv4"
+        what = f"Topology Aware Hints has been enabled, addressType: {family}"
         yield Tell(service, NORMAL, "TopologyAwareHintsEnabled", what)
     elif had and not has:
-        what = f"{wanted.refused}, addressType: IPv4"
+        what = f"{wanted.refused}, addressType: {family}"
         yield Tell(service, WARNING, "TopologyAwareHintsDisabled", what)
 
 
-def _filled(ports: tuple[Port, ...], endpoints: Sequence[Obj], own: Sequence[Obj], most: int) -> list[_Draft]:
+def _filled(like: _Draft, endpoints: Sequence[Obj], own: Sequence[Obj], most: int) -> list[_Draft]:
     """Each endpoint where it is, the new ones where there is room, the rest in new slices."""
     left = {_identity(one): one for one in endpoints}
     drafts = []
     for slice_ in sorted(own, key=meta.name):
         there = [_identity(one) for one in slice_.get("endpoints") or ()]
         stay = [left.pop(identity) for identity in there if identity in left]
-        drafts.append(_Draft(ports, slice_, stay))
+        drafts.append(replace(like, was=slice_, endpoints=stay))
     rest = list(left.values())
     for draft in sorted(drafts, key=lambda one: -len(one.endpoints)):
         room = max(0, most - len(draft.endpoints))
         draft.endpoints += rest[:room]
         rest = rest[room:]
-    drafts += [_Draft(ports, None, rest[start : start + most]) for start in range(0, len(rest), most)]
+    parts = [rest[start : start + most] for start in range(0, len(rest), most)]
+    drafts += [replace(like, endpoints=part) for part in parts]
     return [draft for draft in drafts if draft.endpoints]
 
 
 def _written(service: Obj, draft: _Draft) -> tuple[Action, ...]:
     labels = _labels(service)
     body: Obj = {
-        "addressType": "IPv4",
+        "addressType": draft.family,
         "endpoints": draft.endpoints,
         "ports": [_port(port) for port in draft.ports],
     }

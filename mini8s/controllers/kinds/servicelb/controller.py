@@ -7,10 +7,11 @@ from datetime import datetime
 
 from mini8s.controllers.actions import NORMAL, NOTHING, WARNING, Action, Plan, Tell, patch
 from mini8s.controllers.base import Context, Source
+from mini8s.controllers.kinds.endpoints.members import families
 from mini8s.controllers.kinds.endpoints.slices import by_service
 from mini8s.controllers.kinds.servicelb import claims, hosts
 from mini8s.controllers.kinds.servicelb.claims import Taken
-from mini8s.objects import conditions, host_ports, ingresses, meta
+from mini8s.objects import conditions, host_ports, ingresses, ip, meta
 from mini8s.objects.host_ports import Wanted
 from mini8s.objects.kinds import ENDPOINTSLICES, INGRESSCLASSES, INGRESSES, NODES, PODS, SERVICES, Obj
 
@@ -49,11 +50,17 @@ class ServiceLoadBalancers:
         local = service["spec"].get("externalTrafficPolicy") == "Local"
         serving = hosts.serving_nodes(self._slices.index("service", key)) if local else None
         nodes = list(self._nodes.list())
-        chosen = hosts.hosts(service, nodes, serving)
+        by_family = [hosts.hosts(service, nodes, serving, family) for family in families(service)]
+        chosen = [address for found in by_family for address in found.values()]
         alive = any(conditions.is_true(node, "Ready") for node in nodes)
         if not chosen and not alive and _addresses(service):
             return Plan(said="no node is Ready: its hosts stay as they were")
-        taken = claims.taken(service, chosen, self._services.list(), self._used(service, nodes, chosen))
+        others = list(self._services.list())
+        taken = [
+            one
+            for found in by_family
+            for one in claims.taken(service, found, others, self._used(service, nodes, found))
+        ]
         return plan(service, chosen, taken, self._clock.now())
 
     def _used(
@@ -111,12 +118,10 @@ def _balanced(service: Obj) -> list[str]:
     return [""] if claims.is_ours(service) else []
 
 
-def plan(service: Obj, chosen: Mapping[str, str], taken: Sequence[Taken], now: datetime) -> Plan:
+def plan(service: Obj, chosen: Sequence[str], taken: Sequence[Taken], now: datetime) -> Plan:
     """The Service gets the hosts on which all its ports are free."""
     lost = {one.address for one in taken}
-    ingress = [
-        {"ip": address, "ipMode": "VIP"} for address in sorted(set(chosen.values()) - lost, key=_in_order)
-    ]
+    ingress = [{"ip": address, "ipMode": "VIP"} for address in sorted(set(chosen) - lost, key=ip.order)]
     had = (service.get("status") or {}).get("conditions") or []
     listed = conditions.remove_condition(had, CONFLICT)
     why = "; ".join(map(str, taken))
@@ -167,7 +172,3 @@ def _facts(service: Obj | None) -> object:
 def _ports(pod: Obj) -> set[object]:
     """What of a pod counts here."""
     return {(node, *one) for node in claims.by_node(pod) for one in host_ports.every(pod)}
-
-
-def _in_order(address: str) -> tuple[int, ...]:
-    return tuple(map(int, address.split(".")))

@@ -6,25 +6,27 @@ the same label chooses the nodes that bear its value, and `true` is the value of
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 
-from mini8s.objects import conditions, ingresses, meta
+from mini8s.objects import conditions, ingresses, ip, meta
 from mini8s.objects.kinds import Obj
 
 LABEL = "mini8s.io/lb"
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
-def hosts(service: Obj, nodes: Sequence[Obj], serving: Iterable[str] | None) -> dict[str, str]:
-    """Addresses by the name of the node. `serving`: the only nodes to choose from, where endpoints are."""
+def hosts(
+    service: Obj, nodes: Sequence[Obj], serving: Iterable[str] | None, family: str = ip.IPV4
+) -> dict[str, str]:
+    """Addresses of a family by the name of the node. `serving`: the only nodes to choose from, where
+    endpoints are."""
     pools = any(LABEL in meta.labels(node) for node in nodes)
     pool = meta.labels(service).get(LABEL) or "true"
     chosen = None if serving is None else set(serving)
     return {
         meta.name(node): address
         for node in nodes
-        if (address := _address(node))
+        if (address := _addresses(node).get(family))
         and conditions.is_true(node, "Ready")
         and EXCLUDED not in meta.labels(node)
         and (meta.labels(node).get(LABEL) == pool if pools else LABEL not in meta.labels(service))
@@ -42,25 +44,12 @@ def serving_nodes(slices: Iterable[Obj]) -> set[str]:
     }
 
 
-def facts(node: Obj) -> tuple[str, bool, Mapping[str, str], list[int]]:
+def facts(node: Obj) -> tuple[Mapping[str, str], bool, Mapping[str, str], list[int]]:
     """What of a node counts here: heartbeats change it all the time."""
     labels = {key: value for key, value in meta.labels(node).items() if key in (LABEL, EXCLUDED)}
-    return _address(node), conditions.is_true(node, "Ready"), labels, ingresses.served_ports(node)
+    return _addresses(node), conditions.is_true(node, "Ready"), labels, ingresses.served_ports(node)
 
 
-def _address(node: Obj) -> str:
-    """The external one if it has one, as k3s chooses."""
-    listed = (node.get("status") or {}).get("addresses") or ()
-    for wanted in ("ExternalIP", "InternalIP"):
-        for one in listed:
-            if one.get("type") == wanted and _is_ipv4(one.get("address")):
-                return str(one["address"])
-    return ""
-
-
-def _is_ipv4(value: object) -> bool:
-    try:
-        ipaddress.IPv4Address(str(value))
-    except ValueError:
-        return False
-    return True
+def _addresses(node: Obj) -> dict[str, str]:
+    """By family: the external one if it has one, as k3s chooses."""
+    return ip.node_addresses(node) | ip.node_addresses(node, "ExternalIP")
