@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -69,8 +70,13 @@ class Nodes:
         yield Figure(f"memory, process of {self._count} hollow nodes", processes.pss_mb(self.pid), "MB PSS")
 
     def stop(self) -> None:
+        """One that has much left to say is not waited for."""
         self._process.terminate()
-        self._process.wait(20)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._log.close()
 
 
