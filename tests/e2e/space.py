@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pytest
 from hosts import HostError
@@ -41,6 +42,12 @@ class Space:
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "--output=json"))
 
+    def all(self, plural: str, labels: str = "", *, group: str = "api/v1") -> list[Obj]:
+        """What there is of a kind, through root's own door."""
+        path = f"/{group}/namespaces/{self.name}/{plural}?labelSelector={quote(labels)}"
+        found: list[Obj] = json.loads(self.cluster.api(path))["items"]
+        return found
+
     def pod(self, name: str) -> Obj:
         """A pod as root's own door shows it; empty when there is none."""
         found: Obj = json.loads(self.cluster.api(f"/api/v1/namespaces/{self.name}/pods/{name}"))
@@ -70,17 +77,25 @@ class Space:
 
 def space_of(cluster: Cluster, request: pytest.FixtureRequest) -> AbstractContextManager[Space]:
     """A namespace named after the test."""
-    return space(cluster, request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-"))
+    return space(cluster, name_of(request.node))
+
+
+def name_of(test: pytest.Item) -> str:
+    return test.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
 
 
 @contextmanager
 def space(cluster: Cluster, name: str) -> Iterator[Space]:
     """A namespace while the block runs; its end is not waited for."""
-    cluster.wait_for("that name to be free", lambda: _made(cluster, name))
+    make_namespace(cluster, name)
     try:
         yield Space(cluster, name)
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def make_namespace(cluster: Cluster, name: str) -> None:
+    cluster.wait_for("that name to be free", lambda: _made(cluster, name))
 
 
 def _made(cluster: Cluster, name: str) -> bool:

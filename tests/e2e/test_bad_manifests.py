@@ -85,6 +85,10 @@ BAD = {
         deployment(replicas=-1),
         "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
     ),
+    "a roll-out that may neither add nor take away": (
+        deployment(strategy={"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}),
+        "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0",
+    ),
     "a selector that misses its own pods": (
         deployment(selector={"matchLabels": {"app": "other"}}),
         'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template',

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from fakes.cluster import Cluster, config_map, deployment, pod, service
 from fakes.examples import EXAMPLES
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mini8s.objects import kinds
 from mini8s.objects.errors import ApiError, Forbidden, Invalid
@@ -168,6 +170,24 @@ def test_a_quota_of_ports_and_storage(cluster: Cluster) -> None:
 def test_usage_of_every_kind_can_be_counted() -> None:
     for kind, obj in EXAMPLES.items():
         assert usage(kind, obj)[f"count/{kind.resource}"] == 1
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=12))
+def test_no_more_is_let_in_than_a_quota_allows(story: list[tuple[int, bool]]) -> None:
+    """And nobody is refused for whom there is room, also after others went."""
+    cluster, there = Cluster(), list[tuple[str, int]]()
+    quota(cluster, {"pods": "4", "requests.cpu": "16m"})
+    for number, (milli, goes) in enumerate(story):
+        if goes and there:
+            cluster.delete(PODS, there.pop(0)[0])
+        fits = len(there) < 4 and sum(size for _, size in there) + milli <= 16
+        try:
+            cluster.create(PODS, asks(f"p{number}", requests={"cpu": f"{milli}m"}))
+            there.append((f"p{number}", milli))
+        except Forbidden:
+            assert not fits
+        else:
+            assert fits
 
 
 def test_many_at_once_do_not_exceed_a_quota(cluster: Cluster) -> None:
