@@ -13,6 +13,7 @@ from fakes.volumes import Host, pod
 
 from mini8s.agent.kubelet import mounting, volumes
 from mini8s.agent.kubelet.lookup import Missing
+from mini8s.agent.kubelet.volumes import local_disks
 from mini8s.agent.kubelet.volumes.local_disks import DiskError, LocalDisks
 from mini8s.agent.kubelet.volumes.local_volumes import LocalVolumes
 from mini8s.client.cache import Cache
@@ -209,6 +210,29 @@ def test_a_volume_lives_as_long_as_its_object(host: Host) -> None:
     assert not list(node.disks.root.iterdir())
     with pytest.raises(NotFound):
         host.api.get(PERSISTENTVOLUMES, "", "pv")
+
+
+def test_what_is_mounted_elsewhere_is_not_resized(disks: LocalDisks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another mount namespace has a copy of the mount, as a container's has while it starts."""
+    monkeypatch.setattr(local_disks, "LET_GO_SECONDS", 0.2)
+    folder = disks.make("pv", SIZE)
+    words = ["unshare", "--mount", "--propagation=private", "sh", "-c", "echo there; exec sleep 600"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as elsewhere:
+        try:
+            assert elsewhere.stdout is not None
+            assert elsewhere.stdout.readline() == b"there\n"
+            (folder / "kept").write_text("kept")
+            disks._growing("pv").touch()  # as when the kernel refused to grow what is mounted
+            os.truncate(disks.root / "pv.ext4", 2 * SIZE)
+            disks.unmount("pv")
+            assert (disks.make("pv", 2 * SIZE) / "kept").read_text() == "kept"
+            assert os.statvfs(folder).f_blocks * os.statvfs(folder).f_frsize < SIZE
+        finally:
+            elsewhere.kill()
+    monkeypatch.setattr(local_disks, "LET_GO_SECONDS", 60.0)
+    disks.unmount("pv")
+    assert (disks.make("pv", 2 * SIZE) / "kept").read_text() == "kept"
+    assert os.statvfs(folder).f_blocks * os.statvfs(folder).f_frsize > SIZE
 
 
 def test_what_is_to_be_retained_outlives_its_object(host: Host) -> None:

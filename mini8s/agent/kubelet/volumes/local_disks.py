@@ -10,10 +10,12 @@ Once a volume is made it stays what it is. It stays mounted as long as there is 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 ANYBODY = 0o777
 _OPTIONS = "loop,noatime,discard,noinit_itable"  # room that is given up goes back; no writes at leisure
 _SECONDS = 120.0
+LET_GO_SECONDS = 10.0  # that a volume which shall grow waits for its last user
 
 
 def folder(data_dir: Path) -> Path:
@@ -88,12 +91,25 @@ class LocalDisks:
                 shutil.rmtree(self.root / name)
 
     def _mount_again(self, name: str, folder: Path) -> None:
-        if self._growing(name).exists():
+        if self._growing(name).exists() and self._is_let_go(name):
             _run("e2fsck", "-f", "-p", str(self._image(name)), fine=(0, 1))  # 1: it found and cured something
             _run("resize2fs", str(self._image(name)))
             self._growing(name).unlink()
         folder.mkdir(exist_ok=True)
         _run("mount", "-o", _OPTIONS, str(self._image(name)), str(folder))
+
+    def _is_let_go(self, name: str) -> bool:
+        """Whether nobody has the file system mounted any more. Another mount namespace may, as that of a
+        container which just starts does for a moment (clone(2) copies all mounts). To mend or resize it
+        beneath that one would destroy it; to mount it once more is harmless: mount(8) takes the loop device
+        that is there."""
+        deadline = time.monotonic() + LET_GO_SECONDS
+        while _is_attached(self._image(name)):
+            if time.monotonic() > deadline:
+                log.warning("volume %s grows later: it is still mounted elsewhere", name)
+                return False
+            time.sleep(0.05)
+        return True
 
     def _grow_mounted(self, name: str) -> None:
         """The kernel may refuse that: it asks for CAP_SYS_RESOURCE (fs/ext4/ioctl.c)."""
@@ -157,6 +173,15 @@ class LocalDisks:
     def _growing(self, name: str) -> Path:
         """There while the file is bigger than the file system in it."""
         return self.root / f"{name}.grows"
+
+
+def _is_attached(image: Path) -> bool:
+    """Whether a loop device is over that file (Documentation/ABI/testing/sysfs-block-loop)."""
+    for note in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # it was let go while we looked
+            if note.read_text().rstrip("\n") == str(image.resolve()):
+                return True
+    return False
 
 
 def _has_programs() -> bool:
