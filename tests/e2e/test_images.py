@@ -138,7 +138,8 @@ def test_who_has_no_secret_or_a_wrong_one_is_not_let_in(here: Space, registry: R
     for name in ("none", "bad"):
         said = here.wait(name, "a refusal", refused)
         assert "no basic auth credentials" in said or "unauthorized" in said
-    assert "Unable to retrieve some image pull secrets (gone)" in here.kubectl("get", "events")
+    told = "Unable to retrieve some image pull secrets (gone)"
+    here.cluster.wait_for("the event", lambda: told in here.kubectl("get", "events"))
 
 
 def test_a_pull_secret_opens_the_door(here: Space, registry: Registry) -> None:

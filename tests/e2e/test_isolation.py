@@ -157,10 +157,10 @@ def test_a_pod_is_held_as_a_whole(cluster: Cluster, here: Space) -> None:
     assert int(memory) == 32 << 20
     assert int(read(group(cluster, uid, "cpu"), "cpu.max", "cpu.cfs_quota_us")) == 40_000
     assert read(group(cluster, uid, "pids"), "pids.max") == "40"
-    bomb = "i=0; while [ $i -lt 100 ]; do sleep 5 & i=$((i+1)); done; wait; echo over"
-    assert "over" not in here.exec("free", f"({bomb}) 2>&1 | tail -1; true")
     score = here.exec("free", "cat /proc/self/oom_score_adj").strip()
     assert score == "1000"
+    bomb = "i=0; while [ $i -lt 100 ]; do sleep 5 & i=$((i+1)); done; wait; echo over"
+    assert "over" not in here.exec("free", f"({bomb}) 2>&1 | tail -1; true")  # and has no room for a while
     here.kubectl("delete", "pod", "held", "free", "--now")
     cluster.wait_for("the groups to go", lambda: not group(cluster, uid, "memory").exists())
 
