@@ -150,7 +150,7 @@ def test_jobs_that_are_suspended(here: Space) -> None:
     here.kubectl("patch", "job/stopped", '--patch={"spec": {"suspend": true}}')
     until(here, "job/stopped", "condition=Suspended")
     here.cluster.wait_for("its pods to be ended", lambda: not of_job(here, "stopped"))
-    assert told(here, "Suspended") == ["Job suspended"] * 2
+    here.cluster.wait_for("word of it", lambda: told(here, "Suspended") == ["Job suspended"] * 2)
     assert told(here, "Resumed") == ["Job resumed"]
 
 
@@ -246,7 +246,7 @@ def test_cron_jobs(here: Space) -> None:
     assert made(here).count("forbid") == 1
     assert "late" not in made(here)
     never = "invalid schedule: 0 0 30 2 * : time difference between two schedules is less than 1 second"
-    assert never in told(here, "InvalidSchedule")
+    cluster.wait_for("word of it", lambda: never in told(here, "InvalidSchedule"))
 
 
 def jobs_of(here: Space, name: str) -> set[str]:

@@ -146,7 +146,8 @@ def test_a_pull_secret_opens_the_door(here: Space, registry: Registry) -> None:
     here.apply(pull_secret("ann", registry.name, "ann", "secret"))
     here.apply(web("web", f"{registry.name}/web:1", "ann"))
     here.wait_phase("web", "Running")
-    assert "Successfully pulled image" in here.kubectl("describe", "pod", "web")
+    told = "Successfully pulled image"
+    here.cluster.wait_for("the event", lambda: told in here.kubectl("describe", "pod", "web"))
 
 
 def test_a_secret_that_comes_later_mends_the_pull(here: Space, registry: Registry) -> None:

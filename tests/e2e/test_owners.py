@@ -287,7 +287,9 @@ def test_a_quota_stops_a_roll_out_until_there_is_more(here: Space) -> None:
     said = condition(here.get(web), "ReplicaFailure")
     assert said[:2] == ("True", "FailedCreate")
     assert said[2].endswith(why)
-    assert any(message.endswith(why) for message in told(here, "FailedCreate"))
+    here.cluster.wait_for(
+        "word of it", lambda: any(message.endswith(why) for message in told(here, "FailedCreate"))
+    )
     assert condition(here.get(web), "Available")[0] == "True"
     assert "exceeded quota: few" in here.refused("create", "deployment", "other", "--image=x")
     alter(here, "quota/few", hard={"pods": "3"})

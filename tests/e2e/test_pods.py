@@ -233,9 +233,11 @@ def test_probes_restart_and_keep_out_of_the_endpoints(here: Space, tmp_path: Pat
     status = here.wait("ill", "a restart", lambda status: container_of(status).get("restartCount"))
     assert status
     assert container_of(here.pod("web")["status"])["restartCount"] == 0
-    said = here.kubectl("describe", "pod", "ill")
-    assert "Liveness probe failed: cat: can't open '/well': No such file or directory" in said
-    assert "Container main failed liveness probe, will be restarted" in said
+    for told in (
+        "Liveness probe failed: cat: can't open '/well': No such file or directory",
+        "Container main failed liveness probe, will be restarted",
+    ):
+        here.cluster.wait_for(told, lambda told=told: told in here.kubectl("describe", "pod", "ill"))  # type: ignore[misc]
 
 
 def addresses(here: Space) -> tuple[list[str], list[str]]:

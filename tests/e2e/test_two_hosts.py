@@ -368,7 +368,8 @@ def test_a_killed_container_is_restarted_with_back_off(pair: Cluster) -> None:
 
         pair.wait_for(f"restart {restarts}", restarted)
     name = victim["metadata"]["name"]
-    assert "BackOff" in pair.kubectl("get", "events", f"--field-selector=involvedObject.name={name}")
+    about = f"--field-selector=involvedObject.name={name}"
+    pair.wait_for("the event", lambda: "BackOff" in pair.kubectl("get", "events", about))
 
 
 def test_a_host_that_is_cut_off_is_replaced_and_comes_back(pair: Cluster) -> None:

@@ -83,8 +83,9 @@ def test_a_pod_that_makes_others_give_way(here: Space) -> None:
         here.apply(deployment("large", 1, most, priorityClassName="important", **on))
         here.kubectl("rollout", "status", "deployment/large", "--timeout=120s")
         says(here, "deploy/small", r"no node will do: 0/3 nodes are available: .*1 Insufficient cpu")
-        reasons = [event["reason"] for event in here.get("events")["items"]]
-        assert "Preempted" in reasons
+        here.cluster.wait_for(
+            "the event", lambda: any(one["reason"] == "Preempted" for one in here.get("events")["items"])
+        )
     finally:
         here.kubectl("delete", "priorityclass", "important")
         here.kubectl("delete", "deployment", "small", "large", "--ignore-not-found")
