@@ -91,23 +91,30 @@ class Burst:
         self._in, self._out = _Buffers(self._name), _Buffers(self._name)
         self._seen = memoryview(self._in.data)
         self._told = memoryview(self._out.data)
+        self._whose = [
+            -1
+        ] * MOST  # the datagram whose sender each answer goes to, which is mostly the same one
 
     def round(self, fast: Fast, slow: Slow) -> int:
         count = self._receive(self._descriptor, self._in.messages, MOST, _WAIT_FOR_ONE, None)
         if count < 0:
             return _failed()
+        seen, told, whose = self._seen, self._told, self._whose
+        lengths, pieces = self._in.lengths, self._out.pieces
         answers = 0
         for i in range(count):
             start = i * ROOM
-            query = bytes(self._seen[start : start + self._in.lengths[i].length])
+            query = seen[start : start + lengths[i].length].tobytes()
             answer = fast(query)
             if answer is None:
                 slow(query, self._address(i))
                 continue
-            room = answers * ROOM
-            self._told[room : room + len(answer)] = answer
-            self._out.pieces[answers].length = len(answer)
-            self._out.headers[answers].name = self._in.name_base + i * self._name
+            size, room = len(answer), answers * ROOM
+            told[room : room + size] = answer
+            pieces[answers].length = size
+            if whose[answers] != i:
+                whose[answers] = i
+                self._out.headers[answers].name = self._in.name_base + i * self._name
             answers += 1
         self._send_first(answers)
         return int(count)
