@@ -63,7 +63,9 @@ def certificate(
         )
     )
     if {_SIGNATURE, _ENCIPHERMENT} & {*usages}:  # one that allows nothing is good for nothing
-        builder = builder.add_extension(_usage(usages), critical=True)
+        builder = builder.add_extension(
+            tls.key_usage(signature=_SIGNATURE in usages, encipherment=_ENCIPHERMENT in usages), critical=True
+        )
     if names := _names(request):
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -80,20 +82,6 @@ def _checked(pem: bytes) -> x509.CertificateSigningRequest:
     if not isinstance(key, _KEYS) or (isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS):
         raise Refused(f"the key is none of ECDSA, Ed25519, or RSA with at least {LEAST_RSA_BITS} bits")
     return request
-
-
-def _usage(usages: Collection[str]) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=_SIGNATURE in usages,
-        key_encipherment=_ENCIPHERMENT in usages,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _names(request: x509.CertificateSigningRequest) -> list[x509.GeneralName]:

@@ -198,7 +198,7 @@ def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime, l
     builder = (
         _builder(_subject(leaf), authority.subject, key, now - BACKDATE, now + life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(sign_certificates=False), critical=True)
+        .add_extension(key_usage(), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     )
     if leaf.addresses:
@@ -212,7 +212,7 @@ def _as_authority(
 ) -> x509.CertificateBuilder:
     return (
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_key_usage(sign_certificates=True), critical=True)
+        .add_extension(key_usage(certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
@@ -251,15 +251,19 @@ def _general_name(address: str) -> x509.GeneralName:
         return x509.DNSName(address)
 
 
-def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+def key_usage(
+    *, signature: bool = True, encipherment: bool = False, certificates: bool = False
+) -> x509.KeyUsage:
+    """What a certificate's key is for (RFC 5280, 4.2.1.3): to sign handshakes, to get keys (RSA's only), to
+    sign certificates and lists of those that were taken back."""
     return x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=signature,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=encipherment,
         data_encipherment=False,
         key_agreement=False,
-        key_cert_sign=sign_certificates,
-        crl_sign=sign_certificates,
+        key_cert_sign=certificates,
+        crl_sign=certificates,
         encipher_only=False,
         decipher_only=False,
     )
