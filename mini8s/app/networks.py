@@ -19,6 +19,7 @@ from mini8s.objects.ip import Network
 DNS_PLACE = 10  # of the resolver's address within --service-cidr: the tenth, as k3s has it
 _ALL = {ip.IPV4: "0.0.0.0", ip.IPV6: "::"}  # the latter takes IPv4, too
 _BITS = {"IPv4": 32, "IPv6": 128}
+_LEAST_SERVICES = 8  # addresses in --service-cidr, as kube-apiserver wants it
 _MOST_RANGES_BITS = 16  # 65,536 ranges for nodes: what upstream's range allocator counts up to
 
 
@@ -56,6 +57,9 @@ def check(settings: ServerSettings) -> None:
             f"--cluster-cidr is of {' and '.join(pods)}, --service-cidr of {' and '.join(services)}: both "
             "must be of the same families, in the same order"
         )
+    for network in services.values():
+        if network.num_addresses < _LEAST_SERVICES:
+            raise BadNetworks(f"--service-cidr {network} has fewer than {_LEAST_SERVICES} addresses")
     if any(services[name].overlaps(pods[name]) for name in pods):
         raise BadNetworks("--service-cidr and --cluster-cidr overlap")
     for name, network in pods.items():

@@ -57,6 +57,7 @@ def test_a_missing_default_file_is_no_error_but_a_named_one_is(tmp_path: Path) -
         ("service-node-port-range: 40000-30000", "is not LOW-HIGH"),
         ("https-listen-port: 70000", "is not a port"),
         ("service-cidr: 10.43.0.1/16", "has host bits set"),
+        ("service-cidr: 10.43.0.0/32\ncluster-dns: 10.43.0.0", "has fewer than 8 addresses"),
         ("node-monitor-grace-period: 10", "not longer than the 10 s between heartbeats"),
         ("ingress-http-port: 0", "is not a port"),
         ("ingress-http-port: 443", "are the same"),
