@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
@@ -59,10 +60,15 @@ def bundle(
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = Path(output or f"mini8s-debug-{socket.gethostname()}-{moment}.tar.gz")
     rest, why = _server(kubeconfig, data_dir)
-    held = list(_lists(rest)) if rest else []
-    secrets = [obj for kind, found in held if kind is SECRETS for obj in found]
+    held = list(lists(rest)) if rest else []
+    secrets = [obj for kind, found in held if kind is SECRETS and isinstance(found, list) for obj in found]
     known = [text for secret in secrets for text in values(secret)]
-    redactor = Redactor([*known, *sources.known_secrets(data_dir, private_registry)])
+    try:
+        redactor = Redactor([*known, *sources.known_secrets(data_dir, private_registry)])
+    except OSError as error:
+        raise CommandError(
+            f"{error.filename} can't be read ({error.strerror}), nor kept out: run it as root"
+        ) from error
     wanted: list[Source] = [
         ("config.json", _settings),
         ("status.txt", partial(_status, rest) if rest else lambda: f"{why}\n"),
@@ -87,11 +93,16 @@ def _server(kubeconfig: str, data_dir: str) -> tuple[Rest | None, str]:
     return rest, ""
 
 
-def _lists(rest: Rest) -> Iterator[tuple[Kind, list[Obj]]]:
-    """Each kind's objects, once."""
+def lists(rest: Rest) -> Iterator[tuple[Kind, list[Obj] | ApiError]]:
+    """Each kind's objects, once, or why they can't be had: a server that is ill is what bundles are for."""
     for kind in kinds.KINDS:
         if kind.kept and kind.storage is None and "list" in kind.verbs:
-            yield kind, list(rest.list(kind).items)
+            found: list[Obj] | ApiError
+            try:
+                found = list(rest.list(kind).items)
+            except ApiError as error:
+                found = error
+            yield kind, found
 
 
 def _write(path: Path, wanted: list[Source], redactor: Redactor) -> None:
@@ -103,18 +114,18 @@ def _write(path: Path, wanted: list[Source], redactor: Redactor) -> None:
         steps(wanted, "collecting") as each,
     ):
         for name, come_by in each:
-            data = redactor.text(_text(come_by)).encode(errors="replace")
+            data = redactor.text(text_of(come_by)).encode(errors="replace")
             entry = tarfile.TarInfo(f"mini8s-debug/{name}")
             entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
             archive.addfile(entry, io.BytesIO(data))
     draft.replace(path)
 
 
-def _text(come_by: Callable[[], str]) -> str:
+def text_of(come_by: Callable[[], str]) -> str:
     """What can't be had is no reason to go without the rest."""
     try:
         return come_by()
-    except (OSError, ValueError, ApiError, CommandError) as error:
+    except (OSError, ValueError, http.client.HTTPException, ApiError, CommandError) as error:
         return f"could not be had: {error}\n"
 
 
@@ -130,5 +141,7 @@ def _metrics(rest: Rest) -> str:
     return rest.request("GET", "/metrics", accept="text/plain").body.decode()
 
 
-def _objects(found: list[Obj]) -> str:
+def _objects(found: list[Obj] | ApiError) -> str:
+    if isinstance(found, ApiError):
+        raise found
     return json.dumps([objects.shown(obj) for obj in found], indent=1)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mini8s.app.bundle import objects
+from mini8s.app.bundle import objects, sources
 from mini8s.app.bundle.redact import LEAST, Redactor, values
-from mini8s.objects.kinds import Obj
+from mini8s.app.layout import server_files
+from mini8s.cli import debug
+from mini8s.client.rest import Endpoint, Rest
+from mini8s.objects.errors import ApiError
+from mini8s.objects.kinds import SECRETS, Obj
 
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\nabc\n-----END EC PRIVATE KEY-----"
 
@@ -84,3 +90,33 @@ def test_holders_are_shown_by_the_size_of_what_they_hold(kind: str) -> None:
     said = objects.shown(obj)
     assert "hunter2" not in json.dumps(said)
     assert said["data"] == {"password": "7 characters"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "configs: {a: {auth: {username: till, password: hunter2-and-more}}}",
+        "configs:\n- auth: {password: hunter2-and-more}",
+        "- password: 'hunter2-and-more'",
+        "configs:\n  a:\n   auth:\n     password: 'hunter2-and-more'\n  b: [",
+    ],
+)
+def test_what_a_file_holds_is_kept_out_also_when_it_is_broken(tmp_path: Path, text: str) -> None:
+    registries = tmp_path / "registries.yaml"
+    registries.write_text(text)
+    keys = server_files(str(tmp_path)).secret_keys
+    keys.parent.mkdir(parents=True)
+    keys.write_text('{"keys": ["c2VjcmV0LWtleQ=="')
+    known = set(sources.known_secrets(str(tmp_path), str(registries)))
+    assert {"hunter2-and-more", "c2VjcmV0LWtleQ=="} <= known
+    assert "password" not in known
+
+
+def test_what_cant_be_had_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
+    found = dict(debug.lists(Rest(Endpoint(unix_socket=str(tmp_path / "api.sock")), user_agent="test")))
+    assert isinstance(found[SECRETS], ApiError)
+
+    def garbled() -> str:
+        raise http.client.BadStatusLine("x")
+
+    assert debug.text_of(garbled).startswith("could not be had: ")

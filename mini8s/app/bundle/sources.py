@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -61,16 +62,27 @@ def of_host(data_dir: str, docker_host: str, logs: Sequence[str]) -> Iterator[So
 
 
 def known_secrets(data_dir: str, registries: str) -> Iterator[str]:
-    """What this host itself has that must not be in any text."""
+    """What this host itself has that must not be in any text. Raises OSError: who may not read it can't keep
+    it out."""
     for path in (server_files(data_dir).node_token, Path("/etc/mini8s/join-token")):
         if path.exists():
             yield path.read_text().strip()
             yield path.read_text().strip().rpartition(":")[2]
     if (keys := server_files(data_dir).secret_keys).exists():
-        yield from _leaves(json.loads(keys.read_bytes()))
+        yield from _leaves(_document(keys.read_text(), json.loads))
     if Path(registries).exists():
-        for one in ((yaml.safe_load(Path(registries).read_text()) or {}).get("configs") or {}).values():
-            yield from _leaves((one or {}).get("auth") or {})
+        said = _document(Path(registries).read_text(), yaml.safe_load)
+        configs = said.get("configs") if isinstance(said, dict) else said
+        for one in configs.values() if isinstance(configs, dict) else [configs]:
+            yield from _leaves(one.get("auth") if isinstance(one, dict) else one)
+
+
+def _document(text: str, parse: Callable[[str], object]) -> object:
+    """All words of a text that can't be parsed: it may be why somebody asks for help, and hides no less."""
+    try:
+        return parse(text)
+    except (ValueError, yaml.YAMLError):
+        return [word for word in re.split(r"[\s\"'{},]+", text) if not word.endswith(":")]
 
 
 def said_by(command: Sequence[str]) -> str:
