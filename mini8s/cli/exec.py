@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import sys
 import termios
 import threading
@@ -69,7 +70,7 @@ def command(
                 _follow_size(session)
             if stdin:
                 threading.Thread(target=_pass_on, args=(session,), daemon=True).start()
-            status = _print(session)
+            status = pass_out(session)
     finally:
         session.close()
     sys.exit(exit_code(status))
@@ -88,17 +89,20 @@ def exit_code(status: Obj | None) -> int:
     return int(codes[0])
 
 
-def _print(session: WebSocket) -> Obj | None:
-    """Until the command's end; what was said of it."""
+def pass_out(session: WebSocket) -> Obj | None:
+    """Until the command's end; what was said of it, None when the server went away."""
     outputs = {_STDOUT: sys.stdout.buffer, _STDERR: sys.stderr.buffer}
-    for message in session.messages():
-        channel, payload = message[0], message[1:]
-        if channel == _STATUS:
-            said: Obj = json.loads(payload)
-            return said
-        if output := outputs.get(channel):
-            output.write(payload)
-            output.flush()
+    try:
+        for message in session.messages():
+            channel, payload = message[0], message[1:]
+            if channel == _STATUS:
+                said: Obj = json.loads(payload)
+                return said
+            if output := outputs.get(channel):
+                output.write(payload)
+                output.flush()
+    except (ConnectionResetError, ssl.SSLError):
+        return None
     return None
 
 

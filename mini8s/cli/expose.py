@@ -36,10 +36,10 @@ def command(
     """Make a Service that leads to a workload's pods, or to those of another Service."""
     rest, target = connect(kubeconfig, data_dir), one(words)
     found = rest.get(target.kind, namespace, target.name)
-    ports = [_port(port, protocol, target_port)] if port else _declared(found)
+    ports = [_port(port, protocol, target_port)] if port else declared(found)
     if not ports:
         raise CommandError(f"{'/'.join(words)} declares no port: give --port")
-    spec = {"type": kind, "selector": _selector(found, "/".join(words)), "ports": ports}
+    spec = {"type": kind, "selector": selector(found, "/".join(words)), "ports": ports}
     service: Obj = {"apiVersion": "v1", "kind": "Service", "spec": spec}
     service["metadata"] = {
         "name": name or target.name,
@@ -55,20 +55,20 @@ def _port(port: int, protocol: str, target: str) -> Obj:
     return {"port": port, "protocol": protocol, "targetPort": leads_to}
 
 
-def _declared(found: Obj) -> list[Obj]:
+def declared(found: Obj) -> list[Obj]:
     """What its containers say they listen at, each with a name when there are several."""
-    spec = found["spec"].get("template", found).get("spec", {})
+    spec = (found.get("spec") or {}).get("template", found).get("spec") or {}
     listed = [port for container in spec.get("containers") or () for port in container.get("ports") or ()]
     ports = [_port(one["containerPort"], one.get("protocol", "TCP"), "") for one in listed]
     return [port | {"name": f"port-{at}"} for at, port in enumerate(ports, 1)] if len(ports) > 1 else ports
 
 
-def _selector(found: Obj, what: str) -> Obj:
+def selector(found: Obj, what: str) -> Obj:
     """Services select by equality only. Raises CommandError."""
     if found["kind"] == PODS.kind:
         said = found["metadata"].get("labels")
     else:
-        said = found["spec"].get("selector") or {}
+        said = (found.get("spec") or {}).get("selector") or {}
         if said.get("matchExpressions"):
             raise CommandError(f"{what} selects its pods by expressions, which a Service can't")
         said = said.get("matchLabels", said)

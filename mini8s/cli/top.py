@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
@@ -48,7 +49,7 @@ def _nodes(rest: Rest, selector: str) -> Iterator[tuple[str, ...]]:
         size, cpu, memory = sizes.get(meta.name(one), {}), _sum([one], "cpu"), _sum([one], "memory")
         yield (
             meta.name(one),
-            _cores(cpu),
+            cores(cpu),
             _share(cpu, size.get("cpu")),
             _mebi(memory),
             _share(memory, size.get("memory")),
@@ -58,15 +59,16 @@ def _nodes(rest: Rest, selector: str) -> Iterator[tuple[str, ...]]:
 def _pods(rest: Rest, namespace: str, selector: str) -> Iterator[tuple[str, ...]]:
     for one in rest.list(kinds.PODMETRICS, namespace, labels=selector).items:
         used = one.get("containers") or ()
-        yield meta.namespace(one), meta.name(one), _cores(_sum(used, "cpu")), _mebi(_sum(used, "memory"))
+        yield meta.namespace(one), meta.name(one), cores(_sum(used, "cpu")), _mebi(_sum(used, "memory"))
 
 
 def _sum(parts: Sequence[Obj], resource: str) -> Decimal:
     return sum((Decimal(parse(part["usage"].get(resource, "0"))) for part in parts), Decimal(0))
 
 
-def _cores(cpu: Decimal) -> str:
-    return f"{int(cpu * 1000)}m"
+def cores(cpu: Decimal) -> str:
+    """Rounded up, as kubectl does: what does little is not nothing."""
+    return f"{math.ceil(cpu * 1000)}m"
 
 
 def _mebi(memory: Decimal) -> str:

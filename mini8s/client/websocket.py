@@ -32,7 +32,8 @@ class WebSocket:
     def __init__(self, sock: socket.socket, begun: bytes) -> None:
         self._sock = sock
         self._read = bytearray(begun)
-        self._lock = threading.Lock()  # a frame is written in one go
+        # a frame is written in one go; a signal's handler may send in the midst of its own thread's sending
+        self._lock = threading.RLock()
 
     def send(self, message: bytes) -> None:
         """Raises OSError."""
