@@ -4,12 +4,14 @@ the certificate's life in `seconds`. Prints the certificate as PEM; exit code RE
 standard error: the request is at fault.
 
 Whether its signer signs such a request was judged before (`controllers/kinds/signing/`): subject and further
-names are the request's own, all else is ours (upstream: `PermissiveSigningPolicy`).
+names are the request's own, all else is ours (upstream: `PermissiveSigningPolicy`). What is signed is what
+was judged, so both have the request from `wire.pkcs10`.
 """
 
 from __future__ import annotations
 
 import base64
+import ipaddress
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -23,12 +25,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mini8s.app import authority
 from mini8s.app.certifying import REFUSED
 from mini8s.app.layout import server_files
-from mini8s.wire import tls
+from mini8s.wire import pkcs10, tls
 from mini8s.wire.codec import decode_json
 
 _PURPOSES = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
 _SIGNATURE, _ENCIPHERMENT = "digital signature", "key encipherment"
-_NAMES = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 _KEYS = (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, rsa.RSAPublicKey)
 LEAST_RSA_BITS = 2048  # what the TLS libraries of clients still take
 
@@ -66,16 +67,16 @@ def certificate(
         builder = builder.add_extension(
             tls.key_usage(signature=_SIGNATURE in usages, encipherment=_ENCIPHERMENT in usages), critical=True
         )
-    if names := _names(request):
+    if names := _names(request_pem):
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def _checked(pem: bytes) -> x509.CertificateSigningRequest:
     try:
-        request = x509.load_pem_x509_csr(pem)
+        request = x509.load_der_x509_csr(pkcs10.der(pem))
         good, key = request.is_signature_valid, request.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Refused(f"the request can't be read: {error}") from error
     if not good:
         raise Refused("unable to verify certificate request signature")
@@ -84,14 +85,17 @@ def _checked(pem: bytes) -> x509.CertificateSigningRequest:
     return request
 
 
-def _names(request: x509.CertificateSigningRequest) -> list[x509.GeneralName]:
+def _names(pem: bytes) -> list[x509.GeneralName]:
     try:
-        found = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
+        asked = pkcs10.parse(pem)
+        return [
+            *map(x509.DNSName, asked.dns),
+            *(x509.IPAddress(ipaddress.ip_address(one)) for one in asked.addresses),
+            *map(x509.RFC822Name, asked.emails),
+            *map(x509.UniformResourceIdentifier, asked.uris),
+        ]
     except ValueError as error:
         raise Refused(f"the request's further names can't be read: {error}") from error
-    return [name for name in found if isinstance(name, _NAMES)]
 
 
 def main() -> int:

@@ -44,10 +44,7 @@ class Request:
 
 def parse(pem: bytes) -> Request:
     """Raises ValueError."""
-    block = _BLOCK.search(pem)
-    if block is None or block[1] != b"CERTIFICATE REQUEST":
-        raise ValueError("PEM block type must be CERTIFICATE REQUEST")
-    info = _signed(block[2])
+    info = _signed(der(pem))
     if len(info) < 3 or info[0][0] != _INTEGER:
         raise ValueError("the request is not complete")
     names = list(_names(_content(info[1], _SEQUENCE)))
@@ -66,12 +63,15 @@ def parse(pem: bytes) -> Request:
     )
 
 
+def der(pem: bytes) -> bytes:
+    """The request itself. Who signs takes it from here: where there are several, another reader of PEM may
+    find another one than was judged. Raises ValueError."""
+    return _block(pem, b"CERTIFICATE REQUEST")
+
+
 def ends(pem: bytes) -> datetime:
     """When the first certificate of some ends. Raises ValueError."""
-    block = _BLOCK.search(pem)
-    if block is None or block[1] != b"CERTIFICATE":
-        raise ValueError("PEM block type must be CERTIFICATE")
-    parts = [part for part in _signed(block[2]) if part[0] != _VERSION]
+    parts = [part for part in _signed(_block(pem, b"CERTIFICATE")) if part[0] != _VERSION]
     if len(parts) < 4:  # serial number, signature algorithm, issuer, validity
         raise ValueError("the certificate is not complete")
     _, (tag, text) = _exactly(2, _content(parts[3], _SEQUENCE))
@@ -79,9 +79,12 @@ def ends(pem: bytes) -> datetime:
     return datetime.strptime(text.decode("ascii"), form).replace(tzinfo=UTC)
 
 
-def _decoded(text: bytes) -> bytes:
+def _block(pem: bytes, type: bytes) -> bytes:
+    block = _BLOCK.search(pem)
+    if block is None or block[1] != type:
+        raise ValueError(f"PEM block type must be {type.decode()}")
     try:
-        return base64.b64decode(b"".join(text.split()), validate=True)
+        return base64.b64decode(b"".join(block[2].split()), validate=True)
     except binascii.Error as error:
         raise ValueError(f"what is between its lines is not base64: {error}") from error
 
@@ -115,9 +118,9 @@ def _from_extensions(extensions: bytes) -> Iterator[_Element]:
             yield from _elements(_content(names, _SEQUENCE))
 
 
-def _signed(text: bytes) -> list[_Element]:
+def _signed(data: bytes) -> list[_Element]:
     """The parts of what the signature is for, which comes first in requests and certificates alike."""
-    (whole,) = _exactly(1, _decoded(text))
+    (whole,) = _exactly(1, data)
     first, *_ = _exactly(3, _content(whole, _SEQUENCE))
     return list(_elements(_content(first, _SEQUENCE)))
 

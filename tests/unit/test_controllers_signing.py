@@ -105,6 +105,21 @@ def test_a_user_gets_what_he_asked_for_and_no_more(world: Signing) -> None:
     assert made.not_valid_after_utc == world.clock.now() + timedelta(seconds=LIFE)
 
 
+def test_what_is_signed_is_what_was_judged(world: Signing) -> None:
+    """Other readers of PEM take a block with no line break after its head; ours does not."""
+    hidden = request("eve", "system:masters").replace(b"-----\n", b"-----", 1)
+    made = issued(world.ask(hidden + request("ann", "dev"), CLIENT, ["client auth"]))
+    groups = made.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    assert [group.value for group in groups] == ["dev"]
+
+
+def test_names_that_no_signer_knows_are_no_defect(world: Signing) -> None:
+    names = (x509.RegisteredID(NameOID.COMMON_NAME), x509.DNSName("ann.example"))
+    made = issued(world.ask(request("ann", names=names), CLIENT, ["client auth"]))
+    given = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(given) == [x509.DNSName("ann.example")]
+
+
 @pytest.mark.parametrize(("asked", "given"), [(3600, 3600), (LIFE + 1, LIFE)])
 def test_how_long_it_lives(world: Signing, asked: int, given: int) -> None:
     made = issued(world.ask(request("ann"), CLIENT, ["client auth"], expirationSeconds=asked))
