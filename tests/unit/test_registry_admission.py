@@ -347,7 +347,8 @@ def test_who_decides_on_a_request_or_signs_it_needs_the_right_on_its_signer(clus
 
     def change(subresource: str, word: str) -> None:
         ctx = Context(User("jane"), cluster.clock.now(), may=may)
-        patch = {"status": {"conditions": [{"type": word, "status": "True"}]}}
+        patch: Obj = {"status": {"conditions": [{"type": word, "status": "True"}]}}
+        patch["spec"] = {"signerName": "b.io/signer"}  # of which he has the right, and which stays what it is
         media = "application/merge-patch+json"
         cluster.machine.patch(ctx, SIGNINGREQUESTS, "", "x", patch, media, subresource=subresource)
 

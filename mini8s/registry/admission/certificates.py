@@ -49,8 +49,9 @@ def certificate_times(attempt: Attempt) -> None:
 
 
 def certificate_approval(attempt: Attempt) -> None:
-    if attempt.kind is SIGNINGREQUESTS and attempt.subresource == "approval":
-        _require(attempt, "approve", attempt.spec.get("signerName") or "")
+    """By what is there: what was sent may name another signer, which is of no effect later."""
+    if attempt.kind is SIGNINGREQUESTS and attempt.subresource == "approval" and attempt.old is not None:
+        _require(attempt, "approve", attempt.old["spec"]["signerName"])
 
 
 def certificate_signing(attempt: Attempt) -> None:
