@@ -69,7 +69,7 @@ def certificate(
         )
     if names := _names(request_pem):
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return tls.identified(builder, by).sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def _checked(pem: bytes) -> x509.CertificateSigningRequest:

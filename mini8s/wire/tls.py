@@ -78,7 +78,7 @@ def cross_sign(old: Pair, new_pem: bytes, now: datetime, life: timedelta) -> byt
         raise TypeError("the new authority's key is not an elliptic curve key")
     ends = min(now + life, by.not_valid_after_utc)
     builder = _as_authority(_builder(new.subject, by.subject, key, now - BACKDATE, ends), key)
-    return _pem(_identified(builder, by).sign(_load_key(old.key), hashes.SHA256()))
+    return _pem(identified(builder, by).sign(_load_key(old.key), hashes.SHA256()))
 
 
 def is_for(certificate_pem: bytes, key_pem: bytes) -> bool:
@@ -204,7 +204,7 @@ def _sign(ca: Pair, leaf: Leaf, key: ec.EllipticCurvePublicKey, now: datetime, l
     if leaf.addresses:
         names = x509.SubjectAlternativeName([_general_name(address) for address in leaf.addresses])
         builder = builder.add_extension(names, critical=False)
-    return _pem(_identified(builder, authority).sign(authority_key, hashes.SHA256()))
+    return _pem(identified(builder, authority).sign(authority_key, hashes.SHA256()))
 
 
 def _as_authority(
@@ -217,7 +217,7 @@ def _as_authority(
     )
 
 
-def _identified(builder: x509.CertificateBuilder, by: x509.Certificate) -> x509.CertificateBuilder:
+def identified(builder: x509.CertificateBuilder, by: x509.Certificate) -> x509.CertificateBuilder:
     """Which key signed it (RFC 5280, 4.2.1.1): strict clients want to read it."""
     key = by.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey):

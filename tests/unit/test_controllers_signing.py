@@ -93,7 +93,10 @@ def said(csr: Obj) -> list[tuple[str, str]]:
 def test_a_user_gets_what_he_asked_for_and_no_more(world: Signing) -> None:
     pem = request("ann", "dev", "ops", names=(x509.DNSName("ann.example"),))
     made = issued(world.ask(pem, CLIENT, ["client auth"]))
-    made.verify_directly_issued_by(x509.load_pem_x509_certificate(world.ca.certificate))
+    by = x509.load_pem_x509_certificate(world.ca.certificate)
+    made.verify_directly_issued_by(by)
+    signed_with = made.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    assert signed_with == by.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     assert tls.subject(made.public_bytes(serialization.Encoding.PEM)) == "ann"
     groups = made.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     assert [group.value for group in groups] == ["dev", "ops"]
