@@ -86,3 +86,10 @@ def test_nothing_else_than_a_value_error_comes_of_broken_ones(noise: bytes, at: 
 def test_another_block_is_none() -> None:
     with pytest.raises(ValueError, match="PEM block type must be CERTIFICATE REQUEST"):
         pkcs10.parse(tls.new_ca("x", datetime.now(UTC)).certificate)
+
+
+def test_of_two_common_names_the_last_counts() -> None:
+    """As it does for who shows the certificate (`app.connection`): else another one was judged."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in ("first", "last")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(KEY, hashes.SHA256())
+    assert pkcs10.parse(request.public_bytes(serialization.Encoding.PEM)).common_name == "last"
