@@ -152,10 +152,12 @@ class Api:
         """One of several requests that came as one."""
         started, metrics = time.monotonic(), self._rooms.metrics
         metrics.inflight(reads=False, more=1)
-        answer = self._answer(environ, target)
-        if self._audit is not None:
-            answered(environ, answer)
-        metrics.inflight(reads=False, more=-1)
+        try:
+            answer = self._answer(environ, target)
+            if self._audit is not None:
+                answered(environ, answer)
+        finally:
+            metrics.inflight(reads=False, more=-1)
         metrics.observe(_series_of(environ, target, answer), answer.status, time.monotonic() - started)
         return answer
 

@@ -67,4 +67,7 @@ def _part(environ: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
 
 def _said(answer: Answer) -> Said:
     body = answer.body if answer.content_type == JSON else encode_json(answer.body.decode())
-    return together.said(answer.status, body, dict(answer.headers))
+    headers: dict[str, str] = {}
+    for name, value in answer.headers:  # which may say one several times, as Warning
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return together.said(answer.status, body, headers)

@@ -82,7 +82,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`bodies`: whether they may be written at a level that has them."""
+    """`bodies`: whether they may be written at a level that has them. Those of what is no resource are not:
+    many writes in one request may have Secrets among them."""
 
     level: str
     omit: Collection[str]
@@ -108,7 +109,8 @@ class Policy:
             if rule.fits(user, what):
                 delicate = path_of(what) in DELICATE
                 named = any(one.names_delicate(what) for one in rule.resources)
-                return Verdict(rule.level, rule.omit, not delicate or named, rule.bare)
+                bodies = what.kind is not None and (not delicate or named)
+                return Verdict(rule.level, rule.omit, bodies, rule.bare)
         return _NOTHING
 
 

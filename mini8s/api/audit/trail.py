@@ -60,7 +60,7 @@ class Audit:
         environ[KEY] = trail
         if user is not None:
             trail.tell(RECEIVED)
-        reads = what.subresource in {*CONNECTS, PROXY, "log"} or what.kind is None
+        reads = what.subresource in {*CONNECTS, PROXY, "log"}
         if verdict.has(REQUEST) and verdict.bodies and not reads:
             environ["wsgi.input"] = trail.body = Tee(environ["wsgi.input"])
 
