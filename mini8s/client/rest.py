@@ -163,7 +163,7 @@ class Rest:
                 made += self._together(batch)
         except _NO_SUCH_DOOR:
             self._one_by_one = True
-            return [_attempt(ask, self) for ask in asks]
+            made += [_attempt(ask, self) for ask in asks[len(made) :]]  # none of them twice
         return made
 
     def watch(
@@ -228,11 +228,12 @@ class Rest:
         """Raises what says that there is no such door."""
         try:
             answer = self.request("POST", several.PATH, body=several.encode(asks))
+            answers = several.decode_answers(answer.body)
         except _NO_SUCH_DOOR:
             raise
         except errors.ApiError as error:
             return [error] * len(asks)
-        return [self._outcome(said) for said in several.decode_answers(answer.body)]
+        return [self._outcome(said) for said in answers]
 
     def _outcome(self, said: several.Said) -> Obj | errors.ApiError:
         try:
