@@ -7,29 +7,55 @@ out is for reading, so nobody sees who shares it with whom.
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar
 
 from mini8s.objects.kinds import Obj
 from mini8s.wire.codec import encode_json
 
 MOST = 256  # parts in a generation: what nobody had again for so long is forgotten
+MOST_TEXTS = 4096
 MOST_BYTES = 8192  # of a part: to compare larger ones costs more than it brings
 _OWN = frozenset({"name", "uid", "resourceVersion"})  # no other object has such a value
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Recent(Generic[Key]):
+    """What was had lately, in two generations. For texts too: the first releases of Python 3.12 never free
+    what `sys.intern` has (github.com/python/cpython/issues/113993), and times and addresses come for ever."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._now: dict[Key, Any] = {}
+        self._before: dict[Key, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._now) + len(self._before)
+
+    def same(self, key: Key, value: Any) -> Any:
+        """What was had under that key, else this."""
+        known = self._now.get(key)
+        if known is None:
+            known = self._now[key] = self._before.get(key, value)
+            if len(self._now) > self._most:
+                self._before, self._now = self._now, {}
+        return known
 
 
 class Shared:
     """For one thread."""
 
     def __init__(self) -> None:
-        self._recent: dict[bytes, Any] = {}
-        self._before: dict[bytes, Any] = {}
+        self.texts: Recent[str] = Recent(MOST_TEXTS)
+        self.parts: Recent[bytes] = Recent(MOST)
 
     def slim(self, obj: Obj) -> Obj:
         """An equal object, but for its `managedFields`: who manages what is for the server to know."""
         made: Obj = {}
         for part, value in obj.items():
-            made[sys.intern(part)] = self._part(value) if isinstance(value, dict) else self._one(value)
+            kept = self._part(value) if isinstance(value, dict) else self._one(value)
+            made[self.texts.same(part, part)] = kept
         return made
 
     def _part(self, part: Obj) -> Obj:
@@ -41,15 +67,10 @@ class Shared:
 
     def _one(self, value: Any) -> Any:
         if isinstance(value, str):
-            return sys.intern(value)
+            return self.texts.same(value, value)
         if not isinstance(value, dict | list) or not value:
             return value
         text = encode_json(value)
         if len(text) > MOST_BYTES:
             return value
-        known = self._recent.get(text)
-        if known is None:
-            known = self._recent[text] = self._before.get(text, value)
-            if len(self._recent) > MOST:
-                self._before, self._recent = self._recent, {}
-        return known
+        return self.parts.same(text, value)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from mini8s.client.sharing import Recent
 from mini8s.objects import claims, meta, pods, quantity
 from mini8s.objects.kinds import Obj
 from mini8s.scheduler.base import NodeState, PodFacts, Resources
@@ -14,6 +13,7 @@ _TOLD = (
     "overhead", "resources", "hostNetwork", "schedulerName", "preemptionPolicy",
 )  # fmt: skip
 _APART = frozenset({"cpu", "memory", "pods"})  # resources with a field of their own
+_SHAPES: Recent[str] = Recent(256)  # one for thousands of pods
 
 
 def pod_facts(pod: Obj) -> PodFacts:
@@ -78,7 +78,8 @@ def _shape(pod: Obj, spec: Obj, owner: str) -> str:
     each = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     asked = [[one.get(name) for name in ("image", "resources", "ports", "restartPolicy")] for one in each]
     told = [spec.get(name) for name in _TOLD]
-    return sys.intern(repr((meta.namespace(pod), owner, asked, told)))  # one for thousands
+    shape = repr((meta.namespace(pod), owner, asked, told))
+    return str(_SHAPES.same(shape, shape))
 
 
 def _requested(spec: Obj) -> set[str]:

@@ -55,7 +55,10 @@ def test_what_is_asked_for_again_and_again_is_not_forgotten_and_the_rest_is() ->
     for number in range(3 * sharing.MOST):
         slim = shared.slim(pod("b", ports=[number]))
         assert slim["spec"]["containers"] is first
-    assert len(shared._recent) + len(shared._before) <= 2 * sharing.MOST + 1
+    assert len(shared.parts) <= 2 * sharing.MOST + 1
+    for number in range(3 * sharing.MOST_TEXTS):
+        shared.slim(pod("b", hostname=f"h{number}"))
+    assert len(shared.texts) <= 2 * sharing.MOST_TEXTS + 1
 
 
 def test_informers_share_when_told_to() -> None:
