@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from mini8s.agent.kubelet.images.registries import BadRegistries
@@ -25,6 +26,16 @@ class SettingsError(Exception):
     """A setting that can't be used; the message says which and where it was given."""
 
 
+_BROKEN = (
+    SettingsError,
+    registration.BadFlag,
+    BadArgument,
+    BadRegistries,
+    networks.BadNetworks,
+    scheduling.BadConfiguration,
+)
+
+
 def load(cls: type[S], flags: Mapping[str, Any], environ: Mapping[str, str]) -> S:
     """The settings of one command. `flags` holds only what was given. Raises SettingsError."""
     settings, problems = judge(cls, gather(cls, flags, environ))
@@ -38,10 +49,7 @@ def judge(cls: type[S], gathered: Gathered) -> tuple[S, list[str]]:
     """The settings, and a sentence for each thing that is wrong with them. What can't be read counts as not
     said."""
     settings, problems = cls(**gathered.values), list(gathered.problems)
-    try:
-        check(settings)
-    except SettingsError as error:
-        problems.append(f"{error}{_origins(str(error), gathered.given)}")
+    problems += [f"{said}{_origins(said, gathered.given)}" for said in wrong(settings)]
     return settings, problems
 
 
@@ -52,32 +60,44 @@ def _origins(sentence: str, given: Mapping[str, Given]) -> str:
     return f" ({'; '.join(places)})" if places else ""
 
 
-def check(settings: NodeSettings) -> None:
-    """What must hold between settings. Raises SettingsError."""
-    _check_ingress(settings)
-    _check_hollow(settings)
-    try:
-        registration.labels(settings)
-        registration.taints(settings)
-        parse(settings.kubelet_arg)
-        registry_settings.load(settings)
-    except (registration.BadFlag, BadArgument, BadRegistries) as error:
-        raise SettingsError(str(error)) from error
+def wrong(settings: NodeSettings) -> Iterator[str]:
+    """PURE but for the files that settings name: a sentence for each rule between settings that is broken."""
+    of_server: Iterable[Callable[[ServerSettings], object]] = (
+        _check_ports,
+        _check_spans,
+        _check_audit,
+        lambda said: networks.check(networks.completed(said)),
+        scheduling.profiles_of,
+        _check_snapshots,
+    )
+    of_node: Iterable[Callable[[NodeSettings], object]] = (
+        _check_ingress,
+        _check_hollow,
+        registration.labels,
+        registration.taints,
+        lambda said: parse(said.kubelet_arg),
+        registry_settings.load,
+        _check_nodeport_addresses,
+    )
+    rules = [partial(rule, settings) for rule in of_node]
+    if isinstance(settings, ServerSettings):
+        rules += [partial(rule, settings) for rule in of_server]
+    for rule in rules:
+        try:
+            rule()
+        except _BROKEN as error:
+            yield str(error)
+
+
+def _check_nodeport_addresses(settings: NodeSettings) -> None:
     for one in settings.nodeport_addresses:
         _network(one, "--nodeport-addresses")
-    if not isinstance(settings, ServerSettings):
-        return
+
+
+def _check_ports(settings: ServerSettings) -> None:
     low, _, high = settings.service_node_port_range.partition("-")
     if not (low.isdigit() and high.isdigit() and 0 < int(low) <= int(high) < 65536):
         raise SettingsError(f"--service-node-port-range {settings.service_node_port_range} is not LOW-HIGH")
-    _check_spans(settings)
-    _check_audit(settings)
-    try:
-        networks.check(networks.completed(settings))
-        scheduling.profiles_of(settings)
-    except (networks.BadNetworks, scheduling.BadConfiguration) as error:
-        raise SettingsError(str(error)) from error
-    _check_snapshots(settings)
     if not 0 < settings.https_listen_port < 65536:
         raise SettingsError(f"--https-listen-port {settings.https_listen_port} is not a port")
 

@@ -56,3 +56,11 @@ def test_all_that_is_wrong_is_said(config: Path, monkeypatch: pytest.MonkeyPatch
     assert [line.partition(f"{config}:")[2][:1] for line in str(said.exception).splitlines()] == ["1", "2"]
     slip = "$MINI8S_NODE_IPP is no setting of the server: did you mean $MINI8S_NODE_IP?"
     assert said.output == f"Warning: {slip}\n"
+
+
+def test_rules_between_settings_are_checked_to_the_last(config: Path) -> None:
+    config.write_text("audit-log-maxsize: 0\nsnapshot-retention: 0\nnode-label: [role]\n")
+    said = str(run("check", "server").exception)
+    for part in ("role", "--audit-log-maxsize 0", "--snapshot-retention 0"):
+        assert part in said
+    assert said.count(f"{config}:") == 3, "each with its place"
