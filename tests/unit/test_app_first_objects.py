@@ -15,6 +15,7 @@ from mini8s.objects.kinds import (
     ENDPOINTS,
     INGRESSCLASSES,
     NAMESPACES,
+    NODES,
     PRIORITYCLASSES,
     SERVICES,
     STORAGECLASSES,
@@ -97,3 +98,21 @@ def test_a_second_start_changes_the_address_and_nothing_else() -> None:
     assert cluster.store.revision == before
     ensure(cluster, "10.99.0.2")
     assert cluster.get(ENDPOINTS, "kubernetes")["subsets"][0]["addresses"] == [{"ip": "10.99.0.2"}]
+
+
+def test_a_cluster_that_gets_a_second_family_gives_each_node_a_range_of_it() -> None:
+    cluster = Cluster()
+    ensure(cluster, "10.99.0.1")
+    for number in range(3):
+        cluster.create(NODES, {"metadata": {"name": f"n{number}"}})
+    before = [cluster.get(NODES, f"n{number}")["spec"]["podCIDR"] for number in range(3)]
+    cidrs = {"service_cidr": "10.43.0.0/16,fd43::/112", "cluster_cidr": "10.42.0.0/16,fd42::/48"}
+    settings = completed(replace(ServerSettings(advertise_address="10.99.0.1"), **cidrs))
+    both = Cluster(cluster.store, **cidrs, cluster_dns=settings.cluster_dns)
+    for _ in range(2):  # the second start finds all done
+        first_objects.ensure(both.machine, both.ctx, settings, "10.43.0.1")
+        specs = [both.get(NODES, f"n{number}")["spec"] for number in range(3)]
+        assert [spec["podCIDRs"][0] for spec in specs] == before
+        assert {spec["podCIDRs"][1] for spec in specs} == {"fd42::/64", "fd42:0:0:1::/64", "fd42:0:0:2::/64"}
+        resolver = both.get(SERVICES, "kube-dns", namespace="kube-system")["spec"]
+        assert resolver["clusterIPs"] == ["10.43.0.10", "fd43::a"]
