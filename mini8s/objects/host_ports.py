@@ -48,8 +48,9 @@ def every(pod: Obj) -> set[tuple[str, str, int]]:
 
 
 def of_pod(pod: Obj, address: str) -> set[Wanted]:
-    """Those that lead to it when asked at that address."""
-    return {(protocol, number) for where, protocol, number in every(pod) if where in ("", address)}
+    """Those that lead to it when asked at that address; `::` is all of IPv6."""
+    asked = ("", "::", address) if ":" in address else ("", address)
+    return {(protocol, number) for where, protocol, number in every(pod) if where in asked}
 
 
 def age(obj: Obj) -> tuple[str, str]:

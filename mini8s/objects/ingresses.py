@@ -50,7 +50,7 @@ def chosen(nodes: Iterable[Obj]) -> frozenset[str]:
 
 def served_ports(node: Obj) -> list[int]:
     """Where a node says that it serves Ingresses; none when it doesn't."""
-    return [int(one) for one in meta.annotations(node).get(SERVED, "").split(",") if one.isdigit()]
+    return [int(one) for one in meta.annotations(node).get(SERVED, "").split(",") if one.isdecimal()]
 
 
 def secrets(ingress: Obj) -> Iterator[str]:

@@ -235,6 +235,8 @@ def test_which_nodes_serve() -> None:
     assert ingresses.chosen(nodes) == {"b", "c"}
     nodes[1]["metadata"]["labels"] = {"mini8s.io/ingress": "true"}
     assert ingresses.chosen(nodes) == {"b"}
+    nodes[1]["metadata"]["annotations"] = {ingresses.SERVED: "80,²,x"}
+    assert ingresses.served_ports(nodes[1]) == [80]
 
 
 def balancer(address: str, number: int, *, born: str, **spec: object) -> Obj:
@@ -259,12 +261,13 @@ def balancer(address: str, number: int, *, born: str, **spec: object) -> Obj:
         (None, {"hostPort": 80}, ["port 80/TCP is taken by Pod default/p"]),
         (None, {"hostPort": 443, "hostIP": "10.99.0.11"}, ["port 443/TCP is taken by Pod default/p"]),
         (None, {"hostPort": 443, "hostIP": "10.99.0.99"}, []),
+        (None, {"hostPort": 443, "hostIP": "::"}, ["port 443/TCP is taken by Pod default/p"]),
         (None, {"hostPort": 80, "protocol": "UDP"}, []),
         (None, {"containerPort": 80}, []),
     ],
 )
 def test_who_has_the_ports_of_a_host(lb: Obj | None, pod: Obj | None, said: list[str]) -> None:
-    here = node("h1", "10.99.0.11", "10.42.1.0/24")
+    here = node("h1", "10.99.0.11,fd99::b", "10.42.1.0/24")
     services = [balancer("", 9, born="2025"), *([lb] if lb else [])]
     pods = [pod_with_ports("p", "10.42.1.2", pod)] if pod else []
     assert ports.taken([ingress("shop", born="2026")], (80, 443), here, services, pods) == said

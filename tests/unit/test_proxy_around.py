@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mini8s.agent.network.elements import Timed
+from mini8s.agent.network.family import IPV4, IPV6, Family
 from mini8s.agent.network.ruleset import RulesetError
 from mini8s.agent.proxy import features
 from mini8s.agent.proxy.foreign import Chain, drops_forwarding
@@ -31,15 +32,21 @@ def test_clients_keep_their_endpoint_under_the_new_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "named"), [("fib", "fib (CONFIG_NFT_FIB_IPV4)"), ("numgen", "numgen"), ("flags interval", "5.6")]
+    ("word", "named", "family"),
+    [
+        ("fib", "fib (CONFIG_NFT_FIB_IPV4)", IPV4),
+        ("numgen", "numgen", IPV4),
+        ("flags interval", "5.6", IPV4),
+        ("jhash", "jhash (CONFIG_NFT_HASH)", IPV6),
+    ],
 )
-def test_what_a_kernel_lacks_is_named(word: str, named: str) -> None:
+def test_what_a_kernel_lacks_is_named(word: str, named: str, family: Family) -> None:
     def load(text: str) -> None:
         if word in text:
             raise RulesetError("nft refused: Error: Could not process rule: No such file or directory")
 
-    assert named in features.missing(load)
-    assert features.missing(lambda _: None) == ""
+    assert named in features.missing(load, family)
+    assert features.missing(lambda _: None, family) == ""
 
 
 def test_a_connection_table_without_sctp_is_told(tmp_path: Path) -> None:

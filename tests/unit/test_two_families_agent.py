@@ -17,7 +17,17 @@ from mini8s.agent.network.elements import Timed, pack, pack_last, unpack, unpack
 from mini8s.agent.network.family import IPV4, IPV6
 from mini8s.agent.network.netlink import PodLink, link_name
 from mini8s.agent.network.own_address import OwnAddress
-from mini8s.agent.network.plan import TUNNEL, Forward, Neighbour, Node, Route, inside, node, wanted
+from mini8s.agent.network.plan import (
+    TUNNEL,
+    Forward,
+    Neighbour,
+    Node,
+    Route,
+    inside,
+    node,
+    tunnel_mac,
+    wanted,
+)
 from mini8s.agent.network.pods import Pods
 from mini8s.agent.policy import model as policies
 from mini8s.agent.policy import skeleton as policy_skeleton
@@ -112,6 +122,21 @@ def test_routes_of_the_second_family_go_their_own_way() -> None:
 def test_a_tunnel_of_ipv6_alone() -> None:
     own, other = (node(one, "IPv6", "IPv6") for one in (OWN, OTHER))
     assert Forward("0a:58:00:00:00:02", "fd99::c") in wanted([own, other], own, ["fd99::c"])
+
+
+@pytest.mark.parametrize(
+    "ranges", [("fd42:0:0:1::/64", "fd42:0:0:2::/64"), ("fd42::100/120", "fd42::200/120")]
+)
+def test_macs_of_the_tunnel_differ_however_long_the_ranges_are(ranges: tuple[str, str]) -> None:
+    assert [tunnel_mac(one) for one in ranges] == ["0a:58:00:00:00:01", "0a:58:00:00:00:02"]
+
+
+def test_a_node_that_lacks_the_first_family_keeps_no_other_from_its_routes() -> None:
+    """The cluster has gained IPv6 as its first, and that host doesn't know it yet."""
+    old = objects.node("h3", "10.99.0.13", "10.42.3.0/24")
+    own, other, without = (node(one, "IPv4", "IPv6") for one in (OWN, OTHER, old))
+    found = wanted([own, other, without], own, ["10.99.0.12", "10.99.0.13"])
+    assert {one.destination for one in found if isinstance(one, Route)} == {"10.42.2.0/24"}
 
 
 def test_what_leaves_the_cluster_by_ipv6_is_masqueraded() -> None:

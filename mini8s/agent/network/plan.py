@@ -98,11 +98,13 @@ def node(obj: Obj, family: str = ip.IPV4, first: str = "") -> Node:
 
 
 def others(nodes: Iterable[Node], own: Node) -> tuple[Node, ...]:
-    """All nodes but our own that say where they and their pods are."""
+    """All nodes but our own that say where they and their pods are, also in the first family."""
     return tuple(
         one
         for one in nodes
-        if one.name != own.name and one.address and one.pod_cidr and one.address != own.address
+        if one.name != own.name
+        and one.address != own.address
+        and all((one.address, one.pod_cidr, one.outer.address, one.outer.pod_cidr))
     )
 
 
@@ -148,10 +150,13 @@ def tunnel_address(pod_cidr: str) -> str:
 
 
 def tunnel_mac(pod_cidr: str) -> str:
-    """A locally administered MAC that follows from the range: of an IPv6 one from what tells ranges of /64 in
-    one /32 apart."""
-    packed = ipaddress.ip_network(pod_cidr).network_address.packed
-    return "0a:58:" + ":".join(f"{byte:02x}" for byte in (packed if len(packed) == 4 else packed[4:8]))
+    """A locally administered MAC that follows from the range: of an IPv6 one from the last 32 bits of its
+    prefix, which tell the ranges of a cluster apart however long they are."""
+    network = ipaddress.ip_network(pod_cidr)
+    number = int(network.network_address)
+    if network.version == 6:
+        number >>= network.max_prefixlen - network.prefixlen
+    return "0a:58:" + (number & 0xFFFFFFFF).to_bytes(4).hex(":")
 
 
 def _tunnelled(other: Node, mtu: int) -> set[Entry]:

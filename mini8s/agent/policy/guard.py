@@ -9,8 +9,8 @@ from mini8s.agent.policy.runner import Policies, Unknown
 
 
 class Guarded:
-    """Fulfils `agent.network.base.PodNetwork`. Ips are handed out when the kernel judges them; until then
-    the pod's containers are not started."""
+    """Fulfils `agent.network.base.PodNetwork`. Addresses are handed out when the kernel judges them;
+    until then the pod's containers are not started."""
 
     def __init__(self, network: PodNetwork, policies: Policies) -> None:
         self._network, self._policies = network, policies

@@ -19,6 +19,10 @@ def _features(family: Family) -> tuple[probe.Feature, ...]:
     ip, address, named = family.nft, family.address_type, family.name.upper()
     update = f"{ip} saddr timeout 20s"
     dnat = f"meta l4proto tcp dnat {ip} addr . port to meta mark map @m"
+    hashed: tuple[probe.Feature, ...] = (
+        ("the expression jhash", "CONFIG_NFT_HASH",
+         "chain c { meta mark set jhash ip6 saddr mod 4294967295 seed 1; }"),
+    )  # fmt: skip
     return (
         ("nf_tables itself", f"CONFIG_NF_TABLES_{named}", ""),
         ("NAT chains", "CONFIG_NFT_NAT", f"chain c {{ {_NAT} }}"),
@@ -37,6 +41,7 @@ def _features(family: Family) -> tuple[probe.Feature, ...]:
          f"map m {{ type mark : {address} . inet_service; }}\nchain c {{ {_NAT} {dnat}; }}"),
         ("sets that rules add to, with timeouts", "CONFIG_NF_TABLES",
          f"set s {{ type {address}; flags dynamic,timeout; }}\nchain c {{ update @s {{ {update} }}; }}"),
+        *(hashed if family is IPV6 else ()),
     )  # fmt: skip
 
 

@@ -5,14 +5,13 @@ lock of the old kind, is left alone (upstream's endpointslicemirroring, whose na
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mini8s.controllers.actions import NOTHING, WARNING, Action, Create, Plan, Tell, Update, delete
 from mini8s.controllers.base import Context, Source, by_object, own_key
 from mini8s.controllers.kinds.endpoints.slices import MANAGED_BY, SERVICE_NAME, by_service
-from mini8s.objects import meta
+from mini8s.objects import ip, meta
 from mini8s.objects.kinds import ENDPOINTS, ENDPOINTSLICES, SERVICES, Obj
 
 MANAGER = "endpointslicemirroring-controller.k8s.io"
@@ -76,7 +75,7 @@ def _drafts(found: Obj) -> Iterator[_Draft]:
         drafts: dict[str, _Draft] = {}
         ports = _ports(subset)
         for address, ready in list(_addresses(subset))[:MOST]:
-            family = f"IPv{ipaddress.ip_address(address['ip']).version}"
+            family = ip.family_of_address(address["ip"])
             drafts.setdefault(family, _Draft(family, ports)).endpoints.append(_endpoint(address, ready))
         yield from drafts.values()
 
